@@ -1,0 +1,143 @@
+"""Canonical bytes: the subset of deterministic CBOR (RFC 8949 section 4.2) that everything under a signature uses.
+
+Integers from -2^64 to 2^64-1, byte strings, text, arrays, true, false, null; no maps, floats, tags, indefinite
+lengths. One value has one encoding: the decoder refuses whatever it would not have written itself.
+"""
+
+from carbonterm.errors import CborError
+
+MAX_DEPTH = 16
+
+_UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY = range(5)
+_SIMPLE = {0xF4: False, 0xF5: True, 0xF6: None}
+
+
+def encode(value):
+    """Canonical bytes of int, bytes, str, list or tuple (to any depth up to 16), bool and None; else CborError."""
+    parts = []
+    _encode(value, parts, 0)
+    return b"".join(parts)
+
+
+def decode(data):
+    """The value of `data` (bytes-like), arrays as lists; CborError unless it is exactly one canonical item."""
+    data = bytes(data)
+    value, end = _decode(data, 0, 0)
+    if end != len(data):
+        raise CborError("%d bytes follow the item at byte %d" % (len(data) - end, end))
+    return value
+
+
+def _encode(value, parts, depth):
+    if value is None:
+        parts.append(b"\xf6")
+    elif value is True:
+        parts.append(b"\xf5")
+    elif value is False:
+        parts.append(b"\xf4")
+    elif isinstance(value, int):
+        if value >= 0:
+            parts.append(_head(_UINT, value))
+        else:
+            parts.append(_head(_NEGATIVE, -1 - value))
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        value = bytes(value)
+        parts.append(_head(_BYTES, len(value)))
+        parts.append(value)
+    elif isinstance(value, str):
+        try:
+            text = value.encode()
+        except UnicodeError:
+            text = b"\xff"
+        if not _is_utf8(text):
+            raise CborError("a text holds a lone surrogate and has no UTF-8 bytes")
+        parts.append(_head(_TEXT, len(text)))
+        parts.append(text)
+    elif isinstance(value, (list, tuple)):
+        if depth >= MAX_DEPTH:
+            raise CborError("arrays are nested deeper than %d" % MAX_DEPTH)
+        parts.append(_head(_ARRAY, len(value)))
+        for item in value:
+            _encode(item, parts, depth + 1)
+    else:
+        raise CborError("%s has no canonical encoding" % type(value).__name__, "use int, bytes, str, list, bool or None")
+
+
+def _head(major, argument):
+    major <<= 5
+    if argument < 24:
+        return bytes((major | argument,))
+    for extra, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if argument >> 8 * size == 0:
+            return bytes((major | extra,)) + argument.to_bytes(size, "big")
+    raise CborError("integer %d is outside -2^64 to 2^64-1" % argument)
+
+
+def _decode(data, at, depth):
+    if at >= len(data):
+        raise CborError("the data ends at byte %d, in the middle of an item" % at)
+    first = data[at]
+    if first in _SIMPLE:
+        return _SIMPLE[first], at + 1
+    major, extra = first >> 5, first & 31
+    if major > _ARRAY or extra > 27:
+        raise CborError("byte %02x at %d begins nothing of the canonical subset" % (first, at))
+    at += 1
+    argument = extra
+    if extra >= 24:
+        size = 1 << (extra - 24)
+        _need(data, at, size)
+        argument = int.from_bytes(data[at : at + size], "big")
+        at += size
+        if argument < 24 or (size > 1 and argument >> 4 * size == 0):
+            raise CborError("the head before byte %d is longer than %d needs" % (at, argument))
+    if major == _UINT:
+        return argument, at
+    if major == _NEGATIVE:
+        return -1 - argument, at
+    if major == _ARRAY:
+        if depth >= MAX_DEPTH:
+            raise CborError("arrays are nested deeper than %d at byte %d" % (MAX_DEPTH, at))
+        _need(data, at, argument)  # an item takes at least a byte: no memory for a length that is a lie
+        items = []
+        for _ in range(argument):
+            item, at = _decode(data, at, depth + 1)
+            items.append(item)
+        return items, at
+    _need(data, at, argument)
+    body = data[at : at + argument]
+    if major == _TEXT:
+        if not _is_utf8(body):
+            raise CborError("the text at byte %d is not UTF-8" % at)
+        body = body.decode()
+    return body, at + argument
+
+
+def _need(data, at, size):
+    if size > len(data) - at:
+        raise CborError("%d bytes are missing after byte %d" % (size - (len(data) - at), at))
+
+
+def _is_utf8(data):
+    """Strict UTF-8 (RFC 3629), the same answer on every runtime: MicroPython's own check lets surrogates through."""
+    at, end = 0, len(data)
+    while at < end:
+        byte = data[at]
+        at += 1
+        if byte < 0x80:
+            continue
+        if 0xC2 <= byte <= 0xDF:
+            tail, low, high = 1, 0x80, 0xBF
+        elif 0xE0 <= byte <= 0xEF:
+            tail, low, high = 2, 0xA0 if byte == 0xE0 else 0x80, 0x9F if byte == 0xED else 0xBF
+        elif 0xF0 <= byte <= 0xF4:
+            tail, low, high = 3, 0x90 if byte == 0xF0 else 0x80, 0x8F if byte == 0xF4 else 0xBF
+        else:
+            return False
+        if at + tail > end or not low <= data[at] <= high:
+            return False
+        for i in range(at + 1, at + tail):
+            if not 0x80 <= data[i] <= 0xBF:
+                return False
+        at += tail
+    return True
