@@ -1,0 +1,1 @@
+"""One module per command of `carbonterm`; the table is in carbonterm_host.cli."""
