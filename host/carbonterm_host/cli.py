@@ -3,9 +3,10 @@
 import importlib
 import os
 import sys
+from enum import StrEnum
 
-import click
 import typer
+from typer.core import TyperGroup
 
 import carbonterm
 from carbonterm.errors import CarbonError
@@ -28,61 +29,71 @@ COMMANDS = {
 }
 
 
-class Table(click.Group):
+class Table(TyperGroup):
     """Loads a command's module only when it is called, so that `carbonterm decode` does not wait for a web server."""
 
-    def list_commands(self, context):
+    def list_commands(self, ctx):
         return sorted(COMMANDS)
 
-    def get_command(self, context, name):
-        if name not in COMMANDS:
+    def get_command(self, ctx, cmd_name):
+        if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module("carbonterm_host.commands." + COMMANDS[name])
+        module = importlib.import_module("carbonterm_host.commands." + COMMANDS[cmd_name])
         group = getattr(module, "app", None)
         if group is None:
             group = typer.Typer(add_completion=False)
-            group.command(name)(module.main)
+            group.command(cmd_name)(module.main)
         command = typer.main.get_command(group)
-        command.name = name
+        command.name = cmd_name
         return command
 
 
-def _language(context, option, value):
-    if value:
-        os.environ["CARBONTERM_LANG"] = value
+class Language(StrEnum):
+    zh = "zh"
+    en = "en"
 
 
-@click.group(cls=Table, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(carbonterm.__version__, prog_name="carbonterm")
-@click.option("--lang", type=click.Choice(["zh", "en"]), expose_value=False, is_eager=True, callback=_language,
-              help="language of texts · 语言")  # fmt: skip
-def cli():
+app = typer.Typer(cls=Table, context_settings={"help_option_names": ["-h", "--help"]}, pretty_exceptions_enable=False)
+
+
+def _version(wanted: bool):
+    if wanted:
+        print(f"carbonterm {carbonterm.__version__}")
+        raise typer.Exit()
+
+
+@app.callback(no_args_is_help=True)
+def root(
+    lang: Language | None = typer.Option(None, help="language of texts · 语言"),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="version · 版本"),
+):
     """carbonterm 碳计量数据终端: read meters, account emissions exactly, prove every record.
 
     Exit codes: 0 ok, 1 finding, 2 usage, 3 device or service not reachable, 4 verification failed.
     """
+    if lang:
+        os.environ["CARBONTERM_LANG"] = lang.value
 
 
 def main(arguments=None):
+    """Runs one command and exits with its code; a command returns None or a code, or raises Failure."""
     arguments = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in arguments
     try:
-        code = cli.main(arguments, prog_name="carbonterm", standalone_mode=False)
+        code = typer.main.get_command(app).main(arguments, prog_name="carbonterm", standalone_mode=False)
     except Failure as failure:
         code = _tell(as_json, failure.what, failure.hint, failure.code)
     except CarbonError as error:
         code = _tell(as_json, error.what, error.hint, FINDING)
-    except click.ClickException as error:
-        if as_json:
-            put({"error": error.format_message(), "hint": "see --help"})
-        else:
-            error.show()
-        code = USAGE
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # Typer's usage errors have it
+            raise
+        code = _tell(as_json, error.format_message(), "carbonterm --help", USAGE)
     sys.exit(code if isinstance(code, int) else 0)
 
 
