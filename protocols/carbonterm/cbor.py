@@ -60,7 +60,7 @@ def _encode(value, parts, depth):
         for item in value:
             _encode(item, parts, depth + 1)
     else:
-        raise CborError("%s has no canonical encoding" % type(value).__name__, "use int, bytes, str, list, bool or None")
+        raise CborError("%s has no canonical form" % type(value).__name__, "use int, bytes, str, list, bool or None")
 
 
 def _head(major, argument):

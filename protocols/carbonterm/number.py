@@ -46,7 +46,8 @@ class Number:
             if not -MAX_EXPONENT <= self.exponent <= MAX_EXPONENT:
                 raise NumberError("exponent %d is outside ±%d" % (self.exponent, MAX_EXPONENT))
         else:
-            raise NumberError("%s is not an exact number" % quoted(str(value)), "give a decimal text or an integer, never a float")
+            what = "%s is not an exact number" % quoted(str(value))
+            raise NumberError(what, "give a decimal text or an integer, never a float")
 
     def ratio(self):
         """The same value as a Ratio."""
@@ -156,7 +157,8 @@ class Ratio:
 
     def __init__(self, numerator, denominator=1):
         if not (_is_int(numerator) and _is_int(denominator)):
-            raise NumberError("a ratio takes two integers, not %s and %s" % (quoted(str(numerator)), quoted(str(denominator))))
+            given = (quoted(str(numerator)), quoted(str(denominator)))
+            raise NumberError("a ratio takes two integers, not %s and %s" % given)
         if denominator == 0:
             raise NumberError("division by zero", "check that the divisor (a production, a duration) is not 0")
         if denominator < 0:

@@ -1,6 +1,7 @@
 """Civil time: known moments, borders of every period, ports that count from 2000, refusals."""
 
 import pytest
+
 from carbonterm import clock
 from carbonterm.errors import ClockError
 from seeded import Random

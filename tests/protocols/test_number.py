@@ -1,6 +1,7 @@
 """Exact numbers: texts, arithmetic, GB/T 8170 rounding, registers without floats."""
 
 import pytest
+
 from carbonterm.errors import NumberError
 from carbonterm.number import Number, Ratio, bcd, float32, float64, signed, unsigned
 from seeded import Random
@@ -77,7 +78,8 @@ def test_integers_of_any_width():
 
 def test_known_floats():
     for hexed, text in (
-        ("432cd7f7", "172.84361"), ("432cd810", "172.844"), ("43663334", "230.20001"), ("43663333", "230.2"), ("4247f2b1", "49.987003"), ("42480000", "50"), ("42126b80", "36.60498"),
+        ("432cd7f7", "172.84361"), ("432cd810", "172.844"), ("43663334", "230.20001"), ("43663333", "230.2"),
+        ("4247f2b1", "49.987003"), ("42480000", "50"), ("42126b80", "36.60498"),
         ("00000001", "1e-45"), ("7f7fffff", "3.4028235e38"), ("80000000", "0"), ("c2c80000", "-100"),
         ("4b800000", "16777216"), ("34000000", "1.1920929e-7"), ("5d5e0b6b", "1e18"),
     ):  # fmt: skip
@@ -88,9 +90,7 @@ def test_known_floats():
         ("4340000000000000", "9007199254740992"), ("c05ec00000000000", "-123"),
     ):  # fmt: skip
         print(hexed, float64(bytes.fromhex(hexed)))
-    assert float64(bytes.fromhex("3fb999999999999a")) == Number("0.1")
-    assert float64(bytes.fromhex("0000000000000001")) == Number("5e-324")
-    assert float64(bytes.fromhex("7fefffffffffffff")) == Number("1.7976931348623157e308")
+        assert float64(bytes.fromhex(hexed)) == Number(text), hexed
 
 
 def test_nan_and_infinity_are_unknown():
