@@ -1,0 +1,244 @@
+"""Entries: the facts of the log, one canonical array each (docs/formats.md, "Entry").
+
+`encode` and `decode` hold the same rules, so that what one terminal writes every verifier reads. The body of a kind
+whose shape is defined is a row of the table _SHAPES; the other kinds take any canonical value for now.
+"""
+
+from carbonterm import cbor
+from carbonterm.errors import CborError, LedgerError, quoted
+from carbonterm.gm import sm3
+
+KINDS = (
+    "start", "config", "clock", "readings", "manual", "closing", "emission", "fill", "meter", "audit", "upgrade",
+    "key", "snapshot", "gap",
+)  # fmt: skip
+START, CONFIG, CLOCK, READINGS, MANUAL, CLOSING, EMISSION, FILL, METER, AUDIT, UPGRADE, KEY, SNAPSHOT, GAP = range(14)
+
+CLOCK_UNSET, CLOCK_HOLDOVER, CLOCK_RTC, CLOCK_NETWORK, CLOCK_GNSS = range(5)
+
+GOOD, ESTIMATED, SUSPECT, INVALID, SILENT, REFUSED = range(6)  # quality; from INVALID on there is no value
+
+SECOND, MINUTE, HOUR, DAY, MONTH, YEAR = range(6)  # period
+
+REPLACED, RESET = range(2)  # meter event
+
+MAX_ENTRY = 1 << 18  # bytes
+MAX_EPOCH = 99999  # five digits of a segment's name
+MAX_SEQ = 9999999999  # ten digits
+MAX_TIME = 253402300799999  # 9999-12-31T23:59:59.999Z
+MAX_ROWS = 4096
+MAX_TEXT = 200  # characters
+MAX_INDEX = 65535  # of a point, meter or source
+MAX_EXPONENT = 400  # as carbonterm.number
+
+_VERSION = 1
+
+
+class Entry:
+    """One decoded entry; `raw` are the bytes under the fingerprint, `body` has lists for arrays."""
+
+    __slots__ = ("body", "clock_state", "epoch", "kind", "raw", "seq", "terminal_id", "time_ms")
+
+    def __init__(self, terminal_id, epoch, seq, time_ms, clock_state, kind, body, raw):
+        self.terminal_id = terminal_id
+        self.epoch = epoch
+        self.seq = seq
+        self.time_ms = time_ms
+        self.clock_state = clock_state
+        self.kind = kind
+        self.body = body
+        self.raw = raw
+
+
+def encode(terminal_id, epoch, seq, time_ms, clock_state, kind, body):
+    """Canonical bytes of an entry, at most 256 KiB; LedgerError for a field or body that breaks the format."""
+    _check(terminal_id, epoch, seq, time_ms, clock_state, kind)
+    check_body(kind, body)
+    try:
+        raw = cbor.encode((_VERSION, terminal_id, epoch, seq, time_ms, clock_state, kind, body))
+    except CborError as error:
+        raise LedgerError("the body of a %s entry cannot be encoded: %s" % (KINDS[kind], error.what)) from None
+    if len(raw) > MAX_ENTRY:
+        raise LedgerError("the entry has %d bytes, more than %d" % (len(raw), MAX_ENTRY), "split it into several")
+    return raw
+
+
+def decode(data):
+    """The Entry of `data` (bytes); LedgerError unless `encode` would have written exactly these bytes."""
+    if len(data) > MAX_ENTRY:
+        raise LedgerError("the entry has %d bytes, more than %d" % (len(data), MAX_ENTRY))
+    data = bytes(data)
+    try:
+        fields = cbor.decode(data)
+    except CborError as error:
+        raise LedgerError("the entry is not canonical: %s" % error.what) from None
+    if not isinstance(fields, list) or len(fields) != 8:
+        raise LedgerError("an entry is an array of 8 fields, this is not")
+    version, terminal_id, epoch, seq, time_ms, clock_state, kind, body = fields
+    if type(version) is not int or version != _VERSION:
+        raise LedgerError("the entry's version is not 1", "use a newer carbonterm")
+    _check(terminal_id, epoch, seq, time_ms, clock_state, kind)
+    check_body(kind, body)
+    return Entry(terminal_id, epoch, seq, time_ms, clock_state, kind, body, data)
+
+
+def is_terminal_id(text):
+    """True for 1 to 32 of A-Z a-z 0-9 . - that begin with a letter or digit."""
+    if not isinstance(text, str) or not 1 <= len(text) <= 32 or text[0] in ".-":
+        return False
+    return all("a" <= c <= "z" or "A" <= c <= "Z" or "0" <= c <= "9" or c in ".-" for c in text)
+
+
+def prefix(terminal_id, epoch):
+    """The bytes with which every entry of a terminal's epoch begins; the canonical seq follows them."""
+    return b"\x88" + b"".join(cbor.encode(v) for v in (_VERSION, terminal_id, epoch))
+
+
+def _check(terminal_id, epoch, seq, time_ms, clock_state, kind):
+    if not is_terminal_id(terminal_id):
+        raise LedgerError(
+            "%s is not a terminal id" % quoted(str(terminal_id)),
+            "use 1 to 32 of A-Z a-z 0-9 . - and begin with a letter or digit",
+        )
+    for name, value, limit in (
+        ("epoch", epoch, MAX_EPOCH), ("seq", seq, MAX_SEQ), ("time_ms", time_ms, MAX_TIME),
+        ("clock_state", clock_state, CLOCK_GNSS), ("kind", kind, GAP),
+    ):  # fmt: skip
+        if type(value) is not int or not 0 <= value <= limit:
+            raise LedgerError("%s of an entry must be an integer from 0 to %d" % (name, limit))
+
+
+# --- bodies ---------------------------------------------------------------------------------------------------------
+
+
+def check_body(kind, body):
+    """LedgerError, naming the field, unless `body` (list or tuple) has the shape of its kind in docs/formats.md."""
+    shape = _SHAPES.get(kind)
+    if shape is None:
+        return
+    fields, rule = shape
+    what = KINDS[kind]
+    _check_fields(what, fields, body)
+    if rule:
+        why = rule(body)
+        if why:
+            raise LedgerError("a %s entry %s" % (what, why))
+
+
+def _check_fields(what, fields, values):
+    if not isinstance(values, (list, tuple)) or len(values) != len(fields):
+        names = ", ".join(name for name, _ in fields)
+        raise LedgerError("%s must be an array of %d: %s" % (what, len(fields), names))
+    at = 0
+    for name, right in fields:
+        if not right(values[at]):
+            raise LedgerError("%s of %s is out of its range or of another type" % (name, what))
+        at += 1
+
+
+def _whole(low, high):
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _or_null(right):
+    return lambda value: value is None or right(value)
+
+
+def _text(value):
+    return isinstance(value, str) and len(value) <= MAX_TEXT
+
+
+def _bytes(value):
+    return isinstance(value, bytes)
+
+
+def _digest(value):
+    return isinstance(value, bytes) and len(value) == 32
+
+
+def _integer(value):
+    return type(value) is int
+
+
+def _array(value):
+    return isinstance(value, (list, tuple)) and len(value) <= MAX_ROWS
+
+
+def _rows(what, fields, at, first_value):
+    """Rule for the rows in body[at]: their fields, and no value where the quality says that there is none."""
+    quality_at = [name for name, _ in fields].index("quality")
+
+    def rule(body):
+        for row in body[at]:
+            _check_fields(what, fields, row)
+            exponent, value = row[quality_at + 1], row[first_value]
+            if row[quality_at] < INVALID:
+                if value is None:
+                    return "has a row of quality 0 to 2 without a value"
+            elif exponent != 0 or value is not None:
+                return "has a row of quality 3 to 5 with a value"
+        return None
+
+    return rule
+
+
+def _closing_rule(body):
+    why = _closing_rows(body)
+    for row in body[2]:
+        if row[1] >= INVALID and (row[4] is not None or row[5] is not None):
+            why = why or "has a row of quality 3 to 5 with a maximum or minimum"
+    return why
+
+
+def _config_rule(body):
+    return None if sm3.digest(body[1]) == body[0] else "has a digest that is not the SM3 of its document"
+
+
+_INDEX = _whole(0, MAX_INDEX)
+_QUALITY = _whole(GOOD, REFUSED)
+_EXPONENT = _whole(-MAX_EXPONENT, MAX_EXPONENT)
+_PERIOD = _whole(SECOND, YEAR)
+_TIME = _whole(0, MAX_TIME)
+_VALUE = _or_null(_integer)
+
+_closing_rows = _rows(
+    "a closing row",
+    (("point", _INDEX), ("quality", _QUALITY), ("exponent", _EXPONENT), ("increment", _VALUE),
+     ("max", _VALUE), ("min", _VALUE)),
+    2, 3,
+)  # fmt: skip
+
+# kind: ((name, test of the field), …), rule of the whole body or None
+_SHAPES = {
+    START: (
+        (("firmware version", _text), ("runtime", _text), ("cause", lambda v: v in ("first", "restart")),
+         ("previous size", _whole(0, MAX_SEQ))),
+        None,
+    ),
+    CONFIG: ((("digest", _digest), ("document", _bytes)), _config_rule),
+    READINGS: (
+        (("rows", _array), ("frames", _or_null(_digest))),
+        _rows(
+            "a readings row",
+            (("point", _INDEX), ("offset_ms", _whole(-(1 << 31), (1 << 31) - 1)), ("quality", _QUALITY),
+             ("exponent", _EXPONENT), ("mantissa", _VALUE)),
+            0, 4,
+        ),
+    ),
+    CLOSING: ((("period", _PERIOD), ("start_ms", _TIME), ("rows", _array)), _closing_rule),
+    EMISSION: (
+        (("period", _PERIOD), ("start_ms", _TIME), ("version", _whole(0, 1 << 32)), ("rows", _array)),
+        _rows(
+            "an emission row",
+            (("source", _INDEX), ("quality", _QUALITY), ("exponent", _EXPONENT), ("mantissa", _VALUE),
+             ("digest", _digest)),
+            3, 3,
+        ),
+    ),
+    METER: (
+        (("point", _INDEX), ("event", _whole(REPLACED, RESET)), ("time_ms", _TIME), ("exponent", _EXPONENT),
+         ("last", _integer), ("first", _integer)),
+        None,
+    ),
+    GAP: ((("cause", _text), ("segment name", _text), ("offset", _TIME), ("bytes", _TIME)), None),
+}  # fmt: skip

@@ -1,0 +1,264 @@
+"""`Log`, the one writer of an epoch's log, over a storage (docs/formats.md, "Segment" and "Data folder").
+
+Theory of operation. Entries are appended to a buffer; `commit` writes the buffer in one write and makes it durable in
+one flush, so the cost of a flush is shared (group commit). An entry may be acknowledged, or sent, only after `commit`.
+The first frame of a commit is marked, and what stands before a mark was durable. That is how recovery tells a torn
+last write, which it cuts off and says so in a `gap` entry, from damage in the middle, which it refuses to pass over.
+The storage's few functions are described in carbonterm.ledger.frames.
+"""
+
+import binascii
+
+from carbonterm import cbor
+from carbonterm.errors import LedgerError
+from carbonterm.ledger import checkpoint, entry
+from carbonterm.ledger.frames import (
+    HEADER,
+    WAY_OUT,
+    Frames,
+    checkpoints_name,
+    frames_of,
+    header,
+    key_name,
+    read_checkpoints,
+    read_key,
+    segment_name,
+    segments,
+)
+from carbonterm.ledger.tree import Tree, leaf
+
+SEGMENT_SIZE = 1 << 20  # a new segment is begun where the next commit would pass it
+SEAL_ENTRIES = 60  # a checkpoint at least every so many entries …
+SEAL_MS = 15 * 60 * 1000  # … and so much time
+
+
+class Log:
+    """The writer of one terminal's epoch: recovers at construction, then `append`, `commit`, `entries`, `checkpoint`.
+
+    signer: object with `.public` (64 bytes) and `.sign(message, extra) -> r||s`; random(n) -> n bytes, for hedged
+    signatures. LedgerError where the log is damaged, or belongs to another terminal or key.
+    `size`: durable entries; `next_seq`: with those in the buffer; `sealed`: entries under `last_checkpoint` (its text).
+    `cut`: body of the gap entry that recovery owes, written before the first entry appended; else None.
+    """
+
+    __slots__ = (
+        "_buffer", "_file_size", "_firsts", "_mark", "_owed", "_prefix", "_segment_size", "_since_ms", "_tree",
+        "cut", "epoch", "last_checkpoint", "next_seq", "random", "sealed", "signer", "size", "storage", "terminal_id",
+    )  # fmt: skip
+
+    def __init__(self, storage, terminal_id, epoch, signer, random=None, segment_size=SEGMENT_SIZE):
+        self.storage = storage
+        self.terminal_id = terminal_id
+        self.epoch = epoch
+        self.signer = signer
+        self.random = random
+        self.cut = None
+        self.sealed = 0
+        self.last_checkpoint = None
+        self._segment_size = segment_size
+        self._prefix = entry.prefix(terminal_id, epoch)
+        self._tree = Tree()
+        self._since_ms = None  # time of the first entry that no checkpoint covers
+        self._buffer = []
+        self._owed = []  # (size, root) that the next commit seals
+        self._mark = None  # (seq, first seq of the segment, offset) where the last reader stopped
+        self._firsts = []  # first seq of each segment
+        self._file_size = segment_size  # of the last segment; at the limit: the next commit begins a new one
+        self._recover()
+        self.size = self.next_seq = self._tree.size
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    def append(self, time_ms, clock_state, kind, body):
+        """Adds an entry to the buffer and returns its seq; it counts after `commit` only."""
+        self._open()
+        if self.cut:
+            cut, self.cut = self.cut, None
+            self.append(time_ms, clock_state, entry.GAP, cut)
+        seq = self.next_seq
+        raw = entry.encode(self.terminal_id, self.epoch, seq, time_ms, clock_state, kind, body)
+        self._buffer.append((raw, self._sign(raw)))
+        self._grow(raw, time_ms)
+        self.next_seq = seq + 1
+        return seq
+
+    def commit(self):
+        """Makes all appended entries durable (one write, one flush) and signs the checkpoints that fell due.
+
+        An OSError of the storage goes through and closes the log: what was written, only a restart can tell.
+        """
+        self._open()
+        if self._buffer:
+            buffer, self._buffer = self._buffer, None
+            data = frames_of(buffer)
+            if self._file_size + len(data) > self._segment_size:
+                self._firsts.append(self.size)
+                self._file_size = 0
+                data = header(self.epoch, self.size) + data
+            name = segment_name(self.epoch, self._firsts[-1])
+            self.storage.append(name, data)
+            self.storage.sync(name)
+            self._file_size += len(data)
+            self.size += len(buffer)
+            self._buffer = []
+        while self._owed:
+            self._seal()
+
+    def checkpoint(self):
+        """Commits, and returns the signed text over all entries so far; the last one again where nothing is new."""
+        self.commit()
+        if self.last_checkpoint is None or self.sealed < self.size:
+            self._owe()
+            self._seal()
+        return self.last_checkpoint
+
+    def due(self, time_ms):
+        """True if an entry waits for a checkpoint longer than 15 minutes: an idle terminal then asks for one."""
+        return self._since_ms is not None and abs(time_ms - self._since_ms) >= SEAL_MS
+
+    def _open(self):
+        if self._buffer is None:
+            raise LedgerError("the log is closed after a failed write", "restart: recovery cuts the torn tail")
+
+    def _sign(self, message):
+        return self.signer.sign(message, self.random(32) if self.random else b"")
+
+    def _grow(self, raw, time_ms):
+        """One more leaf; notes the sizes at which the policy wants a checkpoint, whatever the borders of commits."""
+        if self.due(time_ms):
+            self._owe()
+        if self._since_ms is None:
+            self._since_ms = time_ms
+        self._tree.append(leaf(raw))
+        if self._tree.size - (self._owed[-1][0] if self._owed else self.sealed) >= SEAL_ENTRIES:
+            self._owe()
+
+    def _owe(self):
+        self._owed.append((self._tree.size, self._tree.root()))
+        self._since_ms = None
+
+    def _seal(self):
+        """Signs the oldest owed head and stores it before anybody sees it: nothing else is ever signed for its size."""
+        size, root = self._owed.pop(0)
+        buffer, self._buffer = self._buffer, None
+        name = checkpoint.origin(self.terminal_id, self.epoch)
+        body = checkpoint.body(self.terminal_id, self.epoch, size, root)
+        text = checkpoint.signed(body, name, self.signer.public, self._sign)
+        data = text.encode()
+        data = len(data).to_bytes(4, "big") + data
+        file = checkpoints_name(self.epoch, self._firsts[-1] if self._firsts else 0)
+        self.storage.append(file, data + binascii.crc32(data).to_bytes(4, "big"))
+        self.storage.sync(file)
+        self.sealed, self.last_checkpoint = size, text
+        self._buffer = buffer
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def entries(self, from_seq=0, to_seq=None):
+        """Iterates (entry bytes, fingerprint) of durable entries from_seq … to_seq - 1 (default: all) in order."""
+        to_seq = self.size if to_seq is None else min(to_seq, self.size)
+        firsts = self._firsts + [to_seq]
+        for i in range(len(firsts) - 1):
+            first, last = firsts[i], min(firsts[i + 1], to_seq)
+            if last <= from_seq:
+                continue
+            seq, offset = first, HEADER
+            if self._mark and self._mark[1] == first and self._mark[0] <= from_seq:
+                seq, _, offset = self._mark
+            name = segment_name(self.epoch, first)
+            frames = Frames(self.storage, name, self.epoch, first, offset)
+            while seq < from_seq:
+                frames.skip()
+                seq += 1
+            while seq < last:
+                frame = frames.next()
+                if frame is None:
+                    raise _damaged(name, frames.end, "entry %d cannot be read any more" % seq)
+                seq += 1
+                self._mark = (seq, first, frames.end)
+                yield frame[0], frame[1]
+            from_seq = seq
+
+    # --- recovery ---------------------------------------------------------------------------------------------------
+
+    def _recover(self):
+        """Reads the whole epoch: sequence, CRC-32, tree against the checkpoints; finds the torn tail."""
+        found = segments(self.storage)
+        if found and found[-1][0] > self.epoch:
+            raise LedgerError("the log goes on in epoch %d" % found[-1][0], "use the key and number of that epoch")
+        found = [(first, name) for epoch, first, name in found if epoch == self.epoch]
+        self._check_key(len(found) > 0)
+        heads = self._read_checkpoints([first for first, _ in found] or [0])
+        frames = None
+        for first, name in found:
+            if first != self._tree.size:
+                raise _damaged(name, 0, "it begins with entry %d, but %d should follow" % (first, self._tree.size))
+            frames = Frames(self.storage, name, self.epoch, first)
+            self._read_segment(frames, name, heads)
+            self._firsts.append(first)
+            self._file_size = frames.end
+        if heads:
+            raise LedgerError(
+                "the log holds %d entries, but a checkpoint is signed over %d" % (self._tree.size, heads[0][0]), WAY_OUT
+            )
+        if frames and frames.torn:
+            self._cut(frames, name)
+        elif frames:
+            self.storage.sync(name)  # whole, but perhaps not durable: the writer may have been killed before its flush
+
+    def _read_segment(self, frames, name, heads):
+        """Takes over all frames of a segment; removes from `heads` the checkpoints whose roots it confirms."""
+        frame = frames.next()
+        while frame:
+            raw, seq = frame[0], self._tree.size
+            begin = self._prefix + cbor.encode(seq)
+            if raw[: len(begin)] != begin:
+                raise _damaged(name, frames.end, "the entry before it is not entry %d of %s" % (seq, self.terminal_id))
+            if seq < self.sealed:
+                self._tree.append(leaf(raw))
+            else:
+                self._grow(raw, entry.decode(raw).time_ms)
+            while heads and heads[0][0] == self._tree.size:
+                if heads.pop(0)[1] != self._tree.root():
+                    raise _damaged(name, frames.end, "the tree is not the one signed at size %d" % self._tree.size)
+            frame = frames.next()
+
+    def _cut(self, frames, name):
+        """Leaves the torn tail behind: the next commit begins a segment, with the gap entry that says so."""
+        if frames.resumed(self._prefix, self._tree.size):
+            raise _damaged(name, frames.end, "bytes that were durable are damaged")
+        self._file_size = self._segment_size
+        self.cut = ["torn", name, frames.end, frames.torn]
+        if self._firsts[-1] == self._tree.size:
+            self.storage.remove(name)  # no entry in it was ever durable, and the next segment has its name
+            self._firsts.pop()
+        else:
+            self.storage.sync(name)
+
+    def _check_key(self, begun):
+        public = read_key(self.storage, self.epoch)
+        if public is None and not begun:
+            self.storage.replace(key_name(self.epoch), binascii.hexlify(self.signer.public) + b"\n")
+        elif public != self.signer.public:
+            raise LedgerError(
+                "%s is missing or names another key than the one at hand" % key_name(self.epoch),
+                "restore the key of epoch %d, or begin the next epoch" % self.epoch,
+            )
+
+    def _read_checkpoints(self, firsts):
+        """[(size, root), …] of all stored checkpoints in order; a torn last record is removed, it was never shown."""
+        heads = []
+        for first in firsts:
+            texts, whole, size = read_checkpoints(self.storage, self.epoch, first)
+            for text in texts:
+                head = checkpoint.parse(text)
+                heads.append((head.size, head.root))
+                self.sealed, self.last_checkpoint = head.size, text
+            if whole < size:
+                name = checkpoints_name(self.epoch, first)
+                self.storage.replace(name, self.storage.read(name, 0, whole))
+        return heads
+
+
+def _damaged(name, offset, why):
+    return LedgerError("segment %s is damaged at offset %d: %s" % (name, offset, why), WAY_OUT)
