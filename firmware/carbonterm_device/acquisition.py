@@ -1,0 +1,101 @@
+"""Reading a bus: one task each, on the grid of wall-clock time, so that a reading falls on every period's border.
+
+A round reads all requests that are due at one moment and becomes one `readings` entry. A meter that does not answer
+costs its own timeout and gets rows of quality "silent"; it is asked again in the next round.
+"""
+
+import binascii
+
+from carbonterm.field.plan import plan
+from carbonterm.field.registers import WIDTH
+from carbonterm_device.bus import LinkDown, NoAnswer, Refused
+from carbonterm_device.terminal import REFUSED, SILENT, missing, reading
+
+
+class Acquisition:
+    """The task of bus number `index`: `driver` reads it, `terminal` records what it read, `port` has clock and sleep."""
+
+    def __init__(self, index, site, driver, terminal, port):
+        self.name = site.buses[index].name
+        self.site = site
+        self.driver = driver
+        self.terminal = terminal
+        self.port = port
+        self.requests = plan(site, index)
+        self.timeout_ms = site.buses[index].timeout_ms
+        self.retries = site.buses[index].retries
+        self.rounds = 0
+        self.late_rounds = 0
+        self.frames = b""
+        self.stopping = False
+
+    async def run(self):
+        if not self.requests:
+            return
+        intervals = sorted(set([request.interval_ms for request in self.requests]))
+        now = self.port.now_ms()
+        due = {interval: now - now % interval + interval for interval in intervals}
+        while not self.stopping:
+            moment = min(due.values())
+            await self._until(moment)
+            if self.stopping:
+                return
+            now = self.port.now_ms()
+            active = [interval for interval in intervals if due[interval] <= moment]
+            await self._round(moment, active)
+            for interval in active:
+                due[interval] += interval
+                after = self.port.now_ms()
+                if due[interval] < after or due[interval] > after + interval:
+                    # the round took longer than its interval, or the clock was set: back to the grid
+                    self.late_rounds += 1
+                    due[interval] = after - after % interval + interval
+            self.rounds += 1
+
+    async def _until(self, moment):
+        """Sleeps until `moment`; in short steps, so that a clock that is set back a day does not stop the bus."""
+        while not self.stopping:
+            left = moment - self.port.now_ms()
+            if left <= 0 or left > 86400000:
+                return
+            await self.port.sleep_ms(min(left, 500))
+
+    async def _round(self, moment, intervals):
+        rows, frames = [], []
+        for request in self.requests:
+            if request.interval_ms not in intervals:
+                continue
+            data, failure = None, SILENT
+            for _ in range(1 + self.retries):
+                try:
+                    data, frame = await self.driver.read(
+                        request.unit, request.function, request.address, request.count, self.timeout_ms
+                    )
+                    frames.append(frame)
+                    break
+                except NoAnswer:
+                    failure = SILENT
+                except LinkDown:
+                    failure = SILENT
+                    break
+                except Refused as refusal:
+                    failure = REFUSED
+                    frames.append(refusal.raw)
+                    break
+            offset = max(self.port.now_ms() - moment, 0)
+            for index, at in request.points:
+                point = self.site.points[index]
+                if data is None:
+                    rows.append(missing(index, offset, failure))
+                else:
+                    rows.append(reading(index, point, offset, data[2 * at : 2 * (at + WIDTH[point.type])]))
+        self.frames = b"".join(frames)
+        self.terminal.record(moment, rows, self.frames)
+
+    def status(self):
+        counters = self.driver.counters
+        return {
+            "bus": self.name, "rounds": self.rounds, "late": self.late_rounds, "frames": binascii.hexlify(self.frames).decode(),
+            "requests": counters.requests, "replies": counters.replies, "timeouts": counters.timeouts,
+            "errors": counters.errors, "exceptions": counters.exceptions, "dropped": counters.dropped,
+        }  # fmt: skip

@@ -1,0 +1,109 @@
+"""The terminal: what it knows is its log, what it does is append to it.
+
+Start-up is the only recovery there is: fold the log, append what a crash kept from being appended, go on. A derived
+entry follows the readings that caused it in the same group commit, or after the restart.
+"""
+
+from carbonterm import __version__
+from carbonterm.clock import DAY
+from carbonterm.errors import LedgerError
+from carbonterm.field import registers
+from carbonterm.gm import sm3
+from carbonterm.ledger import entry as entries
+from carbonterm.pipeline import Replay
+
+GOOD, SUSPECT, INVALID, SILENT, REFUSED = 0, 2, 3, 4, 5
+
+
+class Terminal:
+    """`log` is an open ledger Log, `now` the port's clock (ms), `state` its clock_state, `runtime` a text for people."""
+
+    def __init__(self, log, now, state, runtime):
+        self.log = log
+        self.now = now
+        self.state = state
+        self.runtime = runtime
+        self.site = None
+        self.readings = 0
+        self.disagreements = 0
+        self._pipeline = None
+        self._day_ended = False
+
+    def start(self, site):
+        """Folds the log, continues it under `site` (a Site). Returns the number of entries found."""
+        replay = Replay()
+        found = self.log.size
+        document = None
+        for raw, _ in self.log.entries(0):
+            entry = entries.decode(raw)
+            if entry.terminal_id != site.terminal_id:
+                raise LedgerError(
+                    "this data folder holds the log of %s, the site document is for %s" % (entry.terminal_id, site.terminal_id),
+                    "give the terminal a data folder of its own",
+                )
+            if replay.entry(entry) is not None:
+                self.disagreements += 1
+            if entry.kind == entries.CONFIG:
+                document = entry.body[1]
+            elif entry.kind == entries.READINGS:
+                self.readings += len(entry.body[0])
+        self._pipeline = replay.pipeline
+        self.site = site
+        self._append(self.now(), self.state(), entries.START, [__version__, self.runtime, "restart" if found else "first", found])
+        for late in replay.expected:
+            self._append(*late)
+        canonical = site.canonical()
+        if canonical != document:
+            self._append(self.now(), self.state(), entries.CONFIG, [sm3.digest(canonical), canonical])
+        self.log.checkpoint()
+        return found
+
+    def record(self, time_ms, rows, frames):
+        """Appends one round of readings and what follows from it. rows as in docs/formats.md; frames: the response
+        frames in the order they came, joined (empty if none came)."""
+        self._append(time_ms, self.state(), entries.READINGS, [rows, sm3.digest(frames) if frames else None])
+        self.readings += len(rows)
+
+    def _append(self, time_ms, state, kind, body):
+        seq = self.log.append(time_ms, state, kind, body)
+        entry = entries.Entry(self.site.terminal_id, self.log.epoch, seq, time_ms, state, kind, body, None)
+        if kind in (entries.CLOSING, entries.EMISSION):
+            self._day_ended = self._day_ended or body[0] >= DAY
+            return
+        for derived in self._pipeline.fold(entry):
+            self._append(*derived)
+
+    def commit(self):
+        """Makes all that was appended durable; signs a checkpoint at a day's end and when the log asks for one."""
+        if self._day_ended or self.log.due(self.now()):
+            self._day_ended = False
+            self.log.checkpoint()
+        else:
+            self.log.commit()
+
+    def totals(self):
+        """What the log says so far: per register point (name, unit, total), per source (name, scope, tCO2e text)."""
+        points, sources = [], []
+        for point, settler in zip(self.site.points, self._pipeline.settlers):
+            if settler is not None:
+                points.append((point.name, point.unit, str(settler.total)))
+        for index, source in enumerate(self.site.sources):
+            value = self._pipeline.emitted(index)
+            sources.append((source.name, source.scope, None if value is None else str(value.round(6))))
+        return points, sources
+
+
+def reading(index, point, offset_ms, data):
+    """The row of a point from its registers' bytes: decoded, scaled, checked against its range (8.1.1)."""
+    value = registers.decode(data, point.type, point.order)
+    if value is None:
+        return missing(index, offset_ms, INVALID)
+    value = value * point.scale
+    low, high = point.minimum, point.maximum
+    suspect = (low is not None and value < low) or (high is not None and value > high)
+    return [index, offset_ms, SUSPECT if suspect else GOOD, value.exponent, value.mantissa]
+
+
+def missing(index, offset_ms, quality):
+    """The row of a point that gave no value: unknown stays unknown."""
+    return [index, offset_ms, quality, 0, None]

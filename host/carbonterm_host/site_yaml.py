@@ -1,0 +1,404 @@
+"""site.yaml → the canonical site document: every mistake at once, each with file:line:column and the way out.
+
+`compile_file(path)` gives the Site; `Mistakes` (one exception, all of them) otherwise. docs/site.md describes the file.
+"""
+
+import difflib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+from carbonterm import clock, site, units
+from carbonterm.accounting import library
+from carbonterm.errors import CarbonError
+from carbonterm.number import Number
+from carbonterm_host import accounting_files, meter_models
+
+DEFAULTS = {
+    "modbus-tcp": {"port": 502, "timeout": "1000ms", "retries": 1, "gap": "0ms"},
+    "modbus-rtu": {"baud": 9600, "timeout": "500ms", "retries": 1, "gap": "5ms"},
+}
+_TIME_UNITS = {"ms": 1, "s": 1000, "min": 60000, "h": 3600000}
+
+
+class Mistakes(CarbonError):
+    """All mistakes of a site file; `rows` is a list of (file, line, column, what, hint)."""
+
+    def __init__(self, rows):
+        self.rows = sorted(rows, key=lambda row: row[1:3])
+        lines = [f"{f}:{line}:{column}: {what}" + (f"\n    → {hint}" if hint else "") for f, line, column, what, hint in self.rows]
+        count = "1 mistake" if len(rows) == 1 else f"{len(rows)} mistakes"
+        super().__init__(f"{count} in the site file\n" + "\n".join(lines))
+
+
+class _Bad(Exception):
+    """A value that cannot be used; what was wrong has been noted."""
+
+
+def compile_file(path):
+    """The Site of a site.yaml; files it names (CA certificates) are read beside it. Raises Mistakes or OSError."""
+    path = Path(path)
+    return compile_text(path.read_text(encoding="utf-8"), str(path), path.parent)
+
+
+def compile_text(text, file="site.yaml", folder=Path(".")):
+    """The Site of the text of a site.yaml."""
+    return _Reader(text, file, folder).site()
+
+
+class _Reader:
+    def __init__(self, text, file, folder):
+        self.file = file
+        self.folder = folder
+        self.mistakes = []
+        try:
+            self.root = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            raise Mistakes([(file, mark.line + 1, mark.column + 1, f"this is no YAML: {error.problem}", "")]) from None
+        except yaml.YAMLError as error:
+            raise Mistakes([(file, 1, 1, f"this is no YAML: {str(error).splitlines()[0]}", "")]) from None
+        if self.root is None:
+            raise Mistakes([(file, 1, 1, "the file is empty", "begin with 'terminal: <its id>'; docs/site.md has an example")])
+
+    # --- noting mistakes ---------------------------------------------------------------------------------------------
+
+    def note(self, node, what, hint=""):
+        mark = node.start_mark
+        self.mistakes.append((self.file, mark.line + 1, mark.column + 1, what, hint))
+
+    def bad(self, node, what, hint=""):
+        self.note(node, what, hint)
+        return _Bad()
+
+    def table(self, node, name, required, optional=()):
+        """{key: node} of a mapping; notes unknown, repeated and missing keys."""
+        if not isinstance(node, yaml.MappingNode):
+            raise self.bad(node, f"{name} must be a table of keys and values")
+        found = {}
+        for key, value in node.value:
+            text = key.value if isinstance(key, yaml.ScalarNode) else "?"
+            if text not in (*required, *optional):
+                self.note(key, f"{name} knows no key '{text}'", _nearest(text, [*required, *optional]))
+            elif text in found:
+                self.note(key, f"{name} has '{text}' twice", "leave one of them out")
+            else:
+                found[text] = value
+        missing = [key for key in required if key not in found]
+        if missing:
+            raise self.bad(node, f"{name} lacks {', '.join(missing)}")
+        return found
+
+    def rows(self, node, name):
+        if node is None:
+            return []
+        if not isinstance(node, yaml.SequenceNode):
+            self.note(node, f"{name} must be a list, each item beginning with '- '")
+            return []
+        return node.value
+
+    def text(self, node):
+        if not isinstance(node, yaml.ScalarNode) or not node.value:
+            raise self.bad(node, "a text is wanted here")
+        return node.value
+
+    def integer(self, node, low, high):
+        try:
+            value = int(node.value)
+            if low <= value <= high:
+                return value
+        except (TypeError, ValueError):
+            value = None
+        raise self.bad(node, f"an integer from {low} to {high} is wanted here, not '{node.value}'")
+
+    def number(self, node):
+        try:
+            return Number(self.text(node))
+        except CarbonError as error:
+            raise self.bad(node, error.what, error.hint) from None
+
+    def choice(self, node, allowed):
+        value = self.text(node)
+        if value not in allowed:
+            raise self.bad(node, f"'{value}' is not one of {', '.join(allowed)}", _nearest(value, allowed))
+        return value
+
+    def duration(self, node):
+        value = self.text(node)
+        for unit in ("ms", "min", "s", "h"):
+            if value.endswith(unit) and value[: -len(unit)].strip().isdigit():
+                return int(value[: -len(unit)]) * _TIME_UNITS[unit]
+        raise self.bad(node, f"'{value}' is no duration", "write it like 500ms, 10s, 15min or 1h")
+
+    def each(self, node, name, read):
+        """The results of read(node, index) over a list, and {name: index}; a bad item is noted and left out."""
+        found, index = [], {}
+        for item in self.rows(node, name):
+            try:
+                row_name, row = read(item)
+            except _Bad:
+                # its name still counts, so that one mistake is not reported again wherever the name is used
+                row_name, row = self._name_of(item), None
+            if row_name in index:
+                self.note(item, f"{name}: '{row_name}' is there twice", "give each a name of its own")
+            elif row_name is not None:
+                index[row_name] = len(found)
+            found.append(row)
+        return found, index
+
+    @staticmethod
+    def _name_of(node):
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == "name" and isinstance(value, yaml.ScalarNode):
+                    return value.value
+        return None
+
+    def reference(self, node, index, name):
+        value = self.text(node)
+        if value not in index:
+            raise self.bad(node, f"there is no {name} '{value}'", _nearest(value, list(index)))
+        return index[value]
+
+    # --- the document ------------------------------------------------------------------------------------------------
+
+    def site(self):
+        try:
+            top = self.table(
+                self.root, "the site", ("terminal", "name", "zone", "buses", "meters", "points"),
+                ("version", "sources", "centres", "settings"),
+            )  # fmt: skip
+        except _Bad:
+            raise Mistakes(self.mistakes) from None
+        head = [site.FORMAT]
+        for key, read in (
+            ("version", lambda node: self.integer(node, 1, 2**32 - 1)),
+            ("terminal", self._terminal),
+            ("name", self.text),
+            ("zone", self._zone),
+        ):
+            try:
+                head.append(read(top[key]) if key in top else 1)
+            except _Bad:
+                head.append(None)
+        self.buses, self.bus_index = self.each(top["buses"], "buses", self._bus)
+        self.meters, self.meter_index = self.each(top["meters"], "meters", self._meter)
+        self._same_unit_twice(top["meters"])
+        self.points, self.point_index = self.each(top["points"], "points", self._point)
+        self.used_points = {}
+        sources, _ = self.each(top.get("sources"), "sources", self._source)
+        centres, _ = self.each(top.get("centres"), "centres", self._centre)
+        settings = self._settings(top.get("settings"))
+        if self.mistakes:
+            raise Mistakes(self.mistakes)
+        rows = [self.buses, [m[0] for m in self.meters], self.points, sources, centres]
+        try:
+            return site.Site([*head, *rows, settings])
+        except CarbonError as error:
+            raise Mistakes([(self.file, 1, 1, error.what, error.hint)]) from None
+
+    def _terminal(self, node):
+        try:
+            return site.terminal_id(self.text(node))
+        except CarbonError as error:
+            raise self.bad(node, error.what, error.hint) from None
+
+    def _zone(self, node):
+        try:
+            return clock.parse_zone(self.text(node))
+        except CarbonError as error:
+            raise self.bad(node, error.what, error.hint) from None
+
+    def _bus(self, node):
+        keys = self.table(node, "a bus", ("name", "kind"), ("host", "port", "device", "baud", "parity", "stop", "timeout", "retries", "gap"))  # fmt: skip
+        kind = self.choice(keys["kind"], site.BUS_KINDS)
+        place, rate = ("host", "port") if kind == "modbus-tcp" else ("device", "baud")
+        for other in ("device", "baud", "parity", "stop") if kind == "modbus-tcp" else ("host", "port"):
+            if other in keys:
+                self.note(keys[other], f"a {kind} bus has no '{other}'")
+        if place not in keys:
+            raise self.bad(node, f"a {kind} bus needs '{place}'")
+        default = DEFAULTS[kind]
+        row = [
+            self.text(keys["name"]),
+            kind,
+            self.text(keys[place]),
+            self.integer(keys[rate], 1, 65535 if kind == "modbus-tcp" else 4000000) if rate in keys else default[rate],
+            self.choice(keys["parity"], site.PARITIES) if "parity" in keys else "none",
+            self.integer(keys["stop"], 1, 2) if "stop" in keys else 1,
+            self.duration(keys["timeout"]) if "timeout" in keys else int(default["timeout"][:-2]),
+            self.integer(keys["retries"], 0, 9) if "retries" in keys else default["retries"],
+            self.duration(keys["gap"]) if "gap" in keys else int(default["gap"][:-2]),
+        ]
+        return row[0], row
+
+    def _meter(self, node):
+        keys = self.table(node, "a meter", ("name", "bus", "unit", "model"))
+        bus = self.reference(keys["bus"], self.bus_index, "bus")
+        unit = self.integer(keys["unit"], 0, 255)
+        row_bus = self.buses[bus]
+        if row_bus is not None and row_bus[1] == "modbus-rtu" and not 1 <= unit <= 247:
+            self.note(keys["unit"], f"unit {unit} cannot be on a serial line", "units there are 1 to 247")
+        name = self.text(keys["model"])
+        try:
+            model = meter_models.load(name)
+        except CarbonError as error:
+            raise self.bad(keys["model"], error.what, error.hint) from None
+        row = [self.text(keys["name"]), bus, unit, name]
+        return row[0], (row, model)
+
+    def _same_unit_twice(self, node):
+        seen = {}
+        for item, meter in zip(self.rows(node, "meters"), self.meters, strict=True):
+            if meter is not None:
+                place = (meter[0][1], meter[0][2])
+                if place in seen:
+                    self.note(item, f"meters '{seen[place]}' and '{meter[0][0]}' have one address: unit {place[1]} on one bus",
+                              "two meters that answer at once destroy each other's replies; change one address")  # fmt: skip
+                seen.setdefault(place, meter[0][0])
+
+    def _point(self, node):
+        keys = self.table(node, "a point", ("name", "meter", "register", "every"), ("multiplier", "limit", "min", "max"))
+        meter = self.reference(keys["meter"], self.meter_index, "meter")
+        if self.meters[meter] is None:
+            raise _Bad
+        _, model = self.meters[meter]
+        registers = {register["name"]: register for register in model["registers"]}
+        wanted = self.text(keys["register"])
+        if wanted not in registers:
+            raise self.bad(keys["register"], f"model {model['id']} has no register '{wanted}'", _nearest(wanted, list(registers)))
+        register = registers[wanted]
+        multiplier = self.number(keys["multiplier"]) if "multiplier" in keys else Number(1)
+        if multiplier <= 0:
+            raise self.bad(keys["multiplier"], "a multiplier (CT × PT ratio) must be above 0")
+
+        def own(key, standard):
+            if key in keys:
+                return _pair(self.number(keys[key]))
+            return None if standard is None else _pair(Number(standard) * multiplier)
+
+        interval = self.duration(keys["every"])
+        if not 100 <= interval <= 86400000:
+            raise self.bad(keys["every"], "a point is read every 100ms to 24h")
+        modulus = register.get("modulus")
+        row = [
+            self.text(keys["name"]), meter, register["quantity"], register["unit"], register["function"],
+            register["address"], register["type"], register["order"],
+            _pair((Number(register["scale"]) * multiplier).normal()), register["kind"],
+            None if modulus is None else _pair((Number(modulus) * multiplier).normal()),
+            own("limit", None), own("min", register.get("min")), own("max", register.get("max")), interval,
+        ]  # fmt: skip
+        return row[0], row
+
+    def _source(self, node):
+        keys = self.table(node, "a source", ("name", "method", "source", "parameters"))
+        name = self.text(keys["name"])
+        try:
+            source = accounting_files.source(self.text(keys["method"]), self.text(keys["source"]))
+        except CarbonError as error:
+            raise self.bad(keys["method"], error.what, error.hint) from None
+        parameters = {p["name"]: p for p in source["parameters"]}
+        inputs, fixed = [], {}
+        given = self.table(keys["parameters"], f"source '{name}'", (), tuple(parameters))
+        for parameter, value in given.items():
+            try:
+                if isinstance(value, yaml.SequenceNode):
+                    inputs.append(self._feed(name, parameters[parameter], value))
+                else:
+                    fixed[parameter] = self._constant(parameters[parameter], value)
+            except _Bad:
+                continue
+        try:
+            compiled = accounting_files.compile_source(source, fixed, [row[0] for row in inputs])
+        except CarbonError as error:
+            raise self.bad(node, f"source '{name}': {error.what}", error.hint) from None
+        return name, [name, source["scope"], compiled, inputs]
+
+    def _feed(self, source, parameter, node):
+        """An input row: the points of a list, and the conversion of their unit to the parameter's."""
+        points, factor = [], None
+        for item in self.rows(node, "points"):
+            point = self.reference(item, self.point_index, "point")
+            row = self.points[point]
+            if row is None:
+                continue
+            if row[9] != site.REGISTER:
+                raise self.bad(item, f"point '{row[0]}' is a value of the moment, not a running total",
+                               "only a register's increments are activity data; choose the meter's total")  # fmt: skip
+            if point in self.used_points:
+                self.note(item, f"point '{row[0]}' already feeds source '{self.used_points[point]}': it would count twice",
+                          "feed it to one source, or split it")  # fmt: skip
+            self.used_points.setdefault(point, source)
+            try:
+                this = units.convert(1, row[3], parameter["unit"])
+            except CarbonError as error:
+                raise self.bad(item, f"point '{row[0]}' for {parameter['name']}: {error.what}", error.hint) from None
+            if factor is not None and this != factor:
+                raise self.bad(item, f"point '{row[0]}' counts in {row[3]}, the others of {parameter['name']} do not",
+                               "points of one parameter must have one unit")  # fmt: skip
+            factor = this
+            points.append(point)
+        if factor is None:
+            raise self.bad(node, f"{parameter['name']} needs at least one point")
+        return [parameter["name"], factor.numerator, factor.denominator, points]
+
+    def _constant(self, parameter, node):
+        """(Number, source text) of `{value, source}`, or a factor id."""
+        if isinstance(node, yaml.ScalarNode):
+            return node.value
+        keys = self.table(node, f"parameter {parameter['name']}", ("value", "source"), ("unit",))
+        value = self.number(keys["value"])
+        if "unit" in keys:
+            try:
+                value = units.convert(value, self.text(keys["unit"]), parameter["unit"])
+            except CarbonError as error:
+                raise self.bad(keys["unit"], error.what, error.hint) from None
+        return value, self.text(keys["source"])
+
+    def _centre(self, node):
+        keys = self.table(node, "a centre", ("name", "url", "ca", "public"))
+        parts = urlsplit(self.text(keys["url"]))
+        try:
+            port = parts.port or 443
+        except ValueError:
+            port = 0
+        if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or not port:
+            raise self.bad(keys["url"], "a centre's url is https://host[:port] and nothing more")
+        try:
+            ca = (self.folder / self.text(keys["ca"])).read_bytes()
+        except OSError as error:
+            raise self.bad(keys["ca"], f"the CA certificate cannot be read: {error.strerror}", "name a DER file") from None
+        if not ca.startswith(b"\x30") or len(ca) > 8192:
+            raise self.bad(keys["ca"], "this file is no DER certificate", "convert it: openssl x509 -in ca.pem -outform DER -out ca.der")
+        try:
+            public = bytes.fromhex(self.text(keys["public"]))
+        except ValueError:
+            public = b""
+        if len(public) != 64:
+            raise self.bad(keys["public"], "a centre's public key is 128 hex digits", "'carbonterm platform serve' prints it")
+        return self.text(keys["name"]), [self.text(keys["name"]), parts.hostname, port, ca, public]
+
+    def _settings(self, node):
+        periods, commit = [clock.HOUR, clock.DAY, clock.MONTH, clock.YEAR], 1000
+        try:
+            keys = {} if node is None else self.table(node, "settings", (), ("closings", "commit"))
+            if "closings" in keys:
+                names = {clock.PERIODS[p]: p for p in site.LOGGED_PERIODS}
+                periods = sorted({names[self.choice(n, list(names))] for n in self.rows(keys["closings"], "closings")})
+            if "commit" in keys:
+                commit = self.duration(keys["commit"])
+        except _Bad:
+            pass
+        return [periods, commit]
+
+
+def _pair(number):
+    return [number.mantissa, number.exponent]
+
+
+def _nearest(name, known):
+    close = difflib.get_close_matches(name, known, 3)
+    if close:
+        return "did you mean " + " or ".join(f"'{c}'" for c in close) + "?"
+    return "known: " + ", ".join(known[:12]) + (" …" if len(known) > 12 else "") if known else ""

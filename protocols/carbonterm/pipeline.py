@@ -1,0 +1,163 @@
+"""The way through: log entries in, the derived entries that must follow them out.
+
+`Pipeline` is a fold over the log. Its whole state comes from `config`, `readings` and `meter` entries; what it gives
+are the bodies of `closing` and `emission` entries. The terminal appends them when they arise, `Replay` compares them
+with the ones in a log: both run this code, so a log whose derived entries differ by a bit was not made by it.
+"""
+
+from carbonterm import site as sites
+from carbonterm.accounting.library import evaluate_compiled
+from carbonterm.errors import CarbonError, LedgerError
+from carbonterm.gm import sm3
+from carbonterm.ledger import entry as entries
+from carbonterm.number import Number, Ratio
+from carbonterm.series.closing import Settler
+
+PLACES = 6  # an emission is recorded to 0.000001 t, one gram
+SUSPECT, INVALID = 2, 3
+REPLACED, RESET = 0, 1
+DERIVED = (entries.CLOSING, entries.EMISSION)
+
+
+class Pipeline:
+    """State of the fold: `site` in force (None before the first config), one settler per register point."""
+
+    def __init__(self):
+        self.site = None
+        self.settlers = []
+        self.digests = []
+        self._keys = []
+        self._waiting = {}
+
+    def fold(self, entry):
+        """The derived entries of `entry`, in order: list of (time_ms, clock_state, kind, body). LedgerError if the
+        entry makes no sense where it stands (readings before a config, a point that is not there)."""
+        if entry.kind == entries.CONFIG:
+            self._configure(entry)
+        elif entry.kind == entries.READINGS:
+            closed = []
+            for point, offset, quality, exponent, mantissa in entry.body[0]:
+                settler = self._settler(entry, point)
+                if settler is not None and mantissa is not None and quality < SUSPECT:
+                    value = Number(mantissa, exponent)
+                    closed.extend((point, s) for s in settler.feed(entry.time_ms + offset, value, quality))
+            if closed:
+                return [(entry.time_ms, entry.clock_state, kind, body) for kind, body in self._close(closed)]
+        elif entry.kind == entries.METER:
+            point, event, time_ms, exponent, last, first = entry.body
+            settler = self._settler(entry, point)
+            if settler is None:
+                raise LedgerError("entry %d: point %d is no register, it cannot be replaced" % (entry.seq, point))
+            closed = [(point, s) for s in settler.replaced(time_ms, Number(last, exponent), Number(first, exponent)) or ()]
+            if closed:
+                return [(entry.time_ms, entry.clock_state, kind, body) for kind, body in self._close(closed)]
+        return []
+
+    def emitted(self, index):
+        """tCO2e of a source from all its increments so far, exact (Ratio); None where it cannot be evaluated."""
+        return self._evaluate(self.site.sources[index], lambda point: self.settlers[point].total)
+
+    def _configure(self, entry):
+        digest, document = entry.body
+        if sm3.digest(document) != digest:
+            raise LedgerError("entry %d: the site document is not the one its digest names" % entry.seq)
+        site = sites.decode(document)
+        settlers, keys = [], []
+        for point in site.points:
+            # a point keeps its series over a new document as long as nothing that shapes its numbers changes
+            key = point.canonical()[2:] + [site.meters[point.meter].name, point.name, site.zone, site.settings.closings]
+            if key in self._keys:
+                settlers.append(self.settlers[self._keys.index(key)])
+            elif point.kind == sites.REGISTER:
+                settlers.append(
+                    Settler(site.zone, point.modulus, point.limit, point.interval_ms, tuple(site.settings.closings))
+                )
+            else:
+                settlers.append(None)
+            keys.append(key)
+        self.site, self.settlers, self._keys, self._waiting = site, settlers, keys, {}
+        self.digests = [sm3.digest(sites.cbor.encode(source.canonical())) for source in site.sources]
+
+    def _settler(self, entry, point):
+        if self.site is None:
+            raise LedgerError("entry %d: there are readings before the first site document" % entry.seq)
+        if point >= len(self.settlers):
+            raise LedgerError("entry %d: point %d is not in the site document" % (entry.seq, point))
+        return self.settlers[point]
+
+    def _close(self, closed):
+        """Bodies of the closings and emissions of (point, settlement) pairs, by end, then period, then point."""
+        groups = {}
+        for point, settlement in closed:
+            key = (settlement.end_ms, settlement.period, settlement.start_ms)
+            groups.setdefault(key, []).append((point, settlement))
+        for key in sorted(groups):
+            _, period, start_ms = key
+            rows = sorted(groups[key], key=lambda pair: pair[0])
+            yield entries.CLOSING, [period, start_ms, [_closing_row(point, s) for point, s in rows]]
+            emissions = self._emissions(period, start_ms, rows)
+            if emissions:
+                yield entries.EMISSION, [period, start_ms, 1, emissions]
+
+    def _emissions(self, period, start_ms, rows):
+        found = []
+        for index, source in enumerate(self.site.sources):
+            needed = [point for feed in source.inputs for point in feed.points]
+            fresh = [(point, s) for point, s in rows if point in needed]
+            if not fresh:
+                continue
+            key = (index, period, start_ms)
+            have = self._waiting.setdefault(key, {})
+            have.update(fresh)
+            if len(have) < len(set(needed)):
+                continue  # the figure waits for its last point; until then it is unknown, not smaller
+            del self._waiting[key]
+            value = self._evaluate(source, lambda point: have[point].increment)
+            if value is None:
+                found.append([index, INVALID, 0, None, self.digests[index]])
+            else:
+                figure = value.round(PLACES)
+                quality = max([s.quality for s in have.values()])
+                found.append([index, quality, figure.exponent, figure.mantissa, self.digests[index]])
+        return found
+
+    def _evaluate(self, source, amount):
+        values = {}
+        for feed in source.inputs:
+            total = Number(0)
+            for point in feed.points:
+                total = total + amount(point)
+            values[feed.parameter] = total * Ratio(feed.numerator, feed.denominator)
+        try:
+            return evaluate_compiled(source.compiled, values)
+        except CarbonError:
+            return None
+
+
+class Replay:
+    """A pipeline run over a log beside it: says which derived entries are wrong, missing or from nowhere."""
+
+    def __init__(self):
+        self.pipeline = Pipeline()
+        self.expected = []
+        self.compared = 0
+
+    def entry(self, entry):
+        """None, or what is wrong with `entry` (an entry of the log, in order)."""
+        if entry.kind not in DERIVED:
+            self.expected.extend(self.pipeline.fold(entry))
+            return None
+        name = entries.KINDS[entry.kind]
+        if not self.expected:
+            return "entry %d: nothing before it explains this %s" % (entry.seq, name)
+        wanted = self.expected.pop(0)
+        self.compared += 1
+        if entries.encode(entry.terminal_id, entry.epoch, entry.seq, *wanted) != entry.raw:
+            return "entry %d: recomputing this %s gives other bytes" % (entry.seq, name)
+        return None
+
+
+def _closing_row(point, settlement):
+    numbers = [settlement.increment, settlement.max, settlement.min]
+    exponent = min([n.exponent for n in numbers if n is not None])
+    return [point, settlement.quality, exponent] + [None if n is None else n.at(exponent) for n in numbers]
