@@ -1,0 +1,255 @@
+"""Linux gateways: MicroPython's unix port, and CPython for debugging. Nothing here blocks the event loop.
+
+A link is an open connection or serial device: `await link.read(n)` gives 1 to n bytes, b"" when the other end has hung
+up; `link.send(data)` hands all of `data` to the system at once; `link.discard()` throws away what has come and was not
+read, and says how many bytes; `link.close()`. They raise OSError when the link is broken.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+import termios
+import time
+
+MICROPYTHON = sys.implementation.name == "micropython"
+RUNTIME = sys.implementation.name + " %d.%d.%d" % tuple(sys.implementation[1][:3] if MICROPYTHON else sys.version_info[:3])
+
+# Linux, asm-generic/termbits.h (x86, ARM, RISC-V): MicroPython's termios names few of them
+BAUDS = {
+    300: 7, 600: 8, 1200: 9, 1800: 10, 2400: 11, 4800: 12, 9600: 13, 19200: 14, 38400: 15,
+    57600: 0o10001, 115200: 0o10002, 230400: 0o10003, 460800: 0o10004, 921600: 0o10007,
+}  # fmt: skip
+_IGNPAR, _INPCK = 0o4, 0o20
+_CS8, _CSTOPB, _CREAD, _PARENB, _PARODD, _CLOCAL = 0o60, 0o100, 0o200, 0o400, 0o1000, 0o4000
+_VTIME, _VMIN = 5, 6
+_IPPROTO_TCP, _TCP_NODELAY = 6, 1
+_EINPROGRESS, _EAGAIN, _EIO = 115, 11, 5
+
+# the unix port counts from 1970, other ports from 2000: milliseconds between 1970 and its epoch
+_EPOCH_MS = 0 if time.gmtime(0)[0] == 1970 else 946684800000
+
+
+def now_ms():
+    """Milliseconds since 1970-01-01T00:00:00Z by the system's clock, which may jump."""
+    return time.time_ns() // 1000000 + _EPOCH_MS
+
+
+def random(n):
+    """n bytes from the system's random number generator."""
+    return os.urandom(n)
+
+
+def is_numeric(host):
+    """Whether `host` is an IPv4 or IPv6 address, so that no name server is needed."""
+    if ":" in host:
+        return True
+    for c in host:
+        if not ("0" <= c <= "9" or c == "."):
+            return False
+    return len(host) > 0
+
+
+def _configure(fd, path, baud, parity, stop):
+    """Raw bytes at `baud`, 8 data bits; a read never waits (VMIN=0): with VMIN=1 it would stop the event loop."""
+    if baud not in BAUDS:
+        raise ValueError("%s: no serial device here runs at %d baud" % (path, baud))
+    speed = BAUDS[baud]
+    control = speed | _CS8 | _CREAD | _CLOCAL | (_CSTOPB if stop == 2 else 0)
+    if parity != "none":
+        control |= _PARENB | (_PARODD if parity == "odd" else 0)
+    attributes = termios.tcgetattr(fd)
+    attributes[0] = _INPCK | _IGNPAR if parity != "none" else 0  # a byte of wrong parity is left out, the CRC shows it
+    attributes[1] = 0
+    attributes[2] = control
+    attributes[3] = 0
+    attributes[4] = attributes[5] = speed
+    attributes[6][_VMIN] = attributes[6][_VTIME] = 0
+    termios.tcsetattr(fd, termios.TCSANOW, attributes)
+    if termios.tcgetattr(fd)[5] != speed:
+        raise OSError(_EIO)
+
+
+if MICROPYTHON:
+    import select
+
+    ticks_ms, ticks_add, ticks_diff, sleep_ms = time.ticks_ms, time.ticks_add, time.ticks_diff, asyncio.sleep_ms
+
+    def uncancel(task):
+        """After a task has caught a cancellation that was meant for one of its steps only."""
+
+    def _writable(s):
+        yield asyncio.core._io_queue.queue_write(s)
+
+    async def _address(host, port):
+        if is_numeric(host):
+            return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+        # the resolver blocks, so it gets a thread of its own
+        import _thread
+
+        found = []
+
+        def resolve():
+            try:
+                found.append(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0])
+            except OSError as error:
+                found.append(error)
+
+        _thread.start_new_thread(resolve, ())
+        while not found:
+            await sleep_ms(10)
+        if isinstance(found[0], OSError):
+            raise found[0]
+        return found[0]
+
+    class _TcpLink:
+        def __init__(self, s):
+            self._socket = s
+            self.read = asyncio.StreamReader(s).read  # bound once: a poll costs no layer more than the stream itself
+
+        def send(self, data):
+            if self._socket.write(data) != len(data):
+                raise OSError(_EAGAIN)  # a request of some bytes does not fit: the other end has long stopped reading
+
+        def discard(self):
+            count = 0
+            while True:
+                data = self._socket.read(256)
+                if not data:
+                    return count
+                count += len(data)
+
+        def close(self):
+            self._socket.close()
+
+    async def open_tcp(host, port):
+        """A connected TcpLink without Nagle's delay. OSError with the reason; cancelling it leaves nothing open."""
+        family, kind, protocol, _, address = await _address(host, port)
+        s = socket.socket(family, kind, protocol)
+        try:
+            s.setblocking(False)
+            s.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+            try:
+                s.connect(address)
+            except OSError as error:
+                if error.errno != _EINPROGRESS:
+                    raise
+                await _writable(s)
+                s.connect(address)  # now it is connected, or says why not
+        except BaseException:
+            s.close()
+            raise
+        return _TcpLink(s)
+
+    class _SerialLink:
+        def __init__(self, device):
+            self._device = device
+            self.read = asyncio.StreamReader(device).read
+            self._room = select.poll()
+            self._room.register(device, select.POLLOUT)
+
+        def send(self, data):
+            ready = self._room.poll(0)
+            if not ready or not ready[0][1] & select.POLLOUT or self._device.write(data) != len(data):
+                raise OSError(_EIO)
+
+        def discard(self):
+            count = 0
+            while True:
+                data = self._device.read(256)
+                if not data:
+                    return count
+                count += len(data)
+
+        def close(self):
+            self._device.close()
+
+    def open_serial(path, baud, parity="none", stop=1):
+        """A SerialLink: 8 data bits, parity "none", "even" or "odd", 1 or 2 stop bits. OSError; ValueError for the baud rate."""
+        device = open(path, "r+b")  # noqa: SIM115
+        try:
+            _configure(device.fileno(), path, baud, parity, stop)
+            return _SerialLink(device)
+        except BaseException:
+            device.close()
+            raise
+
+else:
+
+    def ticks_ms():
+        """Milliseconds of a clock that never jumps; only `ticks_diff` of two of them means anything."""
+        return time.monotonic_ns() // 1000000
+
+    def ticks_add(ticks, ms):
+        return ticks + ms
+
+    def ticks_diff(later, earlier):
+        """Milliseconds from `earlier` to `later`."""
+        return later - earlier
+
+    def sleep_ms(ms):
+        """Awaitable: lets other tasks run for `ms` milliseconds."""
+        return asyncio.sleep(ms / 1000)
+
+    def uncancel(task):
+        task.uncancel()
+
+    class _FdLink:
+        """Any file descriptor that does not block."""
+
+        def __init__(self, fd, owner=None):
+            self._fd = fd
+            self._owner = owner
+            self._loop = asyncio.get_running_loop()
+
+        async def read(self, n):
+            ready = self._loop.create_future()
+            self._loop.add_reader(self._fd, lambda: ready.done() or ready.set_result(None))
+            try:
+                await ready
+            finally:
+                self._loop.remove_reader(self._fd)
+            return os.read(self._fd, n)
+
+        def send(self, data):
+            if os.write(self._fd, data) != len(data):
+                raise OSError(_EAGAIN, "the other end has stopped reading")
+
+        def discard(self):
+            count = 0
+            while True:
+                try:
+                    data = os.read(self._fd, 256)
+                except BlockingIOError:
+                    return count
+                if not data:
+                    return count
+                count += len(data)
+
+        def close(self):
+            if self._owner is not None:
+                self._owner.close()
+            else:
+                os.close(self._fd)
+
+    async def open_tcp(host, port):
+        loop = asyncio.get_running_loop()
+        family, kind, protocol, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
+        s = socket.socket(family, kind, protocol)
+        try:
+            s.setblocking(False)
+            s.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+            await loop.sock_connect(s, address)
+        except BaseException:
+            s.close()
+            raise
+        return _FdLink(s.fileno(), s)
+
+    def open_serial(path, baud, parity="none", stop=1):
+        fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            _configure(fd, path, baud, parity, stop)
+            return _FdLink(fd)
+        except BaseException:
+            os.close(fd)
+            raise
