@@ -66,3 +66,7 @@ class SiteError(CarbonError):
 
 class GmError(CarbonError):
     """A key, signature or ciphertext that must not be used."""
+
+
+class ModelError(CarbonError):
+    """A meter model that is unknown or breaks the schema of docs/meters.md."""
