@@ -1,0 +1,197 @@
+"""An HTTPS client for one server: one request at a time on a kept connection, on MicroPython and CPython.
+
+The server's certificate must come from the given CA and name the host; before that is certain nothing is sent.
+Connections are made here and not by asyncio.open_connection, which on MicroPython leaks a socket with every attempt
+that fails or times out (a terminal retries for weeks) and leaves Nagle's algorithm on. Give numeric addresses:
+names are resolved by a call that stops the event loop.
+"""
+
+import asyncio
+import gc
+
+from carbonterm.errors import UplinkError, quoted
+
+try:
+    import tls  # MicroPython; its `ssl` module connects without looking at the certificate
+except ImportError:
+    tls = None
+    import ssl
+
+if tls:
+    import select
+    import socket
+    from errno import EINPROGRESS
+
+MAX_HEAD = 4096  # bytes of status line and header fields
+_TCP, _NODELAY = 6, 1
+_CONNECTING_MS = 10
+
+
+def context(ca):
+    """A TLS client context that trusts the CA certificate `ca` (DER) and nothing else; ValueError for a bad one."""
+    if tls:
+        made = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+        made.verify_mode = tls.CERT_REQUIRED
+        made.load_verify_locations(ca)
+    else:
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # CERT_REQUIRED, check_hostname
+        made.load_verify_locations(cadata=ca)
+    return made
+
+
+class Client:
+    """`await request(method, path, body=None, limit=…) -> (status, body)` to https://host:port.
+
+    Raises OSError, EOFError, ValueError (a certificate that is not right; an answer that is no HTTP: UplinkError) or
+    asyncio.TimeoutError after timeout_s without an answer; the connection is closed then. limit: bytes of an answer.
+    """
+
+    def __init__(self, host, port, ca, timeout_s=30):
+        self._host = host
+        self._port = port
+        self._timeout_s = timeout_s
+        self._context = context(ca)
+        self._streams = None
+        self.connections = 0
+
+    async def request(self, method, path, body=None, limit=16384):
+        kept = self._streams is not None
+        try:
+            return await asyncio.wait_for(self._exchange(method, path, body, limit), self._timeout_s)
+        except (OSError, EOFError):
+            await self.close()
+            if not kept:
+                raise
+        except BaseException:
+            await self.close()
+            raise
+        # a kept connection may have ended while it was idle: that says nothing about the server
+        try:
+            return await asyncio.wait_for(self._exchange(method, path, body, limit), self._timeout_s)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self):
+        """Closes the connection at once, if there is one."""
+        streams, self._streams = self._streams, None
+        if streams:
+            writer = streams[1]
+            if tls:
+                try:
+                    await writer.wait_closed()  # closes the socket; close() alone does nothing
+                except OSError:
+                    pass  # the peer is gone: closed is closed
+            else:
+                writer.transport.abort()
+
+    async def _exchange(self, method, path, body, limit):
+        if self._streams is None:
+            gc.collect()  # a handshake needs room in one piece
+            self._streams = await _connect(self._host, self._port, self._context)
+            self.connections += 1
+        reader, writer = self._streams
+        writer.write(_request(method, path, self._host, self._port, body))
+        await writer.drain()
+        data = b""
+        while True:
+            end = data.find(b"\r\n\r\n")
+            if end >= 0:
+                break
+            if len(data) > MAX_HEAD:
+                raise UplinkError("the head of an answer has more than %d bytes" % MAX_HEAD)
+            data += await _some(reader)
+        status, size, keep = parse_head(data[:end], limit)
+        parts = [data[end + 4 :]]
+        missing = size - len(parts[0])
+        while missing > 0:
+            more = await _some(reader)
+            parts.append(more)
+            missing -= len(more)
+        if missing < 0:
+            raise UplinkError("%d bytes follow an answer that was not asked for" % -missing)
+        if not keep:
+            await self.close()
+        return status, b"".join(parts)
+
+
+def parse_head(head, limit):
+    """(status, bytes of the body, whether the connection is kept) of an answer's head without its empty line.
+
+    Strict (RFC 9112): HTTP/1.0 or 1.1, a final status, exactly one Content-Length of at most `limit` and no
+    Transfer-Encoding; else UplinkError.
+    """
+    lines = head.split(b"\r\n")
+    first = lines[0]
+    digits = first[9:12]
+    if first[:8] not in (b"HTTP/1.1", b"HTTP/1.0") or first[8:9] != b" " or first[12:13] not in (b" ", b""):
+        raise UplinkError("the answer does not begin like HTTP: %s" % _shown(first))
+    if len(digits) != 3 or not digits.isdigit() or digits < b"200":
+        raise UplinkError("the answer has no final status: %s" % _shown(first))
+    size = None
+    keep = first[:8] == b"HTTP/1.1"
+    for line in lines[1:]:
+        colon = line.find(b":")
+        if colon < 1 or line[:1] in b" \t" or line[colon - 1 : colon] in (b" ", b"\t"):
+            raise UplinkError("the answer has a line that is no header field: %s" % _shown(line))
+        name, value = line[:colon].lower(), line[colon + 1 :].strip()
+        if name == b"content-length":
+            if size is not None or not 1 <= len(value) <= 9 or not value.isdigit():
+                raise UplinkError("the answer has no single Content-Length: %s" % _shown(value))
+            size = int(value)
+        elif name == b"transfer-encoding":
+            raise UplinkError("the answer comes in pieces (%s), which is not spoken here" % _shown(value))
+        elif name == b"connection" and value.lower() == b"close":
+            keep = False
+    if size is None:
+        raise UplinkError("the answer has no Content-Length")
+    if size > limit:
+        raise UplinkError("the answer has %d bytes, the limit is %d" % (size, limit))
+    return int(digits), size, keep
+
+
+def _request(method, path, host, port, body):
+    """The whole request as one buffer: one write, as few packets as can be."""
+    lines = ["%s %s HTTP/1.1" % (method, path), "Host: %s:%d" % (host, port)]
+    if body is not None:
+        lines.append("Content-Type: application/cbor")
+        lines.append("Content-Length: %d" % len(body))
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + (body or b"")
+
+
+async def _some(reader):
+    data = await reader.read(1024)
+    if not data:
+        raise EOFError("the server closed the connection in the middle of its answer")
+    return data
+
+
+async def _connect(host, port, tls_context):
+    if not tls:
+        return await asyncio.open_connection(host, port, ssl=tls_context, server_hostname=host)
+    found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+    plain = socket.socket(found[0], found[1], found[2])
+    try:
+        plain.setblocking(False)
+        plain.setsockopt(_TCP, _NODELAY, 1)
+        try:
+            plain.connect(found[-1])
+        except OSError as error:
+            if error.errno != EINPROGRESS:
+                raise
+        poller = select.poll()
+        poller.register(plain, select.POLLOUT)
+        while not poller.poll(0):
+            await asyncio.sleep_ms(_CONNECTING_MS)
+        plain.send(b"")  # raises what connect() found out meanwhile
+        secure = tls_context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+        secure.setblocking(False)
+    except BaseException:
+        plain.close()
+        raise
+    stream = asyncio.StreamReader(secure)
+    return stream, stream
+
+
+def _shown(data):
+    return quoted("".join([chr(b) if 32 <= b < 127 else "?" for b in data[:60]]))
