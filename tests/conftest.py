@@ -1,16 +1,16 @@
 """Three runtimes from the same files, and the record that `make conformance` reads.
 
 Every test of tests/protocols runs under pytest on this CPython; beside it stand one item per test and runtime, named
-test_x[micropython] and test_x[micropython32]: the file is run once there by tests/runtime/run.py, and both its results
-and all it printed must be what run.py gives on CPython. A runtime that can't be had skips its items with the reason;
-with CARBONTERM_NO_SKIP=1 (CI) a skip fails the run.
+test_x[micropython] and test_x[micropython32]: the wanted tests of a file are run once there by tests/runtime/run.py,
+and both their results and all they printed must be what run.py gives on CPython. A runtime that can't be had skips its
+items with the reason; with CARBONTERM_NO_SKIP=1 (CI) a skip fails the run. docs/testing.md tells the rest.
 """
 
+import difflib
 import json
 import os
 import subprocess
 import sys
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -20,10 +20,12 @@ import runtimes
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "tests" / "protocols"
+LIMIT = 540  # seconds for one file on one runtime; below pytest's own limit, so that we can say which test hung
 
 
 def pytest_addoption(parser):
-    parser.addoption("--record", help="write each test's requirement ids and result to this JSON file")
+    what = "write each test's requirement ids, runtime and result to this JSON file; give it as --record=FILE"
+    parser.addoption("--record", metavar="FILE", help=what)
 
 
 def pytest_configure(config):
@@ -31,29 +33,27 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: not part of `make check`")
 
 
+# --- the other runtimes ---------------------------------------------------------------------------------------------
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(file_path, parent):
     found = yield
     if file_path.suffix == ".py" and file_path.name.startswith("test_") and CORE in file_path.parents:
-        found = [*(found or []), RuntimeFile.from_parent(parent, path=file_path, name=file_path.name + "@")]
+        found = [*(found or []), RuntimeFile.from_parent(parent, path=file_path)]
     return found
 
 
-class RuntimeFile(pytest.Collector):
-    def __init__(self, path, **kwargs):
-        super().__init__(path=path, **kwargs)
+class RuntimeFile(pytest.File):
+    """The items of a core test file on the other runtimes; has the file's own node id, so that xdist keeps it whole."""
 
     def collect(self):
         # the names and marks come from the module that pytest collects on CPython
         module = pytest.Module.from_parent(self.parent, path=self.path)
-        seen = set()
-        for function in module.collect():
-            name = getattr(function, "originalname", function.name)
-            if name in seen:
-                continue
-            seen.add(name)
+        functions = {getattr(f, "originalname", f.name): f for f in reversed(list(module.collect()))}
+        for test, function in reversed(functions.items()):
             for runtime in runtimes.MICRO:
-                item = RuntimeItem.from_parent(self, name=f"{name}[{runtime}]", test=name, runtime=runtime)
+                item = RuntimeItem.from_parent(self, name=f"{test}[{runtime}]", test=test, runtime=runtime)
                 for mark in function.iter_markers():
                     if mark.name != "parametrize":
                         item.add_marker(getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs))
@@ -65,61 +65,91 @@ class RuntimeItem(pytest.Item):
         super().__init__(**kwargs)
         self.test = test
         self.runtime = runtime
+        self.user_properties.append(("runtime", runtime))
 
     def runtest(self):
+        wanted = self.session.stash[WANTED][self.path]
         try:
-            here = results(self.path, "cpython")[self.test]
-            there = results(self.path, self.runtime)[self.test]
+            result, output = results(self.path, self.runtime, wanted)[self.test]
         except runtimes.Unavailable as reason:
             pytest.skip(str(reason))
-        except KeyError:
-            pytest.fail(f"{self.test} did not run on {self.runtime}")
-        result, output = there
         if result.startswith("skipped"):
             pytest.skip(f"{self.runtime}: {result}")
         if result != "passed":
-            pytest.fail(f"on {self.runtime}:\n{output}", pytrace=False)
-        if there != here:
-            pytest.fail(f"on {self.runtime} it printed\n{output}\non cpython ({here[0]})\n{here[1]}", pytrace=False)
+            pytest.fail(f"{result} on {self.runtime}:\n{output}", pytrace=False)
+        expected, printed = results(self.path, "cpython", wanted)[self.test]
+        if expected != "passed":
+            pytest.fail(f"passed on {self.runtime}, but on cpython: {expected}\n{printed}", pytrace=False)
+        if output != printed:
+            texts = (printed.split("\n"), output.split("\n"))
+            lines = list(difflib.unified_diff(*texts, "cpython", self.runtime, lineterm="", n=1))
+            pytest.fail("it printed something else than on cpython:\n" + "\n".join(lines[:60]), pytrace=False)
 
     def reportinfo(self):
         return self.path, None, self.name
 
 
-@lru_cache(maxsize=None)
-def results(path, runtime):
-    """{test: (result, output)} of a core test file on a runtime."""
+WANTED = pytest.StashKey()  # {path of a core test file: names of the tests to run, after -k and -m}
+_results = {}
+
+
+def pytest_collection_finish(session):
+    wanted = session.stash.setdefault(WANTED, {})
+    for item in session.items:
+        if isinstance(item, RuntimeItem):
+            names = wanted.setdefault(item.path, [])
+            if item.test not in names:
+                names.append(item.test)
+
+
+def results(path, runtime, wanted):
+    """{test: (result, output)} of a core test file on a runtime, every wanted test in it; runs it once."""
+    key = (path, runtime)
+    if key not in _results:
+        _results[key] = _run(path, runtime, wanted)
+    return _results[key]
+
+
+def _run(path, runtime, wanted):
     command, env = runtimes.command(runtime, [ROOT / "tests/runtime/shim", *runtimes.SEARCH_PATH])
-    done = subprocess.run(
-        [*command, "tests/runtime/run.py", str(path.relative_to(ROOT))],
-        cwd=ROOT, env=env, capture_output=True, text=True, timeout=900,
-    )
-    if done.returncode:
-        raise AssertionError(f"{path.name} could not be loaded on {runtime}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    found = {}
-    for part in done.stdout.split("\x1e")[1:]:
+    process = subprocess.Popen(
+        [*command, "tests/runtime/run.py", str(path.relative_to(ROOT)), *wanted],
+        cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        out, _ = process.communicate(timeout=LIMIT)
+        end = f"the runtime ended with {process.returncode}"
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, _ = process.communicate()
+        end = f"it was stopped after {LIMIT} s"
+    text = out.decode("utf-8", "replace").replace("\r\n", "\n")
+    return parse(text, wanted, end)
+
+
+def parse(text, wanted, end):
+    """{test: (result, output)} from what run.py printed; tests it did not come to the end of say how it ended."""
+    before, *parts = text.split("\x1e")
+    found, name, output = {}, None, ""
+    for part in parts:
         if part.startswith("="):
             found[name] = (part[1:].strip(), output)
+            name = None
         else:
             name, _, output = part.partition("\n")
+    if name is not None:
+        found[name] = (f"{end} in the middle of it", output[-4000:])
+    for test in wanted:
+        if test not in found:
+            found[test] = (f"{end} before this test", before[-4000:])
     return found
 
 
-# --- what make conformance reads ------------------------------------------------------------------------------------
+# --- skips and what make conformance reads --------------------------------------------------------------------------
 
-_outcomes = {}
-_requirements = {}
-_skipped = []
-
-
-def pytest_runtest_logreport(report):
-    if report.when == "call" or report.outcome != "passed":
-        _outcomes[report.nodeid] = report.outcome
-        for key, value in report.user_properties:
-            if key == "requirement":
-                _requirements.setdefault(report.nodeid, set()).add(value)
-    if report.skipped:
-        _skipped.append((report.nodeid, report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)))
+NO_SKIP = os.environ.get("CARBONTERM_NO_SKIP") == "1"
+_rows = {}
+_skipped = {}
 
 
 def pytest_collection_modifyitems(items):
@@ -129,23 +159,49 @@ def pytest_collection_modifyitems(items):
                 item.user_properties.append(("requirement", requirement))
 
 
+def pytest_runtest_logreport(report):
+    if report.when == "call" or report.outcome != "passed":
+        row = {"test": report.nodeid, "result": report.outcome, "runtime": "cpython", "requirements": []}
+        for key, value in report.user_properties:
+            if key == "runtime":
+                row["runtime"] = value
+            elif key == "requirement" and value not in row["requirements"]:
+                row["requirements"].append(value)
+        if report.nodeid not in _rows or report.failed:  # what failed once stays failed
+            _rows[report.nodeid] = row
+    if report.skipped:
+        _skipped[report.nodeid] = _reason(report)
+
+
+def pytest_collectreport(report):
+    if report.skipped:
+        _skipped[report.nodeid] = _reason(report)
+
+
+def _reason(report):
+    return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    _skipped.update(getattr(node, "workeroutput", {}).get("skipped", {}))
+
+
 def pytest_sessionfinish(session, exitstatus):
-    if hasattr(session.config, "workerinput"):
+    worker = getattr(session.config, "workeroutput", None)
+    if worker is not None:
+        worker["skipped"] = _skipped  # a file that is skipped as a whole is known to the worker only
         return
     record = session.config.getoption("--record")
     if record:
-        rows = [
-            {"test": test, "result": result, "requirements": sorted(_requirements.get(test, ()))}
-            for test, result in sorted(_outcomes.items())
-        ]
         Path(record).parent.mkdir(parents=True, exist_ok=True)
-        Path(record).write_text(json.dumps(rows, indent=0))
-    if _skipped and os.environ.get("CARBONTERM_NO_SKIP") == "1" and exitstatus == 0:
-        session.exitstatus = 1
+        Path(record).write_text(json.dumps([_rows[test] for test in sorted(_rows)], indent=0) + "\n")
+    if _skipped and NO_SKIP and exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter):
-    if _skipped and os.environ.get("CARBONTERM_NO_SKIP") == "1":
-        terminalreporter.write_sep("=", "CARBONTERM_NO_SKIP=1: every test must run here, these did not")
-        for test, reason in _skipped:
+    if _skipped and NO_SKIP:
+        terminalreporter.write_sep("=", "CARBONTERM_NO_SKIP=1: every test must run here, these did not", red=True)
+        for test, reason in sorted(_skipped.items()):
             terminalreporter.write_line(f"{test}: {reason}")

@@ -1,10 +1,12 @@
-"""Runs one file of core tests on whatever interpreter runs this script, without pytest.
+"""Runs tests of one core test file on whatever interpreter runs this script, without pytest.
 
-usage: INTERPRETER tests/runtime/run.py FILE; the search path must hold tests/runtime/shim, tests/runtime/lib and
-protocols. Prints, per test in the order of the file, a line 0x1E + name, what the test printed, and a line
-0x1E "=" and its result: "passed", "skipped: why" or "failed". Exit code 0 if the file could be loaded.
+usage: INTERPRETER tests/runtime/run.py FILE [TEST …]; all of the file's tests if none is named. The search path must
+hold tests/runtime/shim, tests/runtime/lib and protocols. Prints, per test in the order of the file, a line
+0x1E + name, what the test printed, and a line 0x1E "=" and its result: "passed", "skipped: why" or "failed".
+Exit code 0 if the file could be loaded.
 """
 
+import gc
 import sys
 
 import pytest  # the shim
@@ -28,12 +30,15 @@ def show(error):
         traceback.print_exception(error, file=sys.stdout)
 
 
-def main(path):
+def main(path, wanted):
     name = path.split("/")[-1][:-3]
     sys.path.insert(0, path[: -len(name) - 4] or ".")
     module = __import__(name)
     for test in names(path):
+        if wanted and test not in wanted:
+            continue
         print("\x1e" + test)
+        gc.collect()
         try:
             getattr(module, test)()
             result = "passed"
@@ -45,4 +50,4 @@ def main(path):
         print("\x1e=" + result)
 
 
-main(sys.argv[1])
+main(sys.argv[1], sys.argv[2:])

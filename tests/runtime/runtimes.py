@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
@@ -19,12 +19,13 @@ def command(runtime, search_path=SEARCH_PATH, heap="16M"):
     """(argument list, environment) that starts `runtime`: "cpython", "micropython" or "micropython32"."""
     path = ":".join(str(p) for p in search_path)
     if runtime == "cpython":
-        return [sys.executable], {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {"PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
+        return [sys.executable], {**os.environ, **env}
     binary = _micropython() if runtime == "micropython" else _micropython32()
     return [binary, "-X", f"heapsize={heap}"], {**os.environ, "MICROPYPATH": ".frozen:" + path}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _micropython():
     from carbonterm_host.runtime import NotFound, find
 
@@ -34,7 +35,7 @@ def _micropython():
         raise Unavailable(str(reason)) from None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _micropython32():
     done = subprocess.run([ROOT / "tools/micropython32"], capture_output=True, text=True, timeout=600)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""What the core's tests use of pytest, for runtimes that have none: marks, parametrize, raises, skip."""
+"""What the core's tests use of pytest, for runtimes that have none: marks, parametrize, param, raises, skip, fail."""
 
 import re
 
@@ -9,6 +9,17 @@ class Skipped(Exception):
 
 def skip(reason):
     raise Skipped(reason)
+
+
+def fail(reason):
+    raise AssertionError(reason)
+
+
+class param:
+    """A row of parametrize with a name that only pytest shows."""
+
+    def __init__(self, *values, id=None):
+        self.values = values
 
 
 class raises:
@@ -24,23 +35,31 @@ class raises:
 
     def __exit__(self, kind, value, trace):
         if kind is None:
-            raise AssertionError("no %s was raised" % self.expected.__name__)
+            raise AssertionError("%s was not raised" % (self.expected,))
         if not isinstance(value, self.expected):
             return False
         self.value = value
         if self.match is not None and not re.search(self.match, str(value)):
-            raise AssertionError("%r does not match %r" % (str(value), self.match))
+            raise AssertionError("'%s' does not match '%s'" % (value, self.match))
         return True
 
 
 class _Cases:
-    def __init__(self, function, rows):
+    """A test with its rows; the names make it right for stacked parametrize marks too."""
+
+    def __init__(self, function, names, rows):
         self.function = function
+        self.names = names
         self.rows = rows
 
-    def __call__(self):
+    def __call__(self, **given):
         for row in self.rows:
-            self.function(*row)
+            if len(row) != len(self.names):
+                raise AssertionError("%d values for %s" % (len(row), self.names))
+            arguments = dict(given)
+            for name, value in zip(self.names, row):
+                arguments[name] = value
+            self.function(**arguments)
 
 
 class _Mark:
@@ -48,9 +67,12 @@ class _Mark:
         return lambda function: function
 
     def parametrize(self, names, values, ids=None):
-        single = isinstance(names, str) and "," not in names
-        rows = [(v,) if single else tuple(v) for v in values]
-        return lambda function: _Cases(function, rows)
+        single = False  # rows of one name given as a text are values, not tuples
+        if isinstance(names, str):
+            names = [name.strip() for name in names.split(",") if name.strip()]
+            single = len(names) == 1
+        rows = [v.values if isinstance(v, param) else (v,) if single else tuple(v) for v in values]
+        return lambda function: _Cases(function, names, rows)
 
     slow = staticmethod(lambda function: function)
 
