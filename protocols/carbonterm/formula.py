@@ -187,7 +187,7 @@ def text(steps):
     return stack[0][0]
 
 
-# --- the parts ---------------------------------------------------------------------------------------------------------
+# --- the parts ----------------------------------------------------------------------------------------------------
 
 
 def _bound(part, least):
@@ -248,7 +248,8 @@ def _power(text, at):
     stop = _digits_end(text, at)
     after = text[_blank(text, stop) :]
     if stop == at or stop - at > 1 or after[:1] in ("^", ".") or after[:2] == "**" or _letter(after[:1]):
-        raise _wrong(text, start, "a power is an integer from -%d to %d" % (MAX_POWER, MAX_POWER), "write (a^b)^c in full")
+        why = "a power is an integer from -%d to %d" % (MAX_POWER, MAX_POWER)
+        raise _wrong(text, start, why, "write (a^b)^c in full")
     power = int(text[at:stop])
     return -power if sign == "-" else power, stop
 

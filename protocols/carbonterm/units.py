@@ -47,20 +47,23 @@ _ALIASES = {
     "焦": "J", "千焦": "kJ", "兆焦": "MJ", "吉焦": "GJ", "百万千焦": "GJ", "太焦": "TJ", "大卡": "kcal",
     "吨": "t", "公斤": "kg", "千克": "kg", "克": "g", "吨标准煤": "tce", "千克标准煤": "kgce", "吨标煤": "tce",
     "立方米": "m3", "升": "L", "l": "L", "标准立方米": "Nm3", "标立方米": "Nm3", "标方": "Nm3", "方": "m3",
-    "吨二氧化碳": "tCO2", "千克二氧化碳": "kgCO2", "吨二氧化碳当量": "tCO2e", "千克二氧化碳当量": "kgCO2e", "吨碳": "tC",
+    "吨二氧化碳": "tCO2", "千克二氧化碳": "kgCO2", "吨二氧化碳当量": "tCO2e", "千克二氧化碳当量": "kgCO2e",
+    "吨碳": "tC",
     "tCO2eq": "tCO2e", "tCO2-e": "tCO2e", "kgCO2eq": "kgCO2e", "千乏": "kvar", "千乏时": "kvarh",
     "秒": "s", "分": "min", "小时": "h", "时": "h", "日": "d", "天": "d", "day": "d", "年": "a", "year": "a",
-    "伏": "V", "安": "A", "赫兹": "Hz", "帕": "Pa", "千帕": "kPa", "兆帕": "MPa", "℃": "°C", "摄氏度": "°C", "degC": "°C",
-    "个": "pcs", "台": "pcs", "人": "pcs", "person": "pcs", "次": "pcs", "开": "K", "米": "m", "平方米": "m2", "公里": "km",
+    "伏": "V", "安": "A", "赫兹": "Hz", "帕": "Pa", "千帕": "kPa", "兆帕": "MPa", "℃": "°C", "摄氏度": "°C",
+    "degC": "°C",
+    "个": "pcs", "台": "pcs", "人": "pcs", "person": "pcs", "次": "pcs", "米": "m", "平方米": "m2",
+    "公里": "km",
 }  # fmt: skip
-_PRINTED = {"³": "3", "²": "2", "⁴": "^4", "⁸": "^8", "（": "(", "）": ")", "／": "/", "％": "%", "µ": "μ", "₂": "2", "₄": "4",
-            " ": "", "\u3000": ""}  # fmt: skip
+_PRINTED = {"³": "3", "²": "2", "⁴": "^4", "⁸": "^8", "（": "(", "）": ")", "／": "/", "％": "%", "µ": "μ", "₂": "2",
+            "₄": "4", " ": "", "\u3000": ""}  # fmt: skip
 _TIMES = "*.·×"
 _STOPS = "/()^" + _TIMES
 
 
 class Unit:
-    """A size as an exact Ratio of base units, a dimension as a tuple of (base, power), and `text`, how it was written."""
+    """A size (exact Ratio of base units), a dimension (tuple of (base, power)) and `text`, how it was written."""
 
     __slots__ = ("ratio", "dimension", "text")
 
@@ -135,7 +138,8 @@ def times(a, b, power=1):
         dimension[name] = p
     size = _joined(a.ratio, dimension, b.ratio, _as_dict(b.dimension), power)
     sign = "*" if power > 0 else "/"
-    text = a.text + sign + ("(" + b.text + ")" if "/" in b.text else b.text) + ("" if abs(power) == 1 else str(abs(power)))
+    text = a.text + sign + ("(" + b.text + ")" if "/" in b.text else b.text)
+    text += "" if abs(power) == 1 else "^" + str(abs(power))
     return Unit(size, tuple(sorted((n, p) for n, p in dimension.items() if p)), text)
 
 
@@ -144,7 +148,7 @@ def known():
     return sorted([name for name in _UNITS if name not in ("", "-", "1")] + list(_ALIASES))
 
 
-# --- the parts ---------------------------------------------------------------------------------------------------------
+# --- the parts ----------------------------------------------------------------------------------------------------
 
 _HOW = "write it like kWh, GJ/10^4Nm3 or kg/(m2.a)"
 
@@ -270,7 +274,7 @@ def _lookup(symbol):
 
 # pairs of dimensions that people take for one another, and what leads from one to the other
 _TRAPS = (
-    ("Nm3", "length", "Nm3 is gas at 0 °C and 101.325 kPa, m3 is gas as it flows: convert by temperature and pressure first"),
+    ("Nm3", "length", "Nm3 is gas at 0 °C and 101.325 kPa, m3 gas as it flows: temperature and pressure convert"),
     ("C", "CO2", "carbon becomes CO2 by 44/12, which belongs in the method's formula"),
     ("CO2", "CO2e", "a gas becomes CO2e by its GWP, which the method applies"),
     ("CH4", "CO2e", "a gas becomes CO2e by its GWP, which the method applies"),

@@ -1,0 +1,1 @@
+"""Activity data to emissions: methods and factors as data, evaluated exactly."""
