@@ -1,0 +1,45 @@
+"""A whole bundle in memory, for commands that fold or show it; `carbonterm verify` streams instead."""
+
+from carbonterm.errors import LedgerError
+from carbonterm.ledger import bundle
+from carbonterm_host.screen import UNVERIFIED, USAGE, Failure
+
+
+class Bundle:
+    """terminal_id, creator, keys {epoch: public}, centres {name: public}, entries [(bytes, fingerprint)],
+    checkpoints [text], receipts [(body, signature)], each in the file's order."""
+
+    def __init__(self):
+        self.terminal_id = self.creator = None
+        self.keys, self.centres = {}, {}
+        self.entries, self.checkpoints, self.receipts = [], [], []
+
+
+def read(path):
+    """The Bundle in the file `path`, whose digest is right and whose signatures are not checked; else Failure."""
+    found = Bundle()
+    takes = {
+        "key": found.keys.__setitem__,
+        "centre": found.centres.__setitem__,
+        "entry": lambda raw, fingerprint: found.entries.append((raw, fingerprint)),
+        "checkpoint": found.checkpoints.append,
+        "receipt": lambda body, signature: found.receipts.append((body, signature)),
+    }
+    try:
+        with open_bundle(path) as file:
+            for _, frame in bundle.read(file):
+                if frame[0] == "header":
+                    found.terminal_id, found.creator = frame[1:]
+                else:
+                    takes[frame[0]](*frame[1:])
+    except LedgerError as error:
+        raise Failure(UNVERIFIED, f"{path}: {error.what}", error.hint) from None
+    return found
+
+
+def open_bundle(path):
+    """The file, open for reading bytes; Failure where it cannot be opened."""
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise Failure(USAGE, f"{path} cannot be read: {error.strerror}", "name a file of carbonterm pull") from None

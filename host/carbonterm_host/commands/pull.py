@@ -1,0 +1,52 @@
+"""`carbonterm pull`: copy a terminal's log into one file that anybody can check."""
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+import carbonterm
+from carbonterm.ledger.bundle import Writer
+from carbonterm_host.datafolder import DataFolder, pull, terminal_of
+from carbonterm_host.screen import JSON, USAGE, Failure, put, say
+
+
+def to_file(folder, path):
+    """Pulls the data folder `folder` into the file `path`, which appears only when it is whole. Returns a Pulled."""
+    storage = DataFolder(folder)
+    terminal_id = terminal_of(storage)
+    new = f"{path}.new"
+    try:
+        with open(new, "wb") as file:
+            writer = Writer(file, terminal_id, f"carbonterm {carbonterm.__version__}")
+            done = pull(storage, writer)
+            writer.end()
+        os.replace(new, path)
+    finally:
+        if os.path.exists(new):
+            os.remove(new)
+    return done
+
+
+def main(
+    terminal: Path = typer.Argument(help="data folder of a terminal · 终端数据目录"),
+    output: Path = typer.Option(..., "-o", "--output", help="FILE.bundle"),
+    json: bool = JSON,
+):
+    """Copy a terminal's log, keys and checkpoints into a bundle; the terminal may go on meanwhile · 取出日志."""
+    if not terminal.is_dir():
+        raise Failure(USAGE, f"{terminal} is not a folder", "give the data folder of a terminal")
+    try:
+        done = to_file(terminal, output)
+    except OSError as error:
+        raise Failure(USAGE, f"{error.filename}: {error.strerror}", "choose another file with -o") from None
+    if json:
+        torn = [{"segment": name, "offset": offset, "bytes": size} for name, offset, size in done.torn]
+        put({"file": str(output), "entries": done.entries, "checkpoints": done.checkpoints, "torn": torn})
+        return
+    print(say(f"{done.entries} entries, {done.checkpoints} checkpoints → {output}",
+              f"{done.entries} 条记录、{done.checkpoints} 个检查点 → {output}"))  # fmt: skip
+    for name, offset, size in done.torn:
+        print(say(f"left out: {size} bytes at {offset} of {name}, a write that was cut",
+                  f"未取：{name} 位移 {offset} 处 {size} 字节，写入中断"), file=sys.stderr)  # fmt: skip

@@ -1,0 +1,79 @@
+"""`carbonterm verify`: is a bundle what its terminal wrote, all of it and nothing else?"""
+
+from enum import StrEnum
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from carbonterm_host.bundles import open_bundle
+from carbonterm_host.screen import JSON, OK, UNVERIFIED, USAGE, Failure, console, put, say
+from carbonterm_host.verifier import VERDICTS, Verifier
+
+LABELS = {
+    "encoding": "编码规范", "fingerprints": "指纹", "keys": "密钥", "tree": "日志树", "checkpoints": "检查点",
+    "sequence": "顺序完整", "policy": "封存策略",
+}  # fmt: skip
+
+
+class Backend(StrEnum):
+    core = "core"
+    openssl = "openssl"
+    gmssl = "gmssl"
+
+
+def main(
+    file: Path = typer.Argument(help="FILE.bundle"),
+    backend: Backend = typer.Option(Backend.core, help="whose SM2 and SM3 · 密码实现"),
+    key: list[str] = typer.Option([], help="public key it must have, 128 hex digits; one per epoch · 公钥"),
+    json: bool = JSON,
+):
+    """Check a bundle: encoding, fingerprints, keys, tree, checkpoints, sequence, policy · 核验日志."""
+    verifier = Verifier([_key(text) for text in key], **tools(backend.value))
+    with open_bundle(file) as opened:
+        verifier.read(opened)
+    report = verifier.report()
+    if json:
+        put(report)
+    else:
+        show(report)
+    return OK if report["ok"] else UNVERIFIED
+
+
+def tools(backend):
+    """Keyword arguments of Verifier for a back end's name."""
+    if backend == "core":
+        return {}
+    from carbonterm_host import gm_backends
+
+    chosen = gm_backends.backend(backend)
+    return {"verify": chosen.verify, "digest": chosen.digest, "hasher": chosen.hasher}
+
+
+def _key(text):
+    try:
+        public = bytes.fromhex(text)
+    except ValueError:
+        public = b""
+    if len(public) != 64:
+        raise Failure(USAGE, "--key is not a public key", "give 128 hex digits, as in the terminal's .pub file")
+    return public
+
+
+def show(report):
+    """The verdicts as a table, each with its first reason."""
+    table = Table(box=None, header_style="bold")
+    table.add_column(say("verdict", "项目"))
+    table.add_column("")
+    table.add_column(say("first reason", "首个原因"))
+    words = {True: say("yes", "是"), False: say("NO", "否"), None: say("unknown", "未知")}
+    for name in VERDICTS:
+        table.add_row(say(name, LABELS[name]), words[report["verdicts"][name]], report["reasons"].get(name, ""))
+    out = console()
+    out.print(table)
+    out.print(say("{entries} entries, {checkpoints} checkpoints, {unsealed} behind the last",
+                  "{entries} 条记录，{checkpoints} 个检查点，其后 {unsealed} 条").format(**report))  # fmt: skip
+    for row in report["keys"]:
+        known = say("given", "已知") if row["known"] else say("compare it with the terminal's", "请与终端公钥核对")
+        out.print(say("key of epoch", "密钥，纪元"), f"{row['epoch']}: {row['public'][:16]}… ({known})")
+    out.print(say("verified", "核验通过") if report["ok"] else say("NOT verified", "核验未通过"))

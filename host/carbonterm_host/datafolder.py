@@ -1,0 +1,86 @@
+"""A terminal's data folder, read only: the reading half of the log's storage (carbonterm.ledger.frames), and `pull`."""
+
+from pathlib import Path
+
+from carbonterm.errors import LedgerError
+from carbonterm.ledger import checkpoint
+from carbonterm.ledger.entry import decode
+from carbonterm.ledger.frames import WAY_OUT, Frames, read_checkpoints, read_key, segments
+
+
+class DataFolder:
+    """Storage of the files in `path`; it has no writing half, so a running terminal is not disturbed."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def names(self):
+        return [one.name for one in self.path.iterdir() if one.is_file()]
+
+    def size(self, name):
+        return (self.path / name).stat().st_size
+
+    def read(self, name, offset, size):
+        with open(self.path / name, "rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+
+class Pulled:
+    """What `pull` wrote: counts, and the torn bytes it left out, as (segment name, offset, bytes)."""
+
+    def __init__(self):
+        self.entries = self.checkpoints = 0
+        self.torn = []
+
+
+def terminal_of(storage):
+    """Terminal id of the first entry of a data folder; LedgerError where there is none."""
+    for epoch, first, name in segments(storage):
+        frame = Frames(storage, name, epoch, first).next()
+        if frame:
+            return decode(frame[0]).terminal_id
+    raise LedgerError("the folder holds no log with an entry", "give the data folder of a terminal that has run")
+
+
+def pull(storage, writer):
+    """Copies all entries and checkpoints of a data folder into a bundle's writer, up to its `end`. Returns a Pulled.
+
+    Checkpoints are read before the entries, so that a terminal that goes on writing meanwhile does not matter.
+    LedgerError where entries are missing in the middle; a torn tail is left out and told.
+    """
+    found = segments(storage)
+    heads = {}
+    for epoch, first, _ in found:
+        for text in read_checkpoints(storage, epoch, first)[0]:
+            heads.setdefault((epoch, checkpoint.parse(text).size), []).append(text)
+    done = Pulled()
+    last_epoch, seq = None, 0
+    for epoch, first, name in found:
+        if epoch != last_epoch:
+            public = read_key(storage, epoch)
+            if public is None:
+                raise LedgerError(f"the folder holds entries of epoch {epoch} but no key file for it", "restore it")
+            writer.key(epoch, public)
+            last_epoch, seq = epoch, 0
+            for text in heads.pop((epoch, 0), ()):
+                writer.checkpoint(text)
+                done.checkpoints += 1
+        if first != seq:
+            raise LedgerError(f"segment {name} begins with entry {first}, but {seq} should follow", WAY_OUT)
+        frames = Frames(storage, name, epoch, first)
+        frame = frames.next()
+        while frame:
+            writer.entry(frame[0], frame[1])
+            done.entries += 1
+            seq += 1
+            for text in heads.pop((epoch, seq), ()):
+                writer.checkpoint(text)
+                done.checkpoints += 1
+            frame = frames.next()
+        if frames.torn:
+            done.torn.append((name, frames.end, frames.torn))
+    if heads:
+        epoch, size = min(heads)
+        raise LedgerError(f"epoch {epoch} holds fewer entries than the {size} a checkpoint was signed over", WAY_OUT)
+    return done

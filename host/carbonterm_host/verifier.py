@@ -1,0 +1,209 @@
+"""What `carbonterm verify` finds out about a bundle: seven verdicts, kept apart (docs/formats.md, "Bundle").
+
+The bundle is read once from front to back. A wrong thing is noted under its verdict and reading goes on, so that one
+offence does not hide another; only where the file itself breaks does it stop, and what was not reached is null. There
+is no way to ask about an entry without a checkpoint.
+"""
+
+from carbonterm import cbor
+from carbonterm.errors import CarbonError, LedgerError
+from carbonterm.gm import sm2, sm3
+from carbonterm.ledger import bundle, checkpoint, entry
+from carbonterm.ledger.segment import SEAL_ENTRIES, SEAL_MS
+from carbonterm.ledger.tree import Tree, leaf
+from carbonterm.uplink.message import Receipt
+
+VERDICTS = ("encoding", "fingerprints", "keys", "tree", "checkpoints", "sequence", "policy")
+
+
+class Verifier:
+    """Feed it a bundle with `read`, then ask `report`. `trusted`: public keys (64 bytes) the reader knows, or empty.
+
+    verify(public, message, signature) -> bool, digest(data) and hasher() come from the back end to use.
+    """
+
+    def __init__(self, trusted=(), verify=sm2.verify, digest=sm3.digest, hasher=sm3.Hash):
+        self.trusted = trusted
+        self.verify = verify
+        self.digest = digest
+        self.hasher = hasher
+        self.verdicts = dict.fromkeys(VERDICTS, True)
+        self.reasons = {}
+        self.first_offence = None
+        self.terminal_id = self.creator = None
+        self.keys = {}  # epoch: public
+        self.centres = {}  # name: public
+        self.entries = self.checkpoints = self.receipts = self.cosignatures = 0
+        self._epoch = None
+        self._tree = Tree(digest)
+        self._sealed = 0
+        self._unsealed_before = 0  # in the epochs before this one
+        self._since_ms = None
+        self._frame = self._offset = 0
+
+    def read(self, file):
+        """Reads a whole bundle from a binary file; bad content becomes verdicts, never an exception."""
+        try:
+            for offset, frame in bundle.read(file, self.hasher()):
+                self._offset = offset
+                getattr(self, "_" + frame[0])(*frame[1:])
+                self._frame += 1
+        except LedgerError as error:
+            self._offend("encoding", str(error))
+            for name in VERDICTS:
+                if self.verdicts[name]:
+                    self.verdicts[name] = None
+                    self.reasons[name] = "not reached: the bundle breaks off"
+            return
+        if not self.checkpoints:
+            self._offend("checkpoints", "the bundle has no checkpoint; without one nothing shows that the log is whole")
+
+    def report(self):
+        """The object that `carbonterm verify --json` prints."""
+        return {
+            "ok": all(self.verdicts[name] is True for name in VERDICTS),
+            "verdicts": self.verdicts,
+            "entries": self.entries,
+            "unsealed": self._unsealed_before + self._tree.size - self._sealed,
+            "checkpoints": self.checkpoints,
+            "cosignatures": self.cosignatures,
+            "receipts": self.receipts,
+            "terminal": self.terminal_id,
+            "keys": [
+                {"epoch": epoch, "public": public.hex(), "known": public in self.trusted}
+                for epoch, public in sorted(self.keys.items())
+            ],
+            "reasons": self.reasons,
+            "first_offence": self.first_offence,
+        }
+
+    def _offend(self, verdict, why):
+        self.verdicts[verdict] = False
+        self.reasons.setdefault(verdict, why)
+        if self.first_offence is None:
+            self.first_offence = {
+                "verdict": verdict, "frame": self._frame, "offset": self._offset,
+                "epoch": self._epoch, "seq": max(self._tree.size - 1, 0), "why": why,
+            }  # fmt: skip
+
+    # --- one method per frame type --------------------------------------------------------------------------------
+
+    def _header(self, terminal_id, creator):
+        self.terminal_id, self.creator = terminal_id, creator
+
+    def _key(self, epoch, public):
+        if epoch in self.keys:
+            self._offend("keys", f"epoch {epoch} has a second key")
+            return
+        if public in self.keys.values():
+            self._offend("keys", f"epoch {epoch} has the key of another epoch")
+        if self.trusted and public not in self.trusted:
+            self._offend("keys", f"the key of epoch {epoch} is not one of the keys given with --key")
+        if self._epoch is not None and epoch <= self._epoch:
+            self._offend("keys", f"the key of epoch {epoch} comes after its entries")
+        self.keys[epoch] = public
+
+    def _centre(self, name, public):
+        if name in self.centres:
+            self._offend("keys", f"the centre {name} has a second key")
+        self.centres[name] = public
+
+    def _entry(self, raw, fingerprint):
+        self.entries += 1
+        try:
+            found = entry.decode(raw)
+        except LedgerError as error:
+            self._offend("encoding", f"entry {self._tree.size}: {error}")
+            found = None
+        else:
+            self._follow(found)
+        self._tree.append(leaf(raw, self.digest))
+        public = self._public()
+        if public is None or not self.verify(public, raw, fingerprint):
+            self._offend("fingerprints", f"entry {self._tree.size - 1}: its fingerprint is not of this epoch's key")
+        if found:
+            self._count(found.time_ms)
+
+    def _follow(self, found):
+        """The entry must be the next one of this terminal."""
+        if found.terminal_id != self.terminal_id:
+            self._offend("sequence", f"entry {found.seq} is of {found.terminal_id}, the bundle of {self.terminal_id}")
+        following = 0 if self._epoch is None else self._epoch + 1
+        if found.epoch == following and (self._epoch is None or found.seq == 0):
+            self._begin(found.epoch)
+        elif found.epoch != self._epoch:
+            self._offend("sequence", f"entry {found.seq} of epoch {found.epoch} stands in epoch {self._epoch}")
+        if found.seq != self._tree.size:
+            self._offend("sequence", f"entry {found.seq} stands where {self._tree.size} should")
+
+    def _begin(self, epoch):
+        unsealed = self._tree.size - self._sealed
+        if unsealed:
+            self._offend("policy", f"epoch {self._epoch} ends with {unsealed} entries under no checkpoint")
+        self._unsealed_before += unsealed
+        self._epoch = epoch
+        self._tree = Tree(self.digest)
+        self._sealed = 0
+        self._since_ms = None
+
+    def _public(self):
+        public = self.keys.get(self._epoch)
+        if public is None:
+            self._offend("keys", f"no key for epoch {self._epoch} stands before its first entry")
+        return public
+
+    def _count(self, time_ms):
+        """The policy: a checkpoint at least every 60 entries and every 15 minutes."""
+        if self._since_ms is None:
+            self._since_ms = time_ms
+        if self._tree.size - self._sealed > SEAL_ENTRIES:
+            self._offend("policy", f"more than {SEAL_ENTRIES} entries from {self._sealed} on are under no checkpoint")
+        if abs(time_ms - self._since_ms) > SEAL_MS:
+            self._offend("policy", f"the entries from {self._sealed} on span more than 15 minutes without a checkpoint")
+
+    def _checkpoint(self, text):
+        self.checkpoints += 1
+        try:
+            head = checkpoint.parse(text)
+        except LedgerError as error:
+            self._offend("checkpoints", str(error))
+            return
+        epoch = self._epoch or 0
+        if head.name != checkpoint.origin(self.terminal_id, epoch):
+            self._offend("checkpoints", f"a checkpoint of {head.name} stands in epoch {epoch} of {self.terminal_id}")
+            return
+        public = self.keys.get(epoch)
+        if public is None or not checkpoint.verify(head, head.name, public, self.verify):
+            self._offend("checkpoints", f"the checkpoint over {head.size} entries is not signed with this epoch's key")
+        self._cosigned(head)
+        self._root(f"the checkpoint over {head.size} entries", head.size, head.root)
+        self._sealed = self._tree.size
+        self._since_ms = None
+
+    def _cosigned(self, head):
+        for name, _, _, _ in head.signatures:
+            if name in self.centres:
+                if checkpoint.verify(head, name, self.centres[name], self.verify):
+                    self.cosignatures += 1
+                else:
+                    self._offend("checkpoints", f"the cosignature of {name} over {head.size} entries is wrong")
+
+    def _root(self, what, size, root):
+        if size != self._tree.size:
+            self._offend("tree", f"{what} stands behind {self._tree.size}")
+        elif root != self._tree.root():
+            self._offend("tree", f"{what} has another root than the entries: one was changed, taken out or put in")
+
+    def _receipt(self, body, signature):
+        self.receipts += 1
+        try:
+            receipt = Receipt.decode(cbor.encode((body, signature)))
+        except CarbonError as error:
+            self._offend("encoding", f"a receipt: {error}")
+            return
+        public = self.centres.get(receipt.centre)
+        if public is None or not self.verify(public, body, signature):
+            self._offend("checkpoints", f"the receipt over {receipt.next_seq} entries is not {receipt.centre}'s")
+        if (receipt.terminal_id, receipt.epoch) != (self.terminal_id, self._epoch or 0):
+            self._offend("checkpoints", f"the receipt of {receipt.centre} is for another terminal or epoch")
+        self._root(f"the receipt over {receipt.next_seq} entries", receipt.next_seq, receipt.root)
