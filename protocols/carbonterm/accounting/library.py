@@ -104,11 +104,11 @@ def _settled(method, source, given, factors, at_ms, inputs):
             factor = factors.factor(value, at_ms)
             found[p.name] = (factor.value, factor.unit, factor)
         elif isinstance(value, (tuple, list)):
-            found[p.name] = (value[0], value[1], None)
+            found[p.name] = (value[0], _unit(p, source, value[1]), None)
         elif value is not None:
             found[p.name] = (value, None, None)
         elif p.name in inputs:
-            found[p.name] = (None, inputs[p.name], None)
+            found[p.name] = (None, _unit(p, source, inputs[p.name]), None)
     which = _alternative(source, found)
     rows = []
     for p in source.parameters:
@@ -120,6 +120,13 @@ def _settled(method, source, given, factors, at_ms, inputs):
             _size(p, source, own, unit)
         rows.append((p, None if which is None and len(p.units) > 1 and own is None else unit, value, factor))
     return rows
+
+
+def _unit(parameter, source, text):
+    try:
+        return units.parse(text)
+    except UnitError as error:
+        raise AccountingError("%s of %s: %s" % (parameter.name, source.id, error.what), error.hint)
 
 
 def _size(parameter, source, own, unit):
@@ -166,7 +173,7 @@ def _alternative(source, found):
         decided = True
         fitting = [k for k in left if units.fits(own, p.units[k])]
         if not fitting:
-            _size(p, source, own, p.units[left[0]])  # says what does not fit, and why
+            _size(p, source, own, p.units[left[-1]])  # says what does not fit, and why
         left = fitting
     return left[0] if decided else None
 

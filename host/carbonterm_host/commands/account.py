@@ -1,0 +1,196 @@
+"""`carbonterm account METHOD SOURCE NAME=VALUE…`: one source's emissions, exactly, with the working shown."""
+
+import datetime
+import re
+
+import typer
+from rich.table import Table
+
+from carbonterm import clock
+from carbonterm.accounting.library import account, canonical, date, unconfirmed
+from carbonterm.errors import AccountingError, CarbonError, quoted
+from carbonterm.gm import sm3
+from carbonterm.number import Number
+from carbonterm_host import library
+from carbonterm_host.screen import JSON, OK, USAGE, Failure, console, language, put, say
+
+_VALUE = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*(.*)", re.ASCII | re.DOTALL)
+ZONE = 480
+
+
+def main(
+    method: str | None = typer.Argument(None, help="method, e.g. common, cn-2015-other-industry · 方法"),
+    source: str | None = typer.Argument(None, help="source, e.g. fuel_combustion · 排放源"),
+    values: list[str] | None = typer.Argument(None, metavar="NAME=VALUE…", help="FC=1000 or FC=84082Nm3 · 参数=数值"),
+    at: str | None = typer.Option(None, "--at", help="day the emission belongs to, default today · 排放日期 YYYY-MM-DD"),
+    json: bool = JSON,
+):
+    """Account one source by a method, exactly · 按方法核算一个排放源
+
+    A value may carry a unit (FC=84082Nm3) or name a factor (EF=cn-nat-2022); fuel=natural_gas gives NCV, CC and OF.
+    Without SOURCE it lists sources, without METHOD it lists methods.
+    """
+    try:
+        if method is None:
+            return _methods(json)
+        chosen = library.method(method)
+        if source is None:
+            return _sources(chosen, json)
+        when = _moment(at)
+        result = account(chosen, source, dict(_given(text) for text in values or []), library.factors(), when)
+    except CarbonError as error:
+        raise Failure(USAGE, error.what, error.hint) from error
+    view = _view(chosen, chosen.source(source), result, when)
+    if json:
+        put(view)
+    else:
+        _show(view)
+    return OK
+
+
+def _given(text):
+    """(name, given value) of NAME=VALUE; the value is a number, (number, unit) or the text of a factor or fuel."""
+    name, equals, value = text.partition("=")
+    name, value = name.strip(), value.strip()
+    if not equals or not name or not value:
+        raise AccountingError(f"{quoted(text)} is not NAME=VALUE", "write it like FC=1000 or FC=84082Nm3")
+    if value[0].isalpha():
+        return name, value
+    found = _VALUE.fullmatch(value)
+    if not found:
+        raise AccountingError(f"{name}: {quoted(value)} is not a number", "write it like 1000, 0.94 or 84082Nm3")
+    number, unit = Number(found[1]), found[2].strip()
+    return name, ((number, unit) if unit else number)
+
+
+def _moment(text):
+    """Start of a day in China in ms, of YYYY-MM-DD, or of an ISO 8601 time; today where None."""
+    if text is None:
+        china = datetime.timezone(datetime.timedelta(minutes=ZONE))
+        text = datetime.datetime.now(china).date().isoformat()
+    return clock.parse(text) if "T" in text else date(text, "--at")
+
+
+def decimal(ratio, places=6):
+    """The exact decimal where it ends within `places`, else rounded half to even (GB/T 8170)."""
+    exact = ratio.number()
+    if exact is not None and exact.exponent >= -places:
+        return str(exact)
+    return str(ratio.round(places))
+
+
+def _view(method, source, result, when):
+    parameters, factors = [], []
+    for p, unit, value, factor in result.rows:
+        unit = unit or " | ".join(p.units)
+        row = {"name": p.name, "name_zh": p.name_zh, "name_en": p.name_en, "value": decimal(value, 18), "unit": unit}
+        parameters.append({**row, "factor": factor.id if factor else None})
+        if factor is None and p.kind == "factor":
+            factors.append({"parameter": p.name, "id": f"given/{p.name}", "value": row["value"], "unit": unit,
+                            "source": "given with the command", "document": None, "basis": "given",
+                            "confidence": "given", "unconfirmed": False})  # fmt: skip
+        elif factor is not None:
+            factors.append(_factor(p.name, factor))
+    factors.append(_factor("GWP", result.factors[-1]))
+    return {
+        "tco2e": decimal(result.ratio),
+        "exact": str(result.ratio),
+        "gases": {gas: decimal(tonnes) for gas, tonnes in result.gases},
+        "method": {
+            "id": method.id, "version": method.version, "name_zh": method.name_zh, "name_en": method.name_en,
+            "document": method.document, "source": source.id, "source_zh": source.name_zh, "source_en": source.name_en,
+            "scope": source.scope, "sign": source.sign, "formula": source.formula, "gwp_set": method.gwp_set,
+            "basis": source.basis, "confidence": source.confidence,
+        },
+        "parameters": parameters,
+        "factors": factors,
+        "unconfirmed": unconfirmed(result.compiled),
+        "digest": sm3.digest(canonical(result.compiled)).hex(),
+        "at": clock.text(when, ZONE)[:10],
+    }  # fmt: skip
+
+
+def _factor(name, factor):
+    return {
+        "parameter": name, "id": factor.id, "value": str(factor.value), "unit": factor.unit, "source": factor.source,
+        "document": factor.document, "basis": factor.basis, "confidence": factor.confidence,
+        "unconfirmed": factor.unconfirmed, "valid_from": _day(factor.start, 0), "valid_to": _day(factor.end, 1),
+        "uncertainty": factor.uncertainty,
+    }  # fmt: skip
+
+
+def _day(ms, before):
+    return None if ms is None else clock.text(ms - before, ZONE)[:10]
+
+
+# --- for people ------------------------------------------------------------------------------------------------------
+
+
+def _show(view):
+    method, screen = view["method"], console()
+    zh = language() == "zh"
+    screen.print(f"[bold]{method['name_zh' if zh else 'name_en']}[/] · {method['source_zh' if zh else 'source_en']}")
+    screen.print(f"{method['document']} ({method['id']} v{method['version']}, {say('scope', '范围')} {method['scope']})")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in (say("parameter", "参数"), "", say("value", "数值"), say("unit", "单位"), say("from", "来源")):
+        table.add_column(title, justify="right" if title == say("value", "数值") else "left", overflow="fold")
+    known = {row["parameter"]: row for row in view["factors"]}
+    for row in view["parameters"]:
+        origin = _origin(known[row["name"]]) if row["name"] in known else say("given", "给定")
+        table.add_row(row["name"], row["name_zh" if zh else "name_en"], row["value"], row["unit"], origin)
+    gwp = known["GWP"]
+    table.add_row("GWP", say("global warming potential", "全球变暖潜势"), gwp["value"], gwp["unit"], _origin(gwp))
+    screen.print(table)
+    gases = ", ".join(f"{tonnes} t {gas}" for gas, tonnes in view["gases"].items())
+    minus = " × −1" if method["sign"] < 0 else ""
+    sure = f"{method['basis']}/{method['confidence']}"
+    screen.print(f"{say('formula', '公式')}: {method['formula']}{minus} = {gases}  ({sure})")
+    screen.print(f"[bold]{view['tco2e']} tCO2e[/]  ({say('exactly', '精确值')} {view['exact']})")
+    if view["unconfirmed"]:
+        text = say("not confirmed against the printed text: ", "未与正式文本核对：")
+        screen.print("⚠ " + text + ", ".join(view["unconfirmed"]))
+
+
+def _origin(row):
+    if row["basis"] == "given":
+        return say("given", "给定")
+    mark = "⚠" if row["unconfirmed"] else "✓"
+    return f"{mark} {row['basis']}/{row['confidence']} {row['id']}: {row['document']}"
+
+
+def _methods(json):
+    rows = [
+        {"id": m.id, "version": m.version, "name_zh": m.name_zh, "name_en": m.name_en, "document": m.document,
+         "sources": [s.id for s in m.sources]}
+        for m in library.methods().values()
+    ]  # fmt: skip
+    if json:
+        put({"methods": rows})
+        return OK
+    table = Table(say("method", "方法"), say("name", "名称"), say("sources", "排放源"), box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(row["id"], row[say("name_en", "name_zh")], ", ".join(row["sources"]))
+    console().print(table)
+    return OK
+
+
+def _parameter(p):
+    return {"name": p.name, "name_zh": p.name_zh, "name_en": p.name_en, "unit": " | ".join(p.units), "kind": p.kind,
+            "default": p.default, "choose": p.choose}  # fmt: skip
+
+
+def _sources(method, json):
+    rows = [
+        {"id": s.id, "name_zh": s.name_zh, "name_en": s.name_en, "scope": s.scope, "gas": s.gas, "sign": s.sign,
+         "formula": s.formula, "parameters": [_parameter(p) for p in s.parameters]}
+        for s in method.sources
+    ]  # fmt: skip
+    if json:
+        put({"method": method.id, "sources": rows})
+        return OK
+    for row in rows:
+        console().print(f"[bold]{row['id']}[/] {row[say('name_en', 'name_zh')]}: {row['formula']}")
+        for p in row["parameters"]:
+            way = p["default"] or (p["choose"] and say("choose from ", "选自 ") + p["choose"]) or ""
+            console().print(f"  {p['name']:8} {p['unit']:20} {p[say('name_en', 'name_zh')]}  {way}")
+    return OK
