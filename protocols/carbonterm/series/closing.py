@@ -1,0 +1,312 @@
+"""Settlements (日结): increments of a register become seconds, minutes, hours, days, months and years (clause 8.2.1).
+
+A streaming fold: readings go in, closed settlements come out; no reading is kept, the work per reading does not grow
+with the series. An increment lies evenly over the time between its two readings. Where that time crosses the border of
+a period, the register's value at the border is interpolated in integers and rounded half to even, once, for all
+periods that end there: so at every level the settlements, with the open one, add up to last minus first, days add up
+to months and months to years. docs/series.md says the rules for users.
+"""
+
+from carbonterm import clock
+from carbonterm.clock import DAY, HOUR, MONTH, YEAR
+from carbonterm.errors import SeriesError, quoted
+from carbonterm.number import Number, half_even
+from carbonterm.series.register import FIRST, ROLLOVER, Register
+
+GOOD, ESTIMATED, SUSPECT = range(3)  # quality, as in docs/formats.md
+
+# An increment over a longer time is not apportioned: that is a clock that was wrong, and work without an end. 400 days
+# are longer than any period; seconds and minutes stop earlier (28 hours, 69 days), at 100 000 of them.
+LONGEST = (100000000, 6000000000, 34560000000, 34560000000, 34560000000, 34560000000)
+
+
+class Settlement:
+    """A period of a series: what the register went on in [start_ms, end_ms).
+
+    increment, max, min: Numbers with the same exponent; max and min are the largest and smallest increment of a
+    sampling interval that ends in (start, end] and is no gap, None where there is none. quality: 0 good, 1 estimated,
+    2 suspect. readings: how many believed readings lie in (start, end].
+    """
+
+    __slots__ = ("period", "start_ms", "end_ms", "increment", "max", "min", "quality", "readings")
+
+    def __init__(self, period, start_ms, end_ms, increment, max, min, quality, readings):
+        self.period = period
+        self.start_ms = start_ms
+        self.end_ms = end_ms
+        self.increment = increment
+        self.max = max
+        self.min = min
+        self.quality = quality
+        self.readings = readings
+
+    def fields(self):
+        """The slots as a tuple, in order."""
+        return (
+            self.period, self.start_ms, self.end_ms, self.increment, self.max, self.min, self.quality, self.readings,
+        )  # fmt: skip
+
+    def __eq__(self, other):
+        return isinstance(other, Settlement) and self.fields() == other.fields()
+
+    def __repr__(self):
+        texts = [clock.PERIODS[self.period], clock.text(self.start_ms), clock.text(self.end_ms)]
+        texts += [str(n) for n in (self.increment, self.max, self.min, self.quality, self.readings)]
+        return "Settlement(%s)" % ", ".join(texts)
+
+
+class _Level:
+    """The open settlement of one period; numbers are mantissas at the settler's exponent."""
+
+    __slots__ = ("period", "start", "end", "base", "quality", "readings", "max", "min")
+
+    def __init__(self, period):
+        self.period = period
+        self.start = self.end = self.base = self.quality = self.readings = 0
+        self.max = self.min = None
+
+
+class Settler:
+    """Settles one register.
+
+    zone: minutes east of UTC, where days begin at midnight. modulus, limit: as in `register.Register`. interval_ms: the
+    sampling interval; readings further apart than twice that are a gap. periods: of clock.SECOND … YEAR.
+    `.total` is the sum of all increments, `.verdict` the register's verdict on the last reading (register.WORDS).
+    """
+
+    __slots__ = ("zone", "register", "verdict", "_levels", "_exponent", "_sum", "_quality", "_sampled_ms", "_sampled")
+
+    def __init__(self, zone, modulus=None, limit=None, interval_ms=None, periods=(HOUR, DAY, MONTH, YEAR)):
+        for period in periods or (None,):
+            if period not in range(6):
+                raise SeriesError("%s is no period" % quoted(str(period)), "periods are clock.SECOND to clock.YEAR")
+        if not (isinstance(zone, int) and -840 <= zone <= 840):
+            raise SeriesError("zone %s is not in minutes from -840 to 840" % quoted(str(zone)))
+        self.zone = zone
+        self.register = Register(modulus, limit, interval_ms)
+        self.verdict = None
+        self._levels = [_Level(period) for period in range(6) if period in periods]
+        self._exponent = 0  # of every mantissa below: the finest that came so far
+        self._sum = 0
+        self._quality = GOOD  # of the reading the register stands at
+        self._sampled_ms = None
+        self._sampled = 0  # the sum at the last believed reading, which is where a sampling interval begins
+
+    @property
+    def total(self):
+        """Sum of all increments, a Number."""
+        return Number(self._sum, self._exponent)
+
+    def feed(self, time_ms, value, quality=0):
+        """The settlements that a reading closes, by end, then from short periods to long: list of Settlement.
+
+        value: Number or None. A reading of quality 2 or more, or without a value, changes nothing.
+        """
+        if value is None or quality >= SUSPECT:
+            return []
+        register = self.register
+        before, old, held = register.time_ms, register.value, register.held
+        self.verdict, step = register.step(time_ms, value)
+        if self.verdict > ROLLOVER:
+            return []
+        if self.verdict == FIRST:
+            self._begin(time_ms, value, quality)
+            return []
+        doubt = SUSPECT if held > 1 else GOOD
+        if time_ms <= before:
+            closed = []
+            self._add(step, min(old.exponent, value.exponent, register.floor))
+            self._mark(doubt)
+            self._sampled = self._sum
+        else:
+            closed = self._span(before, time_ms, old, value.exponent, step, max(quality, doubt))
+            self._mark(doubt)
+            self._sample(before, time_ms)
+            self._ends(time_ms, quality, closed)
+        self._quality = quality
+        return closed
+
+    def replaced(self, time_ms, last, first):
+        """An operator's event: the old meter's last register, the new one's first (Numbers), or a reset of the same
+        meter. The total goes on with last minus the last reading, then from `first`.
+
+        Returns the settlements it closes, as `feed`. SeriesError where `last` can't follow; then nothing has changed.
+        """
+        before, old = self.register.time_ms, self.register.value
+        step = self.register.replaced(time_ms, last, first)
+        if old is None:
+            self._begin(time_ms, first, GOOD)
+            return []
+        closed = []
+        if LONGEST[DAY] >= before - time_ms >= 0:
+            self._add(step, min(old.exponent, last.exponent, self.register.floor))
+        else:
+            if time_ms < before:  # the clock was more than a year ahead: the operator brings the series back
+                self.register.time_ms = time_ms
+                self._sampled_ms, self._sampled = time_ms, self._sum
+            closed = self._span(before, time_ms, old, last.exponent, step, GOOD)
+            self._ends(time_ms, GOOD, closed)
+        self._quality = GOOD
+        return closed
+
+    def open(self, period):
+        """The running settlement of a period so far, with its civil end and quality at least 1; None before the first
+        reading; SeriesError for a period that is not settled."""
+        for level in self._levels:
+            if level.period == period:
+                if self.register.value is None:
+                    return None
+                doubt = SUSPECT if self.register.held > 1 else ESTIMATED
+                return self._settlement(level, self._sum, doubt)
+        raise SeriesError("period %s is not settled here" % quoted(str(period)))
+
+    # --- the fold ----------------------------------------------------------------------------------------------------
+
+    def _begin(self, time_ms, value, quality):
+        self._finer(min(value.exponent, self.register.floor))
+        for level in self._levels:
+            level.start = clock.start(level.period, time_ms, self.zone)
+            level.end = clock.end(level.period, time_ms, self.zone)
+            inside = time_ms > level.start
+            level.quality = ESTIMATED if inside else quality  # nobody saw how the period began
+            level.readings = 1 if inside else 0
+        self._quality = quality
+        self._sampled_ms = time_ms
+
+    def _span(self, before, after, old, exponent, step, quality):
+        """Adds the increment `step` over (before, after] and closes the periods that end in between."""
+        exponent = min(old.exponent, exponent, self.register.floor)
+        begin, scale = self._add(step, exponent)
+        levels = self._levels
+        length = after - before
+        closed = []
+        if levels[0].end >= after and 0 < length <= LONGEST[levels[0].period]:
+            return closed
+        interval = self.register.interval_ms
+        gap = interval is not None and length > 2 * interval
+        quality = max(quality, self._quality, ESTIMATED if gap else GOOD)
+        for level in levels:
+            if not 0 < length <= LONGEST[level.period]:
+                worse = max(quality, ESTIMATED)
+                closed.append(self._settlement(level, begin, worse))
+                self._reopen(level, clock.start(level.period, after - 1, self.zone), begin, worse)
+        old = old.at(exponent)
+        step = step.at(exponent)
+        while True:
+            border = min([level.end for level in levels])
+            if border >= after:
+                return closed
+            register = half_even(old * length + step * (border - before), length)
+            self._close(border, begin + (register - old) * scale, quality, closed)
+
+    def _add(self, step, exponent):
+        """Adds an increment to the sum; (the sum before, the weight of a unit at `exponent` in it)."""
+        self._finer(exponent)
+        scale = 10 ** (exponent - self._exponent)
+        begin = self._sum
+        self._sum = begin + step.at(exponent) * scale
+        return begin, scale
+
+    def _sample(self, before, after):
+        """Counts a believed reading, and its sampling interval's increment unless that is a gap."""
+        interval = self.register.interval_ms
+        longest = LONGEST[DAY] if interval is None else 2 * interval
+        full = self._sum - self._sampled if after - self._sampled_ms <= longest else None
+        for level in self._levels:
+            level.readings += 1
+            if full is not None:
+                if level.max is None or full > level.max:
+                    level.max = full
+                if level.min is None or full < level.min:
+                    level.min = full
+        self._sampled_ms = after
+        self._sampled = self._sum
+
+    def _ends(self, time_ms, quality, closed):
+        """Closes the periods that end exactly at a reading, with the register's own value."""
+        if self._levels[0].end == time_ms:
+            self._close(time_ms, self._sum, quality, closed)
+
+    def _close(self, border, at, quality, closed):
+        for level in self._levels:
+            if level.end == border:
+                closed.append(self._settlement(level, at, quality))
+                self._reopen(level, border, at, quality)
+
+    def _reopen(self, level, start, base, quality):
+        level.start = start
+        level.end = clock.end(level.period, start, self.zone)
+        level.base = base
+        level.quality = quality  # a border in doubt is in doubt on both sides
+        level.readings = 0
+        level.max = level.min = None
+
+    def _settlement(self, level, at, quality):
+        return Settlement(
+            level.period, level.start, level.end, self._number(at - level.base), self._number(level.max),
+            self._number(level.min), max(quality, level.quality), level.readings,
+        )  # fmt: skip
+
+    def _number(self, mantissa):
+        return None if mantissa is None else Number(mantissa, self._exponent)
+
+    def _mark(self, quality):
+        if quality:
+            for level in self._levels:
+                level.quality = max(level.quality, quality)
+
+    def _finer(self, exponent):
+        """Goes over to a finer exponent, where readings have more decimals than any before."""
+        if exponent < self._exponent:
+            factor = 10 ** (self._exponent - exponent)
+            self._exponent = exponent
+            self._sum *= factor
+            self._sampled *= factor
+            for level in self._levels:
+                level.base *= factor
+                if level.max is not None:
+                    level.max *= factor
+                    level.min *= factor
+
+    # --- snapshots ---------------------------------------------------------------------------------------------------
+
+    def state(self):
+        """All that later settlements depend on: a list for canonical CBOR. The settings are not in it."""
+        levels = []
+        for level in self._levels:
+            numbers = [_text(level.base), _text(level.max), _text(level.min)]
+            levels.append([level.period, level.start, level.end, level.quality, level.readings] + numbers)
+        own = [self._exponent, str(self._sum), self._quality, self._sampled_ms, str(self._sampled)]
+        return [1, self.register.state(), own, levels]
+
+    def restore(self, state):
+        """Goes on from a `state()` of a settler with the same settings; SeriesError, and nothing changes, if it is not
+        one."""
+        try:
+            version, register, own, rows = state
+            exponent, total, quality, sampled_ms, sampled = own
+            total, sampled = int(total), int(sampled)
+            levels = []
+            for period, start, end, worst, readings, base, high, low in rows:
+                level = _Level(period)
+                level.start, level.end, level.quality, level.readings = start + 0, end + 0, worst + 0, readings + 0
+                level.base = int(base)
+                level.max, level.min = _int(high), _int(low)
+                levels.append(level)
+            if version != 1 or [level.period for level in levels] != [level.period for level in self._levels]:
+                raise ValueError
+            exponent, quality = exponent + 0, quality + 0
+            self.register.restore(register)
+        except (ValueError, TypeError, IndexError, AttributeError):
+            raise SeriesError("this is no state of a settler of these periods", "rebuild it from the log")
+        self._exponent, self._sum, self._quality = exponent, total, quality
+        self._sampled_ms, self._sampled, self._levels = sampled_ms, sampled, levels
+
+
+def _text(mantissa):
+    """A mantissa as text, because it may be longer than CBOR's integers."""
+    return None if mantissa is None else str(mantissa)
+
+
+def _int(text):
+    return None if text is None else int(text)
