@@ -1,5 +1,6 @@
 """The MicroPython that runs the firmware on this machine, and the environment it needs."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -34,9 +35,8 @@ def find():
 
 def packages():
     """Folders that hold the packages carbonterm and carbonterm_device, in the order of the search path."""
-    import carbonterm_device
-
-    folders = [Path(m.__file__).parent.parent for m in (carbonterm, carbonterm_device)]
+    device = importlib.util.find_spec("carbonterm_device")  # found, not imported: it is the firmware's code
+    folders = [Path(file).parent.parent for file in (carbonterm.__file__, device.origin)]
     return list(dict.fromkeys(folders))
 
 

@@ -19,6 +19,7 @@ _DAYS_BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
 
 
 def is_leap(year):
+    """True for a year of 366 days (Gregorian)."""
     return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
