@@ -13,13 +13,14 @@ from carbonterm_device.terminal import REFUSED, SILENT, missing, reading
 
 
 class Acquisition:
-    """The task of bus number `index`: `driver` reads it, `terminal` records what it read, `port` has clock and sleep."""
+    """The task of bus number `index`: `driver` reads it, `terminal` records what it read; `clock` has now_ms(), `port` sleeps."""
 
-    def __init__(self, index, site, driver, terminal, port):
+    def __init__(self, index, site, driver, terminal, clock, port):
         self.name = site.buses[index].name
         self.site = site
         self.driver = driver
         self.terminal = terminal
+        self.clock = clock
         self.port = port
         self.requests = plan(site, index)
         self.timeout_ms = site.buses[index].timeout_ms
@@ -33,19 +34,19 @@ class Acquisition:
         if not self.requests:
             return
         intervals = sorted(set([request.interval_ms for request in self.requests]))
-        now = self.port.now_ms()
+        now = self.clock.now_ms()
         due = {interval: now - now % interval + interval for interval in intervals}
         while not self.stopping:
             moment = min(due.values())
             await self._until(moment)
             if self.stopping:
                 return
-            now = self.port.now_ms()
+            now = self.clock.now_ms()
             active = [interval for interval in intervals if due[interval] <= moment]
             await self._round(moment, active)
             for interval in active:
                 due[interval] += interval
-                after = self.port.now_ms()
+                after = self.clock.now_ms()
                 if due[interval] < after or due[interval] > after + interval:
                     # the round took longer than its interval, or the clock was set: back to the grid
                     self.late_rounds += 1
@@ -55,7 +56,7 @@ class Acquisition:
     async def _until(self, moment):
         """Sleeps until `moment`; in short steps, so that a clock that is set back a day does not stop the bus."""
         while not self.stopping:
-            left = moment - self.port.now_ms()
+            left = moment - self.clock.now_ms()
             if left <= 0 or left > 86400000:
                 return
             await self.port.sleep_ms(min(left, 500))
@@ -82,7 +83,7 @@ class Acquisition:
                     failure = REFUSED
                     frames.append(refusal.raw)
                     break
-            offset = max(self.port.now_ms() - moment, 0)
+            offset = max(self.clock.now_ms() - moment, 0)
             for index, at in request.points:
                 point = self.site.points[index]
                 if data is None:

@@ -10,6 +10,7 @@ import binascii
 import json
 
 from carbonterm import site as sites
+from carbonterm.clock import HOLDOVER, RTC
 from carbonterm.ledger.segment import Log
 from carbonterm_device import bus, delivery, keys
 from carbonterm_device.acquisition import Acquisition
@@ -21,18 +22,30 @@ DRAIN_MS = 15000
 EPOCH = 0
 
 
-class App:
-    """One terminal on `data` (folder), configured by `document` (canonical site document, bytes)."""
+class Clock:
+    """The port's clock and how far it is trusted; an offset makes it a simulated one (holdover)."""
 
-    def __init__(self, data, document):
+    def __init__(self, offset_ms=0):
+        self._offset_ms = offset_ms
+        self.state = HOLDOVER if offset_ms else RTC
+
+    def now_ms(self):
+        return port.now_ms() + self._offset_ms
+
+
+class App:
+    """One terminal on `data` (folder), configured by `document` (canonical site document, bytes), by `clock`."""
+
+    def __init__(self, data, document, clock):
         self.site = sites.decode(document)
         storage = Folder(data)
         signer = keys.load_or_make(storage, port.random)
         log = Log(storage, self.site.terminal_id, EPOCH, signer, port.random)
-        self.terminal = Terminal(log, port.now_ms, port.clock_state, port.runtime())
+        self.clock = clock
+        self.terminal = Terminal(log, clock, port.RUNTIME)
         self.found = self.terminal.start(self.site)
         self.acquisitions = [
-            Acquisition(i, self.site, _driver(row), self.terminal, port) for i, row in enumerate(self.site.buses)
+            Acquisition(i, self.site, _driver(row), self.terminal, clock, port) for i, row in enumerate(self.site.buses)
         ]
         self.deliveries = [delivery.Delivery(log, centre, port) for centre in self.site.centres]
         self.stopping = False
@@ -44,7 +57,7 @@ class App:
         tasks = [asyncio.create_task(self._guarded(a.name, a.run)) for a in self.acquisitions]
         senders = [asyncio.create_task(self._guarded("delivery", d.run)) for d in self.deliveries]
         if console:
-            asyncio.create_task(self._console())
+            asyncio.create_task(port.console_lines(self._console))
         beat = 0
         while not self.stopping:
             await port.sleep_ms(self.site.settings.commit_ms)
@@ -90,13 +103,10 @@ class App:
                 port.print_exception(error)
                 await port.sleep_ms(1000)
 
-    async def _console(self):
-        """Lines from stdin: "stop"; the end of the input means the same, so that no orphan is left."""
-        reader = asyncio.StreamReader(port.stdin()) if not port.CPYTHON else await port.stdin_reader()
-        while not self.stopping:
-            line = await reader.readline()
-            if not line or line.strip() == b"stop":
-                self.stopping = True
+    def _console(self, line):
+        """A line of the console: "stop". The end of the input means the same, so that no orphan is left."""
+        if line.strip() in (b"stop", b""):
+            self.stopping = True
 
     def _heartbeat(self, status_file):
         self.heap_peak = max(self.heap_peak, port.heap_used())
@@ -108,7 +118,7 @@ class App:
         log = self.terminal.log
         points, sources = self.terminal.totals()
         return {
-            "terminal": log.terminal_id, "epoch": log.epoch, "time_ms": port.now_ms(), "runtime": self.terminal.runtime,
+            "terminal": log.terminal_id, "epoch": log.epoch, "time_ms": self.clock.now_ms(), "runtime": self.terminal.runtime,
             "entries": log.size, "sealed": log.sealed, "found": self.found, "readings": self.terminal.readings,
             "disagreements": self.terminal.disagreements, "heap_peak": self.heap_peak,
             "points": points, "sources": sources, "errors": self.errors,
@@ -135,8 +145,7 @@ def main(argv):
         return 0
     with open(options["site"], "rb") as file:
         document = file.read()
-    port.clock_offset_ms = int(options.get("clock-offset", "0"))
-    app = App(options["data"], document)
+    app = App(options["data"], document, Clock(int(options.get("clock-offset", "0"))))
     return asyncio.run(app.run(options.get("status"), "console" in options))
 
 

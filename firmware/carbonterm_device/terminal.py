@@ -16,12 +16,11 @@ GOOD, SUSPECT, INVALID, SILENT, REFUSED = 0, 2, 3, 4, 5
 
 
 class Terminal:
-    """`log` is an open ledger Log, `now` the port's clock (ms), `state` its clock_state, `runtime` a text for people."""
+    """`log` is an open ledger Log, `clock` has now_ms() and `state` (clock_state), `runtime` is a text for people."""
 
-    def __init__(self, log, now, state, runtime):
+    def __init__(self, log, clock, runtime):
         self.log = log
-        self.now = now
-        self.state = state
+        self.clock = clock
         self.runtime = runtime
         self.site = None
         self.readings = 0
@@ -49,19 +48,19 @@ class Terminal:
                 self.readings += len(entry.body[0])
         self._pipeline = replay.pipeline
         self.site = site
-        self._append(self.now(), self.state(), entries.START, [__version__, self.runtime, "restart" if found else "first", found])
+        self._append(self.clock.now_ms(), self.clock.state, entries.START, [__version__, self.runtime, "restart" if found else "first", found])
         for late in replay.expected:
             self._append(*late)
         canonical = site.canonical()
         if canonical != document:
-            self._append(self.now(), self.state(), entries.CONFIG, [sm3.digest(canonical), canonical])
+            self._append(self.clock.now_ms(), self.clock.state, entries.CONFIG, [sm3.digest(canonical), canonical])
         self.log.checkpoint()
         return found
 
     def record(self, time_ms, rows, frames):
         """Appends one round of readings and what follows from it. rows as in docs/formats.md; frames: the response
         frames in the order they came, joined (empty if none came)."""
-        self._append(time_ms, self.state(), entries.READINGS, [rows, sm3.digest(frames) if frames else None])
+        self._append(time_ms, self.clock.state, entries.READINGS, [rows, sm3.digest(frames) if frames else None])
         self.readings += len(rows)
 
     def _append(self, time_ms, state, kind, body):
@@ -75,7 +74,7 @@ class Terminal:
 
     def commit(self):
         """Makes all that was appended durable; signs a checkpoint at a day's end and when the log asks for one."""
-        if self._day_ended or self.log.due(self.now()):
+        if self._day_ended or self.log.due(self.clock.now_ms()):
             self._day_ended = False
             self.log.checkpoint()
         else:
@@ -89,7 +88,7 @@ class Terminal:
                 points.append((point.name, point.unit, str(settler.total)))
         for index, source in enumerate(self.site.sources):
             value = self._pipeline.emitted(index)
-            sources.append((source.name, source.scope, None if value is None else str(value.round(6))))
+            sources.append((source.name, source.scope(), None if value is None else str(value.round(6))))
         return points, sources
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import carbonterm
-from carbonterm.accounting.load import load_factors, load_method
+from carbonterm.accounting.load import Factors, load_factors, load_method
 from carbonterm.errors import AccountingError, quoted
 from carbonterm.nearest import hint
 
@@ -27,6 +27,14 @@ def methods():
 def factors():
     """Factors of all factor sets."""
     return load_factors(*[_read(path) for path in sorted(FOLDER.glob("factors/*.json"))])
+
+
+def factors_with(own):
+    """The shipped Factors and those of one more set, a dict as in accounting/factors/*.json."""
+    merged, shipped, mine = Factors(), factors(), load_factors(own)
+    for name in ("by_id", "sets", "fuels"):
+        setattr(merged, name, {**getattr(shipped, name), **getattr(mine, name)})
+    return merged
 
 
 def method(name):

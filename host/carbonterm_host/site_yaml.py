@@ -4,6 +4,7 @@
 """
 
 import difflib
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,9 +12,11 @@ import yaml
 
 from carbonterm import clock, site, units
 from carbonterm.accounting import library
+from carbonterm.accounting.source import INPUTS
 from carbonterm.errors import CarbonError
+from carbonterm.field import models
 from carbonterm.number import Number
-from carbonterm_host import accounting_files, meter_models
+from carbonterm_host import library as files
 
 DEFAULTS = {
     "modbus-tcp": {"port": 502, "timeout": "1000ms", "retries": 1, "gap": "0ms"},
@@ -43,7 +46,7 @@ def compile_file(path):
 
 
 def compile_text(text, file="site.yaml", folder=Path(".")):
-    """The Site of the text of a site.yaml."""
+    """The Site of the text of a site.yaml. Factors are those in force on its `factors_on` day, today if it has none."""
     return _Reader(text, file, folder).site()
 
 
@@ -167,7 +170,7 @@ class _Reader:
         try:
             top = self.table(
                 self.root, "the site", ("terminal", "name", "zone", "buses", "meters", "points"),
-                ("version", "sources", "centres", "settings"),
+                ("version", "factors_on", "sources", "centres", "settings"),
             )  # fmt: skip
         except _Bad:
             raise Mistakes(self.mistakes) from None
@@ -182,6 +185,7 @@ class _Reader:
                 head.append(read(top[key]) if key in top else 1)
             except _Bad:
                 head.append(None)
+        self.at_ms = self._day(top["factors_on"]) if "factors_on" in top else time.time_ns() // 1000000
         self.buses, self.bus_index = self.each(top["buses"], "buses", self._bus)
         self.meters, self.meter_index = self.each(top["meters"], "meters", self._meter)
         self._same_unit_twice(top["meters"])
@@ -197,6 +201,15 @@ class _Reader:
             return site.Site([*head, *rows, settings])
         except CarbonError as error:
             raise Mistakes([(self.file, 1, 1, error.what, error.hint)]) from None
+
+    def _day(self, node):
+        try:
+            return library.date(self.text(node), "factors_on")
+        except CarbonError as error:
+            self.note(node, error.what, error.hint)
+        except _Bad:
+            pass
+        return 0
 
     def _terminal(self, node):
         try:
@@ -242,7 +255,7 @@ class _Reader:
             self.note(keys["unit"], f"unit {unit} cannot be on a serial line", "units there are 1 to 247")
         name = self.text(keys["model"])
         try:
-            model = meter_models.load(name)
+            model = models.load(name)
         except CarbonError as error:
             raise self.bad(keys["model"], error.what, error.hint) from None
         row = [self.text(keys["name"]), bus, unit, name]
@@ -295,66 +308,74 @@ class _Reader:
         keys = self.table(node, "a source", ("name", "method", "source", "parameters"))
         name = self.text(keys["name"])
         try:
-            source = accounting_files.source(self.text(keys["method"]), self.text(keys["source"]))
+            method = files.method(self.text(keys["method"]))
         except CarbonError as error:
             raise self.bad(keys["method"], error.what, error.hint) from None
-        parameters = {p["name"]: p for p in source["parameters"]}
-        inputs, fixed = [], {}
-        given = self.table(keys["parameters"], f"source '{name}'", (), tuple(parameters))
-        for parameter, value in given.items():
+        try:
+            source = method.source(self.text(keys["source"]))
+        except CarbonError as error:
+            raise self.bad(keys["source"], error.what, error.hint) from None
+        known = [parameter.name for parameter in source.parameters]
+        given, own, feeds = {}, [], {}
+        for parameter, value in self.table(keys["parameters"], f"source '{name}'", (), (*known, library.FUEL)).items():
             try:
                 if isinstance(value, yaml.SequenceNode):
-                    inputs.append(self._feed(name, parameters[parameter], value))
+                    feeds[parameter] = self._feed(name, value)
+                elif isinstance(value, yaml.MappingNode):
+                    own.append(self._own_factor(parameter, source.parameter(parameter), value))
+                    given[parameter] = f"site/{parameter}"
                 else:
-                    fixed[parameter] = self._constant(parameters[parameter], value)
+                    given[parameter] = self.text(value)
             except _Bad:
-                continue
+                feeds[parameter] = None
+        if None in feeds.values():
+            raise _Bad
         try:
-            compiled = accounting_files.compile_source(source, fixed, [row[0] for row in inputs])
+            factors = files.factors_with({"id": "site", "name_zh": "本站点", "name_en": "this site", "factors": own})
+            units_of = {parameter: self.points[points[0]][3] for parameter, points in feeds.items()}
+            compiled = library.compile_source(method, source, given, factors, self.at_ms, units_of)
+            inputs = []
+            for parameter, unit in compiled[INPUTS]:
+                if parameter not in feeds:
+                    raise self.bad(keys["parameters"], f"source '{name}' lacks {parameter} ({source.parameter(parameter).name_zh}, {unit})",
+                                   f"feed it: {parameter}: [point, …], or give {{value: …, source: …}}")  # fmt: skip
+                ratios = [(point, units.convert(1, self.points[point][3], unit)) for point in feeds[parameter]]
+                inputs.append([parameter, [[point, ratio.numerator, ratio.denominator] for point, ratio in ratios]])
         except CarbonError as error:
-            raise self.bad(node, f"source '{name}': {error.what}", error.hint) from None
-        return name, [name, source["scope"], compiled, inputs]
+            raise self.bad(keys["parameters"], f"source '{name}': {error.what}", error.hint) from None
+        return name, [name, compiled, inputs]
 
-    def _feed(self, source, parameter, node):
-        """An input row: the points of a list, and the conversion of their unit to the parameter's."""
-        points, factor = [], None
+    def _feed(self, source, node):
+        """The indices of a list of points, which must be running totals that feed nothing else."""
+        points = []
         for item in self.rows(node, "points"):
             point = self.reference(item, self.point_index, "point")
             row = self.points[point]
             if row is None:
-                continue
+                raise _Bad
             if row[9] != site.REGISTER:
                 raise self.bad(item, f"point '{row[0]}' is a value of the moment, not a running total",
                                "only a register's increments are activity data; choose the meter's total")  # fmt: skip
             if point in self.used_points:
-                self.note(item, f"point '{row[0]}' already feeds source '{self.used_points[point]}': it would count twice",
-                          "feed it to one source, or split it")  # fmt: skip
-            self.used_points.setdefault(point, source)
-            try:
-                this = units.convert(1, row[3], parameter["unit"])
-            except CarbonError as error:
-                raise self.bad(item, f"point '{row[0]}' for {parameter['name']}: {error.what}", error.hint) from None
-            if factor is not None and this != factor:
-                raise self.bad(item, f"point '{row[0]}' counts in {row[3]}, the others of {parameter['name']} do not",
-                               "points of one parameter must have one unit")  # fmt: skip
-            factor = this
+                raise self.bad(item, f"point '{row[0]}' already feeds source '{self.used_points[point]}': it would count twice",
+                               "let it feed one source only")  # fmt: skip
+            self.used_points[point] = source
             points.append(point)
-        if factor is None:
-            raise self.bad(node, f"{parameter['name']} needs at least one point")
-        return [parameter["name"], factor.numerator, factor.denominator, points]
+        if not points:
+            raise self.bad(node, "the list of points is empty")
+        return points
 
-    def _constant(self, parameter, node):
-        """(Number, source text) of `{value, source}`, or a factor id."""
-        if isinstance(node, yaml.ScalarNode):
-            return node.value
-        keys = self.table(node, f"parameter {parameter['name']}", ("value", "source"), ("unit",))
-        value = self.number(keys["value"])
-        if "unit" in keys:
-            try:
-                value = units.convert(value, self.text(keys["unit"]), parameter["unit"])
-            except CarbonError as error:
-                raise self.bad(keys["unit"], error.what, error.hint) from None
-        return value, self.text(keys["source"])
+    def _own_factor(self, name, parameter, node):
+        """A factor of the site's own, as a row of a factor set: `{value, source, unit}`."""
+        keys = self.table(node, f"parameter {name}", ("value", "source"), ("unit", "valid_from", "valid_to"))
+        source = self.text(keys["source"])
+        row = {"id": f"site/{name}", "name_zh": parameter.name_zh, "value": str(self.number(keys["value"])), "document": source,
+               "unit": self.text(keys["unit"]) if "unit" in keys else parameter.units[0],
+               "source": source, "basis": "confirmed", "confidence": "high"}  # fmt: skip
+        for key in ("valid_from", "valid_to"):
+            if key in keys:
+                row[key] = self.text(keys[key])
+        return row
 
     def _centre(self, node):
         keys = self.table(node, "a centre", ("name", "url", "ca", "public"))

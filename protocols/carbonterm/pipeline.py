@@ -6,7 +6,7 @@ with the ones in a log: both run this code, so a log whose derived entries diffe
 """
 
 from carbonterm import site as sites
-from carbonterm.accounting.library import evaluate_compiled
+from carbonterm.accounting import source as accounting
 from carbonterm.errors import CarbonError, LedgerError
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
@@ -102,7 +102,7 @@ class Pipeline:
     def _emissions(self, period, start_ms, rows):
         found = []
         for index, source in enumerate(self.site.sources):
-            needed = [point for feed in source.inputs for point in feed.points]
+            needed = [row[0] for feed in source.inputs for row in feed.points]
             fresh = [(point, s) for point, s in rows if point in needed]
             if not fresh:
                 continue
@@ -113,7 +113,8 @@ class Pipeline:
                 continue  # the figure waits for its last point; until then it is unknown, not smaller
             del self._waiting[key]
             value = self._evaluate(source, lambda point: have[point].increment)
-            if value is None:
+            if value is None or accounting.expired(source.compiled, start_ms):
+                # no figure rather than a guessed one: a division by a zero production, a factor past its validity
                 found.append([index, INVALID, 0, None, self.digests[index]])
             else:
                 figure = value.round(PLACES)
@@ -124,12 +125,12 @@ class Pipeline:
     def _evaluate(self, source, amount):
         values = {}
         for feed in source.inputs:
-            total = Number(0)
-            for point in feed.points:
-                total = total + amount(point)
-            values[feed.parameter] = total * Ratio(feed.numerator, feed.denominator)
+            total = Ratio(0)
+            for point, numerator, denominator in feed.points:
+                total = total + Ratio(numerator, denominator) * amount(point)
+            values[feed.parameter] = total
         try:
-            return evaluate_compiled(source.compiled, values)
+            return accounting.evaluate_compiled(source.compiled, values)
         except CarbonError:
             return None
 

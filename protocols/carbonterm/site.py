@@ -6,7 +6,7 @@ It is one canonical array of rows; rows refer to each other by index. docs/site.
 """
 
 from carbonterm import cbor
-from carbonterm.accounting.library import check_compiled
+from carbonterm.accounting import source as accounting
 from carbonterm.clock import DAY, HOUR, MINUTE, MONTH, YEAR
 from carbonterm.errors import CarbonError, SiteError, quoted
 from carbonterm.field.registers import ORDERS, TYPES
@@ -157,16 +157,24 @@ class Point(Row):
     )
 
 
+def _feed(value):
+    if not isinstance(value, list) or len(value) != 3:
+        raise SiteError("must be a list of [point, numerator, denominator]")
+    positive = _integer(1, (1 << 64) - 1)
+    return [_integer(0, 65535)(value[0]), positive(value[1]), positive(value[2])]
+
+
 class Input(Row):
-    """What feeds a parameter: the sum of the points' increments × numerator/denominator (the unit conversion)."""
+    """What feeds a parameter: the sum of the points' increments, each times numerator/denominator, which converts its
+    unit to the parameter's."""
 
     NAME = "input"
-    FIELDS = (
-        ("parameter", _text(64)),
-        ("numerator", _integer(1, (1 << 64) - 1)),
-        ("denominator", _integer(1, (1 << 64) - 1)),
-        ("points", _list(_integer(0, 65535))),
-    )
+    FIELDS = (("parameter", _text(64)), ("points", _list(_feed)))
+
+
+def _compiled(value):
+    accounting.check(value)
+    return value
 
 
 def _inputs(value):
@@ -177,7 +185,10 @@ class Source(Row):
     """An emission source: a compiled source of a method (with its factors) and the points that feed it."""
 
     NAME = "source"
-    FIELDS = (("name", _text(64)), ("scope", _integer(1, 3)), ("compiled", check_compiled), ("inputs", _inputs))
+    FIELDS = (("name", _text(64)), ("compiled", _compiled), ("inputs", _inputs))
+
+    def scope(self):
+        return self.compiled[accounting.SCOPE]
 
 
 class Centre(Row):
@@ -231,8 +242,11 @@ class Site:
                 if names.count(name) > 1:
                     raise SiteError("two rows are named %s" % quoted(name), "give each a name of its own")
         for source in self.sources:
+            fed = [feed.parameter for feed in source.inputs]
+            if sorted(fed) != sorted([name for name, _ in source.compiled[accounting.INPUTS]]):
+                raise SiteError("source %s: its inputs are not the ones of its formula, each once" % quoted(source.name))
             for feed in source.inputs:
-                for point in feed.points:
+                for point, _, _ in feed.points:
                     if point >= len(self.points) or self.points[point].kind != REGISTER:
                         raise SiteError("source %s: point %d is no running total" % (quoted(source.name), point))
 

@@ -6,6 +6,7 @@ read, and says how many bytes; `link.close()`. They raise OSError when the link 
 """
 
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -13,6 +14,8 @@ import termios
 import time
 
 MICROPYTHON = sys.implementation.name == "micropython"
+if not MICROPYTHON:
+    import traceback
 RUNTIME = sys.implementation.name + " %d.%d.%d" % tuple(sys.implementation[1][:3] if MICROPYTHON else sys.version_info[:3])
 
 # Linux, asm-generic/termbits.h (x86, ARM, RISC-V): MicroPython's termios names few of them
@@ -38,6 +41,26 @@ def now_ms():
 def random(n):
     """n bytes from the system's random number generator."""
     return os.urandom(n)
+
+
+def heap_used():
+    """Bytes of the heap in use, garbage included; 0 where the runtime does not tell."""
+    return gc.mem_alloc() if MICROPYTHON else 0
+
+
+def print_exception(error):
+    """The traceback of an error, to stderr."""
+    if MICROPYTHON:
+        sys.print_exception(error, sys.stderr)
+    else:
+        traceback.print_exception(error)
+
+
+def write_volatile(path, text):
+    """Puts `text` in place of the file, whole or not at all, without waiting for the disk: for status files on tmpfs."""
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.rename(path + ".new", path)
 
 
 def is_numeric(host):
@@ -74,6 +97,13 @@ if MICROPYTHON:
     import select
 
     ticks_ms, ticks_add, ticks_diff, sleep_ms = time.ticks_ms, time.ticks_add, time.ticks_diff, asyncio.sleep_ms
+
+    async def console_lines(handle):
+        """Calls handle(line) for each line of stdin, and handle(b"") at its end."""
+        reader, line = asyncio.StreamReader(sys.stdin.buffer), b"\n"
+        while line:
+            line = await reader.readline()
+            handle(line)
 
     def uncancel(task):
         """After a task has caught a cancellation that was meant for one of its steps only."""
@@ -253,3 +283,11 @@ else:
         except BaseException:
             os.close(fd)
             raise
+
+    async def console_lines(handle):
+        reader = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        line = b"\n"
+        while line:
+            line = await reader.readline()
+            handle(line)

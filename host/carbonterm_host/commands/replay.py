@@ -37,8 +37,8 @@ def totals(pipeline):
         for index, source in enumerate(pipeline.site.sources):
             value = pipeline.emitted(index)
             if value is not None:
-                scopes[source.scope] = scopes.get(source.scope, 0) + value
-            sources.append({"source": source.name, "scope": source.scope, "tco2e": None if value is None else str(value.round(6))})
+                scopes[source.scope()] = scopes.get(source.scope(), 0) + value
+            sources.append({"source": source.name, "scope": source.scope(), "tco2e": None if value is None else str(value.round(6))})
     figures = {f"scope{scope}": _figure(value) for scope, value in sorted(scopes.items())}
     return {"points": points, "sources": sources, "tco2e": {**figures, "total": _figure(sum(scopes.values()))}}
 

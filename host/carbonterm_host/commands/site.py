@@ -47,7 +47,7 @@ def check(
     table = Table(title=f"{site.terminal_id} · {site.name}", title_justify="left")
     for heading in (say("point", "数据点"), say("meter", "仪表"), say("unit", "单位"), say("every", "周期"), say("feeds", "排放源")):
         table.add_column(heading)
-    feeds = {point: source.name for source in site.sources for feed in source.inputs for point in feed.points}
+    feeds = {point: source.name for source in site.sources for feed in source.inputs for point, _, _ in feed.points}
     for index, point in enumerate(site.points):
         every = f"{point.interval_ms // 1000} s" if point.interval_ms % 1000 == 0 else f"{point.interval_ms} ms"
         table.add_row(point.name, site.meters[point.meter].name, point.unit, every, feeds.get(index, "–"))

@@ -1,0 +1,5 @@
+"""`python -m carbonterm_host` is `carbonterm`."""
+
+from carbonterm_host.cli import main
+
+main()
