@@ -4,8 +4,8 @@ A point is affine (x, y) or Jacobian (x, y, z) for (x/z², y/z³), coordinates i
 infinity. Sources: Hankerson, Menezes, Vanstone, "Guide to Elliptic Curve Cryptography" 3.2.2 (formulas for a = −3),
 3.3.1 (width-w NAF), 3.3.2 (comb), 3.3.3 (interleaving). `%` is the fastest reduction there is on MicroPython.
 
-multiply_base runs the same sequence of point operations for every scalar. Big-integer arithmetic takes time that depends
-on its operands all the same: this hinders timing from afar, it does not resist someone who measures the chip.
+multiply_base runs the same sequence of point operations for every scalar. Big-integer arithmetic takes time that
+depends on its operands all the same: this hinders timing from afar, it does not resist someone who measures the chip.
 """
 
 from carbonterm.gm.sm2_table import TABLE
@@ -50,7 +50,7 @@ def double(x, y, z):
 
 
 def add(x, y, z, x2, y2):
-    """(x, y, z) + (x2, y2): Jacobian plus affine gives Jacobian; all cases, the equal, opposite and infinite ones too."""
+    """(x, y, z) + (x2, y2): Jacobian plus affine gives Jacobian; equal, opposite and infinite points too."""
     if not z:
         return x2, y2, 1
     p = P
@@ -127,12 +127,13 @@ def _comb(k):
     if k < _TOP:
         k += N
     bits = bin(k)[2:].encode()
-    c = _COLUMNS
-    rows = (bits[0:c], bits[c : 2 * c], bits[2 * c : 3 * c], bits[3 * c : 4 * c], bits[4 * c : 5 * c], bits[5 * c :])
-    # "0" is 0x30: the low bit of each character
-    return [
-        (f & 1) << 5 | (e & 1) << 4 | (d & 1) << 3 | (w & 1) << 2 | (v & 1) << 1 | u & 1 for f, e, d, w, v, u in zip(*rows)
-    ]
+    digits = []
+    for i in range(_COLUMNS):
+        digit = 0
+        for j in range(i, 6 * _COLUMNS, _COLUMNS):
+            digit = digit << 1 | bits[j] & 1  # "0" is 0x30, "1" is 0x31
+        digits.append(digit)
+    return digits
 
 
 def _naf(k):

@@ -1,8 +1,8 @@
 """SM2 signatures with SM3 (GB/T 32918.2-2016 on the curve of GB/T 32918.5-2017), ID 1234567812345678 (GB/T 35276-2017).
 
 Keys and signatures are bytes: private 32, public 64 (x||y), signature 64 (r||s). The nonce is that of RFC 6979 with
-HMAC-SM3 over h1 = e = SM3(ZA || M): no signature depends on a random generator. `extra`, 32 fresh random bytes where the
-device has them, is the additional data of RFC 6979 section 3.6: it blunts fault attacks and does no harm if it is poor.
+HMAC-SM3 over h1 = e = SM3(ZA || M): no signature depends on a random generator. `extra`, 32 fresh random bytes where
+the device has them, is the additional data of RFC 6979 section 3.6: it blunts fault attacks and does no harm if poor.
 """
 
 from carbonterm.errors import GmError
@@ -32,7 +32,7 @@ def sign(private, message, extra=b""):
 
 
 def verify(public, message, signature):
-    """True if `signature` over `message` is by `public`; False for everything else, wrong lengths and ranges included."""
+    """True if `signature` over `message` is by `public`; False for all else, wrong lengths and ranges included."""
     if len(public) != 64 or len(signature) != 64:
         return False
     public = bytes(public)
@@ -71,9 +71,7 @@ class Signer:
         h1 = _digest(self._za, message)
         e = int.from_bytes(h1, "big")
         d = self._private
-        nonces = _Nonces(d, e % N, extra)
-        while True:
-            k = nonces.next()
+        for k in nonces(d, e % N, extra):
             x, _, z = multiply_base(k)
             inverse = invert(z, P)
             r = (e + x * (inverse * inverse % P) % P) % N
@@ -83,29 +81,20 @@ class Signer:
                     return _bytes32(r) + _bytes32(s)
 
 
-class _Nonces:
-    """The numbers from 1 to N - 1 that RFC 6979 sections 3.2 and 3.6 give for a key and a digest, one after the other."""
-
-    __slots__ = ("_key", "_value")
-
-    def __init__(self, private, digest, extra):
-        seed = _bytes32(private) + _bytes32(digest) + extra
-        self._key = bytes(32)
-        self._value = b"\x01" * 32
-        self._stir(b"\x00" + seed)
-        self._stir(b"\x01" + seed)
-
-    def next(self):
-        while True:
-            self._value = sm3.hmac(self._key, self._value)
-            k = int.from_bytes(self._value, "big")
-            if 0 < k < N:
-                return k
-            self._stir(b"\x00")
-
-    def _stir(self, data):
-        self._key = sm3.hmac(self._key, self._value + data)
-        self._value = sm3.hmac(self._key, self._value)
+def nonces(private, digest, extra=b""):
+    """Numbers from 1 to N - 1 as RFC 6979 sections 3.2 and 3.6 give them for a key and a digest modulo N."""
+    seed = _bytes32(private) + _bytes32(digest) + extra
+    key, value = bytes(32), b"\x01" * 32
+    for mark in (b"\x00", b"\x01"):
+        key = sm3.hmac(key, value + mark + seed)
+        value = sm3.hmac(key, value)
+    while True:
+        value = sm3.hmac(key, value)
+        k = int.from_bytes(value, "big")
+        if 0 < k < N:
+            yield k
+        key = sm3.hmac(key, value + b"\x00")
+        value = sm3.hmac(key, value)
 
 
 def _scalar(private):
