@@ -1,0 +1,140 @@
+"""`carbonterm platform serve | register | tls`: the receiving side, one process on SQLite."""
+
+import signal
+import socket
+from pathlib import Path
+
+import typer
+import uvicorn
+
+from carbonterm.ledger.checkpoint import is_name
+from carbonterm_host.platform import keys
+from carbonterm_host.platform.intake import Intake
+from carbonterm_host.platform.store import Store
+from carbonterm_host.platform.web import application
+from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, put, say
+
+app = typer.Typer(no_args_is_help=True, help="receive the logs of terminals · 平台")
+
+STORE = typer.Option(..., "--store", help="where entries are kept, sqlite:///PATH · 存储")
+
+
+@app.command()
+def serve(
+    store: str = STORE,
+    host: str = typer.Option("127.0.0.1", help="address to listen on · 监听地址"),
+    port: int = typer.Option(0, min=0, max=65535, help="0: any free one · 端口"),
+    tls_cert: Path | None = typer.Option(None, exists=True, help="server certificate, PEM · 证书"),
+    tls_key: Path | None = typer.Option(None, exists=True, help="its key, PEM · 证书私钥"),
+    register: list[str] = typer.Option([], metavar="ID:EPOCH:PUBLICHEX", help="a terminal's key · 登记终端"),
+    key: Path | None = typer.Option(None, help="file of the SM2 key for receipts; default: STORE.key · 签名密钥"),
+    name: str = typer.Option("platform", help="name in receipts and cosignatures · 名称"),
+    as_json: bool = JSON,
+):
+    """Takes entries over HTTPS, checks them, and answers with signed receipts. Ends on SIGTERM or Ctrl-C. 运行平台"""
+    if (tls_cert is None) != (tls_key is None):
+        raise Failure(USAGE, "--tls-cert and --tls-key go together", "make both with: carbonterm platform tls DIR")
+    if not is_name(name):
+        raise Failure(USAGE, f"--name {name!r} cannot name a key", "use printable ASCII without blanks and +")
+    if tls_cert is None and host not in ("127.0.0.1", "::1", "localhost"):
+        raise Failure(USAGE, f"without a certificate the platform listens on loopback only, not on {host}",
+                      "make one with: carbonterm platform tls DIR")  # fmt: skip
+    opened = Store(store)
+    for text in register:
+        opened.register(*_terminal(text))
+    signer = keys.load_or_make(key or opened.path + ".key")
+    intake = Intake(opened, name, signer)
+    listener = _listen(host, port)
+    url = f"{'https' if tls_cert else 'http'}://{_bracketed(host)}:{listener.getsockname()[1]}"
+    config = uvicorn.Config(
+        application(intake), ssl_certfile=tls_cert, ssl_keyfile=tls_key, log_level="warning", access_log=False,
+        timeout_keep_alive=75, timeout_graceful_shutdown=10, limit_concurrency=1000, server_header=False,
+    )  # fmt: skip
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn ends by it, then raises it once more
+    signal.signal(signal.SIGINT, lambda *_: None)
+    Ready(config, lambda: _ready(as_json, url, intake, opened)).run(sockets=[listener])
+    opened.close()
+    return OK
+
+
+@app.command()
+def register(
+    terminal: list[str] = typer.Argument(metavar="ID:EPOCH:PUBLICHEX"),
+    store: str = STORE,
+    as_json: bool = JSON,
+):
+    """Makes the keys of terminals known to the platform, running or not. 登记终端公钥"""
+    opened = Store(store)
+    for text in terminal:
+        terminal_id, epoch, public = _terminal(text)
+        opened.register(terminal_id, epoch, public)
+        if as_json:
+            put({"terminal": terminal_id, "epoch": epoch, "public_key": public.hex()})
+        else:
+            print(say(f"registered {terminal_id} epoch {epoch}", f"已登记 {terminal_id} 纪元 {epoch}"))
+    return OK
+
+
+@app.command()
+def tls(
+    folder: Path = typer.Argument(metavar="DIR"),
+    name: list[str] = typer.Option(["127.0.0.1", "localhost"], help="addresses of the server · 服务器地址"),
+    as_json: bool = JSON,
+):
+    """Makes a CA and a server certificate; ca.der goes into the site document. 生成证书"""
+    made = keys.make_certificates(folder, name)
+    if as_json:
+        put({path.name: str(path) for path in made.values()})
+    else:
+        print(say("made", "已生成") + ": " + " ".join(str(path) for path in made.values()))
+        cert, key = made["server.pem"], made["server.key"]
+        print(f"carbonterm platform serve --store sqlite:///… --tls-cert {cert} --tls-key {key}")
+    return OK
+
+
+class Ready(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, config, ready):
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        self._ready()
+
+
+def _ready(as_json, url, intake, store):
+    if as_json:
+        put({"url": url, "public_key": intake.signer.public.hex(), "name": intake.name, "store": store.path})
+        return
+    print(say(f"listening on {url}, store {store.path}", f"监听 {url}，存储 {store.path}"), flush=True)
+    print(say("public key of receipts", "回执公钥") + f": {intake.signer.public.hex()}", flush=True)
+
+
+def _terminal(text):
+    parts = text.split(":")
+    try:
+        terminal_id, epoch, public = parts[0], int(parts[1]), bytes.fromhex(parts[2])
+    except (IndexError, ValueError):
+        parts = None
+    if parts is None or len(parts) != 3:
+        raise Failure(USAGE, f"{text!r} is not ID:EPOCH:PUBLICHEX", "a terminal prints it at its first start")
+    return terminal_id, epoch, public
+
+
+def _listen(host, port):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        why = error.strerror or error
+        raise Failure(UNREACHABLE, f"cannot listen on {host} port {port}: {why}", "choose another port") from None
+    return listener
+
+
+def _bracketed(host):
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,173 @@
+"""What people see of the platform's store: JSON per terminal and one plain page, Chinese and English.
+
+Figures are the terminal's own, decoded from its entries, with the names of its site document where there is one.
+"""
+
+import html as markup
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.sql import func
+
+from carbonterm import site as sites
+from carbonterm.errors import CarbonError
+from carbonterm.ledger import entry as formats
+from carbonterm.number import Number
+from carbonterm_host.platform.store import checkpoints, entries, evidence, figures, logs
+
+PERIODS = ("second", "minute", "hour", "day", "month", "year")
+_CHINESE = {"second": "秒", "minute": "分", "hour": "时", "day": "日", "month": "月", "year": "年"}
+
+
+def terminals(store):
+    """[{"terminal", "epochs", "entries"}] of all registered terminals."""
+    with store.read() as connection:
+        rows = connection.execute(
+            select(logs.c.terminal_id, func.count(), func.sum(logs.c.next_seq))
+            .group_by(logs.c.terminal_id).order_by(logs.c.terminal_id)
+        ).all()  # fmt: skip
+    return [{"terminal": name, "epochs": epochs, "entries": count} for name, epochs, count in rows]
+
+
+def terminal(store, terminal_id):
+    """Everything about one terminal as plain JSON values, or None; the epochs in order, figures of the newest."""
+    with store.read() as connection:
+        found = connection.execute(
+            select(logs).where(logs.c.terminal_id == terminal_id).order_by(logs.c.epoch)
+        ).all()  # fmt: skip
+        if not found:
+            return None
+        site = _site(connection, found[-1])
+        return {
+            "terminal": terminal_id,
+            "name": site.name if site else None,
+            "epochs": [_epoch(connection, log) for log in found],
+            "closings": _latest(connection, found[-1], formats.CLOSING, site),
+            "emissions": _latest(connection, found[-1], formats.EMISSION, site),
+        }
+
+
+def html(store, name, public):
+    """The page as text."""
+    parts = [
+        '<!doctype html><html lang="zh"><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
+        "<title>carbonterm</title><style>body{font:15px/1.5 sans-serif;margin:2em;max-width:70em}",
+        "table{border-collapse:collapse;margin:.5em 0 1.5em}",
+        "td,th{border:1px solid #bbb;padding:.2em .6em;text-align:left}",
+        ".n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:#b00}code{word-break:break-all}</style>",
+        f"<h1>碳计量平台 Carbon platform: {markup.escape(name)}</h1>",
+        f"<p>公钥 Public key (SM2): <code>{public.hex()}</code></p>",
+    ]
+    listed = terminals(store)
+    if not listed:
+        parts.append("<p>还没有登记终端。No terminal is registered yet: <code>carbonterm platform register</code></p>")
+    for row in listed:
+        parts.append(_section(terminal(store, row["terminal"])))
+    return "\n".join(parts)
+
+
+def _epoch(connection, log):
+    of_log = entries.c.log == log.id
+    kinds = connection.execute(select(entries.c.kind, func.count()).where(of_log).group_by(entries.c.kind)).all()
+    last_ms = connection.execute(select(entries.c.time_ms).where(of_log, entries.c.seq == log.next_seq - 1)).scalar()
+    proofs = connection.execute(
+        select(evidence.c.code, func.count()).where(evidence.c.log == log.id).group_by(evidence.c.code)
+    ).all()  # fmt: skip
+    sealed = connection.execute(select(func.max(checkpoints.c.size)).where(checkpoints.c.log == log.id)).scalar()
+    return {
+        "epoch": log.epoch,
+        "public_key": log.public.hex(),
+        "entries": log.next_seq,
+        "kinds": {formats.KINDS[kind]: count for kind, count in kinds},
+        "sealed": sealed or 0,
+        "last_entry": _time(last_ms),
+        "last_heard": _time(log.heard_ms),
+        "evidence": {code: count for code, count in proofs},
+    }
+
+
+def _latest(connection, log, kind, site):
+    """The newest figure of each period and point or source, the longest period last."""
+    of_kind = (figures.c.log == log.id, figures.c.kind == kind)
+    newest = (
+        select(figures.c.period, figures.c.subject, func.max(figures.c.start_ms).label("start_ms"))
+        .where(*of_kind).group_by(figures.c.period, figures.c.subject).subquery()
+    )  # fmt: skip
+    rows = connection.execute(
+        select(figures).join(
+            newest,
+            (figures.c.period == newest.c.period) & (figures.c.subject == newest.c.subject)
+            & (figures.c.start_ms == newest.c.start_ms),
+        ).where(*of_kind).order_by(figures.c.period, figures.c.subject, figures.c.version, figures.c.seq)
+    ).all()  # fmt: skip
+    last = {(row.period, row.subject): row for row in rows}  # the highest version, recorded last
+    return [_figure(row, site) for row in last.values()]
+
+
+def _figure(row, site):
+    emission = row.kind == formats.EMISSION
+    rows = (site.sources if emission else site.points) if site else []
+    known = rows[row.subject] if row.subject < len(rows) else None
+    figure = {
+        "period": PERIODS[row.period],
+        "start": _time(row.start_ms),
+        "source" if emission else "point": known.name if known else row.subject,
+        "quality": row.quality,
+        "tco2e" if emission else "increment": row.value,
+    }
+    if emission:
+        figure["scope"] = known.scope if known else None
+        figure["version"] = row.version
+    else:
+        figure["unit"] = known.unit if known else None
+    return figure
+
+
+def _site(connection, log):
+    """The Site in force at the log's end, or None if there is none that can be read."""
+    raw = connection.execute(
+        select(entries.c.raw).where(entries.c.log == log.id, entries.c.kind == formats.CONFIG)
+        .order_by(entries.c.seq.desc()).limit(1)
+    ).scalar()  # fmt: skip
+    if raw is None:
+        return None
+    try:
+        return sites.decode(formats.decode(raw).body[1])
+    except CarbonError:
+        return None
+
+
+def _section(found):
+    newest = found["epochs"][-1]
+    proofs = ", ".join(f"{code} {count}" for epoch in found["epochs"] for code, count in epoch["evidence"].items())
+    facts = [
+        ("纪元 Epoch", newest["epoch"]),
+        ("条目 Entries", newest["entries"]),
+        ("已封存 Sealed", newest["sealed"]),
+        ("最后条目 Last entry", newest["last_entry"] or "—"),
+        ("最后通信 Last heard", newest["last_heard"] or "—"),
+    ]
+    cells = "".join(f"<tr><th>{name}<td class=n>{markup.escape(str(value))}" for name, value in facts)
+    title = markup.escape(found["terminal"] + (f" · {found['name']}" if found["name"] else ""))
+    parts = [f"<h2>{title}</h2><table>{cells}</table>"]
+    if proofs:
+        parts.append(f"<p class=bad>拒收证据 Evidence of refused data: {markup.escape(proofs)}</p>")
+    if found["emissions"]:
+        parts.append("<table><tr><th>周期 Period<th>开始 Start<th>排放源 Source<th>范围 Scope<th>tCO2e")
+        for row in found["emissions"]:
+            value = "—" if row["tco2e"] is None else str(Number(row["tco2e"]))
+            cells = (_both(row["period"]), row["start"], row["source"], row["scope"])
+            parts.append("<tr>" + "".join(f"<td>{markup.escape(str(c))}" for c in cells) + f"<td class=n>{value}")
+        parts.append("</table>")
+    return "\n".join(parts)
+
+
+def _both(period):
+    return f"{_CHINESE[period]} {period}"
+
+
+def _time(time_ms):
+    """ISO 8601 in UTC with milliseconds, or None."""
+    if time_ms is None:
+        return None
+    return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{time_ms % 1000:03}Z"
