@@ -22,7 +22,7 @@ def main(
     method: str | None = typer.Argument(None, help="method, e.g. common, cn-2015-other-industry · 方法"),
     source: str | None = typer.Argument(None, help="source, e.g. fuel_combustion · 排放源"),
     values: list[str] | None = typer.Argument(None, metavar="NAME=VALUE…", help="FC=1000 or FC=84082Nm3 · 参数=数值"),
-    at: str | None = typer.Option(None, "--at", help="day the emission belongs to, default today · 排放日期 YYYY-MM-DD"),
+    at: str | None = typer.Option(None, "--at", help="day of the emission, default today · 排放日期 YYYY-MM-DD"),
     json: bool = JSON,
 ):
     """Account one source by a method, exactly · 按方法核算一个排放源
@@ -130,7 +130,8 @@ def _show(view):
     method, screen = view["method"], console()
     zh = language() == "zh"
     screen.print(f"[bold]{method['name_zh' if zh else 'name_en']}[/] · {method['source_zh' if zh else 'source_en']}")
-    screen.print(f"{method['document']} ({method['id']} v{method['version']}, {say('scope', '范围')} {method['scope']})")
+    scope = f"{say('scope', '范围')} {method['scope']}"
+    screen.print(f"{method['document']} ({method['id']} v{method['version']}, {scope})")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in (say("parameter", "参数"), "", say("value", "数值"), say("unit", "单位"), say("from", "来源")):
         table.add_column(title, justify="right" if title == say("value", "数值") else "left", overflow="fold")
