@@ -1,33 +1,60 @@
-# make setup | demo | check | test | bench | conformance      (everything goes to .venv and build/)
-PYTHON ?= python3
-BIN := .venv/bin
+# carbonterm: everything goes to .venv and build/. `make` alone says what there is.
+# PYTHON=… names another interpreter for .venv, PYTEST=… hands options to pytest (make check PYTEST="-k modbus").
 
-.PHONY: setup demo check test bench conformance clean
+PYTHON ?= python3 python3.13 python3.12 python3.11
+PYTEST ?=
+BIN := .venv/bin
+# a file's tests stay together, so that each file is run once on each runtime
+WORKERS := -n auto --maxprocesses 8 --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test bench conformance clean
+
+help:
+	@echo "make setup        .venv with everything in it; then .venv/bin/carbonterm runs"
+	@echo "make demo         the whole chain on this machine, from a meter's bytes to a verified tonne"
+	@echo "make check        lint and the fast tests, under a minute"
+	@echo "make test         lint and all tests on CPython, MicroPython and 32-bit MicroPython"
+	@echo "make bench        the benchmarks, beside their peers; build/bench.md"
+	@echo "make conformance  all tests, then docs/conformance.md: which requirement is proven by which test"
+	@echo "make clean        removes build/ and caches; .venv stays"
 
 setup: .venv/ready
+	@echo "ready: .venv/bin/carbonterm --help"
 
 .venv/ready: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed; name one with PYTHON=..." >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q --disable-pip-version-check -e '.[platform,reports,tests]'
+	@set -e; \
+	new='import sys; sys.exit(sys.version_info < (3, 11))'; python=; \
+	for p in $(PYTHON); do if $$p -c "$$new" 2>/dev/null; then python=$$p; break; fi; done; \
+	if [ -z "$$python" ]; then \
+	  echo "make: Python 3.11 or later is needed: install it, or name one with make PYTHON=/path/to/python" >&2; exit 1; fi; \
+	if ! $(BIN)/python -c "$$new" 2>/dev/null; then \
+	  if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "make: $$python cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	    exit 1; fi; \
+	  echo "making .venv with $$($$python -V)"; $$python -m venv --clear .venv; fi; \
+	echo "installing carbonterm and what it needs into .venv"; \
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[platform,reports,tests]' || { \
+	  echo "make: pip could not install everything; mend what it says above and run make setup again" >&2; exit 1; }
 	@touch $@
 
-demo: setup
+demo: .venv/ready
 	$(BIN)/carbonterm demo
 
-check: setup
-	$(BIN)/ruff check
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+check: .venv/ready
+	$(BIN)/ruff check -q
+	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow" $(PYTEST)
 
-test: setup
-	$(BIN)/ruff check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --record build/tests.json
+test: .venv/ready
+	$(BIN)/ruff check -q
+	$(BIN)/python -m pytest -q $(WORKERS) --record=build/tests.json $(PYTEST)
 
-bench: setup
+bench: .venv/ready
 	$(BIN)/python -m tools.bench
 
 conformance: test
 	$(BIN)/python tools/conformance.py build/tests.json -o docs/conformance.md
 
 clean:
-	rm -rf build
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
