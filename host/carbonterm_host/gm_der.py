@@ -10,6 +10,9 @@ from carbonterm.errors import GmError
 
 # SEQUENCE { SEQUENCE { ecPublicKey 1.2.840.10045.2.1, sm2 1.2.156.10197.1.301 }, BIT STRING 04||x||y }
 _SPKI = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d03420004")
+# SEQUENCE { 0, the same algorithm, OCTET STRING { SEQUENCE { 1, OCTET STRING d, [1] BIT STRING 04||x||y } } }
+_PKCS8 = bytes.fromhex("308187020100301306072a8648ce3d020106082a811ccf5501822d046d306b0201010420")
+_PKCS8_PUBLIC = bytes.fromhex("a14403420004")
 _HINT = "an SM2 signature is SEQUENCE{INTEGER r, INTEGER s} in DER, 8 to 72 bytes"
 
 
@@ -36,11 +39,23 @@ def signature_from_der(der):
     return r + s
 
 
-def public_to_pem(public):
-    """PEM text ("-----BEGIN PUBLIC KEY-----" …) of a 64-byte public key."""
+def public_to_der(public):
+    """SubjectPublicKeyInfo of a 64-byte public key, 91 bytes."""
     if len(public) != 64:
         raise GmError(f"a public key has 64 bytes, not {len(public)}", "give x||y, 32 bytes each, no leading 04")
-    text = base64.b64encode(_SPKI + bytes(public)).decode()
+    return _SPKI + bytes(public)
+
+
+def private_to_der(private, public):
+    """PKCS #8 (RFC 5958, RFC 5915) of a 32-byte private key and its 64-byte public key, 138 bytes. A secret."""
+    if len(private) != 32 or len(public) != 64:
+        raise GmError("a private key has 32 bytes and its public key 64", "give d and x||y, without a leading 04")
+    return _PKCS8 + bytes(private) + _PKCS8_PUBLIC + bytes(public)
+
+
+def public_to_pem(public):
+    """PEM text ("-----BEGIN PUBLIC KEY-----" …) of a 64-byte public key."""
+    text = base64.b64encode(public_to_der(public)).decode()
     lines = [text[i : i + 64] for i in range(0, len(text), 64)]
     return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""])
 

@@ -1,0 +1,141 @@
+"""SM3 and SM2 by OpenSSL 3's libcrypto through ctypes: fast, and without the interpreter lock while it computes.
+
+Only documented EVP calls (EVP_Digest(3), EVP_DigestVerify(3), EVP_PKEY_CTX_set1_id(3), d2i_PUBKEY(3)). d2i functions
+ignore bytes after the object, so every caller's lengths are checked before. The error queue is emptied after a failure:
+Python's own ssl module reads the same queue of the same thread.
+"""
+
+import ctypes
+import ctypes.util
+from ctypes import POINTER, byref, c_char_p, c_int, c_long, c_size_t, c_uint, c_ulong, c_void_p, create_string_buffer
+from functools import lru_cache
+
+from carbonterm.errors import GmError
+from carbonterm.gm import sm2
+from carbonterm_host.gm_der import private_to_der, public_to_der, signature_from_der, signature_to_der
+
+_LIBRARIES = ("libcrypto.so.3", "libcrypto.3.dylib", "libcrypto-3-x64.dll")
+_PROTOTYPES = {
+    "OpenSSL_version_num": (c_ulong, []),
+    "ERR_clear_error": (None, []),
+    "EVP_sm3": (c_void_p, []),
+    "EVP_Digest": (c_int, [c_char_p, c_size_t, c_char_p, POINTER(c_uint), c_void_p, c_void_p]),
+    "d2i_PUBKEY": (c_void_p, [c_void_p, POINTER(c_char_p), c_long]),
+    "d2i_AutoPrivateKey": (c_void_p, [c_void_p, POINTER(c_char_p), c_long]),
+    "EVP_PKEY_free": (None, [c_void_p]),
+    "EVP_PKEY_CTX_new": (c_void_p, [c_void_p, c_void_p]),
+    "EVP_PKEY_CTX_free": (None, [c_void_p]),
+    "EVP_PKEY_CTX_set1_id": (c_int, [c_void_p, c_char_p, c_size_t]),
+    "EVP_MD_CTX_new": (c_void_p, []),
+    "EVP_MD_CTX_free": (None, [c_void_p]),
+    "EVP_MD_CTX_set_pkey_ctx": (None, [c_void_p, c_void_p]),
+    "EVP_DigestVerifyInit": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p]),
+    "EVP_DigestVerify": (c_int, [c_void_p, c_char_p, c_size_t, c_char_p, c_size_t]),
+    "EVP_DigestSignInit": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p]),
+    "EVP_DigestSign": (c_int, [c_void_p, c_char_p, POINTER(c_size_t), c_char_p, c_size_t]),
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _load():
+    """The library with its prototypes set; GmError if there is none of version 3 or later with SM3."""
+    reasons = []
+    for name in (*_LIBRARIES, None):
+        name = name or ctypes.util.find_library("crypto")
+        try:
+            library = ctypes.CDLL(name) if name else None
+            if library is None:
+                continue
+            for function, (result, arguments) in _PROTOTYPES.items():
+                entry = getattr(library, function)
+                entry.restype, entry.argtypes = result, arguments
+        except (OSError, AttributeError) as reason:
+            reasons.append(str(reason))
+            continue
+        if library.OpenSSL_version_num() >= 0x30000000:
+            return library
+        reasons.append(f"{name} is older than version 3")
+    raise GmError(
+        f"no OpenSSL 3 with SM2 and SM3: {'; '.join(reasons) or 'no libcrypto found'}",
+        "install libssl3, or use the core's own backend",
+    )
+
+
+def check():
+    """GmError if the library is not there."""
+    _load()
+
+
+def digest(data):
+    """SM3 of `data`, 32 bytes."""
+    library = _load()
+    data = bytes(data)
+    out = create_string_buffer(32)
+    size = c_uint(0)
+    if library.EVP_Digest(data, len(data), out, byref(size), library.EVP_sm3(), None) != 1 or size.value != 32:
+        library.ERR_clear_error()
+        raise GmError("OpenSSL's SM3 failed", "is SM3 switched off in openssl.cnf (FIPS)? use the core's own backend")
+    return out.raw
+
+
+def verify(public, message, signature):
+    """True if OpenSSL accepts the 64-byte signature by the 64-byte public key; False for all else."""
+    library = _load()
+    message = bytes(message)
+    signature = signature_to_der(signature)
+    key = _read_key(library.d2i_PUBKEY, public_to_der(public))
+    if not key:
+        library.ERR_clear_error()
+        return False
+    with _Context(library, key) as context:
+        return (
+            library.EVP_DigestVerifyInit(context.md, None, library.EVP_sm3(), None, key) == 1
+            and library.EVP_DigestVerify(context.md, signature, len(signature), message, len(message)) == 1
+        )
+
+
+def sign(private, message):
+    """64-byte signature with a nonce from OpenSSL's random generator; GmError for a private key that is none."""
+    library = _load()
+    message = bytes(message)
+    key = _read_key(library.d2i_AutoPrivateKey, private_to_der(bytes(private), sm2.public(private)))
+    if not key:
+        library.ERR_clear_error()
+        raise GmError("OpenSSL does not take this private key", "use the core's own backend")
+    with _Context(library, key) as context:
+        out = create_string_buffer(72)
+        size = c_size_t(72)
+        if (
+            library.EVP_DigestSignInit(context.md, None, library.EVP_sm3(), None, key) != 1
+            or library.EVP_DigestSign(context.md, out, byref(size), message, len(message)) != 1
+        ):
+            raise GmError("OpenSSL could not sign", "use the core's own backend")
+        return signature_from_der(out.raw[: size.value])
+
+
+def _read_key(read, der):
+    at = c_char_p(der)
+    return read(None, byref(at), len(der))
+
+
+class _Context:
+    """A message digest context bound to a key and our ID; gives both and the key back at the end of the `with`."""
+
+    def __init__(self, library, key):
+        self.library = library
+        self.key = key
+        self.of_key = library.EVP_PKEY_CTX_new(key, None)
+        self.md = library.EVP_MD_CTX_new()
+
+    def __enter__(self):
+        if not self.of_key or not self.md or self.library.EVP_PKEY_CTX_set1_id(self.of_key, sm2.ID, len(sm2.ID)) != 1:
+            self.__exit__()
+            raise GmError("OpenSSL gives no context for SM2", "use the core's own backend")
+        self.library.EVP_MD_CTX_set_pkey_ctx(self.md, self.of_key)
+        return self
+
+    def __exit__(self, *_):
+        self.library.EVP_MD_CTX_free(self.md)
+        self.library.EVP_PKEY_CTX_free(self.of_key)
+        self.library.EVP_PKEY_free(self.key)
+        self.library.ERR_clear_error()
