@@ -1,7 +1,7 @@
 """Bytes of a Modbus line explained: every frame, what it says, and what is wrong with the bytes that are none.
 
-`decode(data, tcp, type, order)` yields the objects that `carbonterm decode` prints (docs/decode.md). Unlike the decoders
-of `carbonterm.field.modbus` it has all the bytes at once, does not know whose side it is on, and must say why.
+`decode(data, tcp, type, order)` yields the objects that `carbonterm decode` prints (docs/decode.md). Unlike the
+decoders of `carbonterm.field.modbus` it has all bytes at once, does not know whose side it is on, and must say why.
 """
 
 from carbonterm.errors import FrameError

@@ -89,7 +89,7 @@ def _show(frame, role):
     out = console()
     width = min(out.width, 80)
     if not frame["valid"]:
-        out.print(say("no frame", "无效报文") + ": " + frame["error"], style="red", width=width, markup=False)
+        out.print(say("invalid", "无效报文") + ": " + frame["error"], style="red", width=width, markup=False)
         return
     function = int(frame["control"], 16)
     name = _said(FUNCTIONS[function & 0x7F])
