@@ -13,7 +13,10 @@ from carbonterm_device.terminal import REFUSED, SILENT, missing, reading
 
 
 class Acquisition:
-    """The task of bus number `index`: `driver` reads it, `terminal` records what it read; `clock` has now_ms(), `port` sleeps."""
+    """The task of bus number `index`: `driver` reads it, `terminal` records what it read.
+
+    `clock` has now_ms(), `port` sleeps. `stopping`: set it to end the task after its round.
+    """
 
     def __init__(self, index, site, driver, terminal, clock, port):
         self.name = site.buses[index].name
@@ -96,7 +99,8 @@ class Acquisition:
     def status(self):
         counters = self.driver.counters
         return {
-            "bus": self.name, "rounds": self.rounds, "late": self.late_rounds, "frames": binascii.hexlify(self.frames).decode(),
+            "bus": self.name, "rounds": self.rounds, "late": self.late_rounds,
+            "frames": binascii.hexlify(self.frames).decode(),
             "requests": counters.requests, "replies": counters.replies, "timeouts": counters.timeouts,
             "errors": counters.errors, "exceptions": counters.exceptions, "dropped": counters.dropped,
         }  # fmt: skip

@@ -57,7 +57,7 @@ class App:
         tasks = [asyncio.create_task(self._guarded(a.name, a.run)) for a in self.acquisitions]
         senders = [asyncio.create_task(self._guarded("delivery", d.run)) for d in self.deliveries]
         if console:
-            asyncio.create_task(port.console_lines(self._console))
+            tasks.append(asyncio.create_task(port.console_lines(self._console)))
         beat = 0
         while not self.stopping:
             await port.sleep_ms(self.site.settings.commit_ms)
@@ -118,7 +118,8 @@ class App:
         log = self.terminal.log
         points, sources = self.terminal.totals()
         return {
-            "terminal": log.terminal_id, "epoch": log.epoch, "time_ms": self.clock.now_ms(), "runtime": self.terminal.runtime,
+            "terminal": log.terminal_id, "epoch": log.epoch, "time_ms": self.clock.now_ms(),
+            "runtime": self.terminal.runtime,
             "entries": log.size, "sealed": log.sealed, "found": self.found, "readings": self.terminal.readings,
             "disagreements": self.terminal.disagreements, "heap_peak": self.heap_peak,
             "points": points, "sources": sources, "errors": self.errors,
@@ -137,7 +138,10 @@ def main(argv):
     --data FOLDER --init, which makes the key, prints its epoch and public half as JSON, and ends."""
     options = _options(argv)
     if "data" not in options or not ("site" in options or "init" in options):
-        print("usage: carbonterm_device --data FOLDER (--init | --site DOCUMENT [--status FILE] [--console] [--clock-offset MS])")
+        print(
+            "usage: carbonterm_device --data FOLDER"
+            " (--init | --site DOCUMENT [--status FILE] [--console] [--clock-offset MS])"
+        )
         return 2
     if "init" in options:
         signer = keys.load_or_make(Folder(options["data"]), port.random)
@@ -160,5 +164,3 @@ def _options(argv):
             options[name] = argv[i]
         i += 1
     return options
-
-

@@ -15,7 +15,9 @@ def load_or_make(storage, random):
     if NAME in storage.names():
         private = storage.read(NAME, 0, 33)
         if len(private) != 32:
-            raise GmError("%s has %d bytes, not 32" % (NAME, len(private)), "restore it from the backup, or begin a new epoch")
+            raise GmError(
+                "%s has %d bytes, not 32" % (NAME, len(private)), "restore it from the backup, or begin a new epoch"
+            )
         return sm2.Signer(private)
     first, second = random(32), random(32)
     if first == second or len(set(first)) < 8:

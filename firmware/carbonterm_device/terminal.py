@@ -37,7 +37,8 @@ class Terminal:
             entry = entries.decode(raw)
             if entry.terminal_id != site.terminal_id:
                 raise LedgerError(
-                    "this data folder holds the log of %s, the site document is for %s" % (entry.terminal_id, site.terminal_id),
+                    "this data folder holds the log of %s, the site document is for %s"
+                    % (entry.terminal_id, site.terminal_id),
                     "give the terminal a data folder of its own",
                 )
             if replay.entry(entry) is not None:
@@ -48,7 +49,12 @@ class Terminal:
                 self.readings += len(entry.body[0])
         self._pipeline = replay.pipeline
         self.site = site
-        self._append(self.clock.now_ms(), self.clock.state, entries.START, [__version__, self.runtime, "restart" if found else "first", found])
+        self._append(
+            self.clock.now_ms(),
+            self.clock.state,
+            entries.START,
+            [__version__, self.runtime, "restart" if found else "first", found],
+        )
         for late in replay.expected:
             self._append(*late)
         canonical = site.canonical()

@@ -67,7 +67,7 @@ class Terminal:
             return {}
 
     def wait(self, condition, seconds=30):
-        """Waits until condition(status) is true and returns the status; RuntimeError if the terminal ends or time is up."""
+        """The first status for which condition(status) is true; RuntimeError if the terminal ends or time is up."""
         end = time.monotonic() + seconds
         while True:
             status = self.status()

@@ -22,6 +22,7 @@ DEFAULTS = {
     "modbus-tcp": {"port": 502, "timeout": "1000ms", "retries": 1, "gap": "0ms"},
     "modbus-rtu": {"baud": 9600, "timeout": "500ms", "retries": 1, "gap": "5ms"},
 }
+BUS_KEYS = ("host", "port", "device", "baud", "parity", "stop", "timeout", "retries", "gap")
 _TIME_UNITS = {"ms": 1, "s": 1000, "min": 60000, "h": 3600000}
 
 
@@ -30,7 +31,10 @@ class Mistakes(CarbonError):
 
     def __init__(self, rows):
         self.rows = sorted(rows, key=lambda row: row[1:3])
-        lines = [f"{f}:{line}:{column}: {what}" + (f"\n    → {hint}" if hint else "") for f, line, column, what, hint in self.rows]
+        lines = [
+            f"{f}:{line}:{column}: {what}" + (f"\n    → {hint}" if hint else "")
+            for f, line, column, what, hint in self.rows
+        ]
         count = "1 mistake" if len(rows) == 1 else f"{len(rows)} mistakes"
         super().__init__(f"{count} in the site file\n" + "\n".join(lines))
 
@@ -63,7 +67,9 @@ class _Reader:
         except yaml.YAMLError as error:
             raise Mistakes([(file, 1, 1, f"this is no YAML: {str(error).splitlines()[0]}", "")]) from None
         if self.root is None:
-            raise Mistakes([(file, 1, 1, "the file is empty", "begin with 'terminal: <its id>'; docs/site.md has an example")])
+            raise Mistakes(
+                [(file, 1, 1, "the file is empty", "begin with 'terminal: <its id>'; docs/site.md has an example")]
+            )
 
     # --- noting mistakes ---------------------------------------------------------------------------------------------
 
@@ -224,7 +230,7 @@ class _Reader:
             raise self.bad(node, error.what, error.hint) from None
 
     def _bus(self, node):
-        keys = self.table(node, "a bus", ("name", "kind"), ("host", "port", "device", "baud", "parity", "stop", "timeout", "retries", "gap"))  # fmt: skip
+        keys = self.table(node, "a bus", ("name", "kind"), BUS_KEYS)
         kind = self.choice(keys["kind"], site.BUS_KINDS)
         place, rate = ("host", "port") if kind == "modbus-tcp" else ("device", "baud")
         for other in ("device", "baud", "parity", "stop") if kind == "modbus-tcp" else ("host", "port"):
@@ -267,12 +273,17 @@ class _Reader:
             if meter is not None:
                 place = (meter[0][1], meter[0][2])
                 if place in seen:
-                    self.note(item, f"meters '{seen[place]}' and '{meter[0][0]}' have one address: unit {place[1]} on one bus",
-                              "two meters that answer at once destroy each other's replies; change one address")  # fmt: skip
+                    self.note(
+                        item,
+                        f"meters '{seen[place]}' and '{meter[0][0]}' have one address: unit {place[1]} on one bus",
+                        "two meters that answer at once destroy each other's replies; change one address",
+                    )
                 seen.setdefault(place, meter[0][0])
 
     def _point(self, node):
-        keys = self.table(node, "a point", ("name", "meter", "register", "every"), ("multiplier", "limit", "min", "max"))
+        keys = self.table(
+            node, "a point", ("name", "meter", "register", "every"), ("multiplier", "limit", "min", "max")
+        )
         meter = self.reference(keys["meter"], self.meter_index, "meter")
         if self.meters[meter] is None:
             raise _Bad
@@ -280,7 +291,9 @@ class _Reader:
         registers = {register["name"]: register for register in model["registers"]}
         wanted = self.text(keys["register"])
         if wanted not in registers:
-            raise self.bad(keys["register"], f"model {model['id']} has no register '{wanted}'", _nearest(wanted, list(registers)))
+            raise self.bad(
+                keys["register"], f"model {model['id']} has no register '{wanted}'", _nearest(wanted, list(registers))
+            )
         register = registers[wanted]
         multiplier = self.number(keys["multiplier"]) if "multiplier" in keys else Number(1)
         if multiplier <= 0:
@@ -337,8 +350,9 @@ class _Reader:
             inputs = []
             for parameter, unit in compiled[INPUTS]:
                 if parameter not in feeds:
-                    raise self.bad(keys["parameters"], f"source '{name}' lacks {parameter} ({source.parameter(parameter).name_zh}, {unit})",
-                                   f"feed it: {parameter}: [point, …], or give {{value: …, source: …}}")  # fmt: skip
+                    what = f"source '{name}' lacks {parameter} ({source.parameter(parameter).name_zh}, {unit})"
+                    way = f"feed it: {parameter}: [point, …], or give {{value: …, source: …}}"
+                    raise self.bad(keys["parameters"], what, way)
                 ratios = [(point, units.convert(1, self.points[point][3], unit)) for point in feeds[parameter]]
                 inputs.append([parameter, [[point, ratio.numerator, ratio.denominator] for point, ratio in ratios]])
         except CarbonError as error:
@@ -357,8 +371,8 @@ class _Reader:
                 raise self.bad(item, f"point '{row[0]}' is a value of the moment, not a running total",
                                "only a register's increments are activity data; choose the meter's total")  # fmt: skip
             if point in self.used_points:
-                raise self.bad(item, f"point '{row[0]}' already feeds source '{self.used_points[point]}': it would count twice",
-                               "let it feed one source only")  # fmt: skip
+                what = f"point '{row[0]}' already feeds source '{self.used_points[point]}': it would count twice"
+                raise self.bad(item, what, "let it feed one source only")
             self.used_points[point] = source
             points.append(point)
         if not points:
@@ -369,8 +383,8 @@ class _Reader:
         """A factor of the site's own, as a row of a factor set: `{value, source, unit}`."""
         keys = self.table(node, f"parameter {name}", ("value", "source"), ("unit", "valid_from", "valid_to"))
         source = self.text(keys["source"])
-        row = {"id": f"site/{name}", "name_zh": parameter.name_zh, "value": str(self.number(keys["value"])), "document": source,
-               "unit": self.text(keys["unit"]) if "unit" in keys else parameter.units[0],
+        row = {"id": f"site/{name}", "name_zh": parameter.name_zh, "value": str(self.number(keys["value"])),
+               "document": source,               "unit": self.text(keys["unit"]) if "unit" in keys else parameter.units[0],
                "source": source, "basis": "confirmed", "confidence": "high"}  # fmt: skip
         for key in ("valid_from", "valid_to"):
             if key in keys:
@@ -389,15 +403,23 @@ class _Reader:
         try:
             ca = (self.folder / self.text(keys["ca"])).read_bytes()
         except OSError as error:
-            raise self.bad(keys["ca"], f"the CA certificate cannot be read: {error.strerror}", "name a DER file") from None
+            raise self.bad(
+                keys["ca"], f"the CA certificate cannot be read: {error.strerror}", "name a DER file"
+            ) from None
         if not ca.startswith(b"\x30") or len(ca) > 8192:
-            raise self.bad(keys["ca"], "this file is no DER certificate", "convert it: openssl x509 -in ca.pem -outform DER -out ca.der")
+            raise self.bad(
+                keys["ca"],
+                "this file is no DER certificate",
+                "convert it: openssl x509 -in ca.pem -outform DER -out ca.der",
+            )
         try:
             public = bytes.fromhex(self.text(keys["public"]))
         except ValueError:
             public = b""
         if len(public) != 64:
-            raise self.bad(keys["public"], "a centre's public key is 128 hex digits", "'carbonterm platform serve' prints it")
+            raise self.bad(
+                keys["public"], "a centre's public key is 128 hex digits", "'carbonterm platform serve' prints it"
+            )
         return self.text(keys["name"]), [self.text(keys["name"]), parts.hostname, port, ca, public]
 
     def _settings(self, node):

@@ -44,11 +44,13 @@ class Pipeline:
             if closed:
                 return [(entry.time_ms, entry.clock_state, kind, body) for kind, body in self._close(closed)]
         elif entry.kind == entries.METER:
-            point, event, time_ms, exponent, last, first = entry.body
+            point, _, time_ms, exponent, last, first = entry.body
             settler = self._settler(entry, point)
             if settler is None:
                 raise LedgerError("entry %d: point %d is no register, it cannot be replaced" % (entry.seq, point))
-            closed = [(point, s) for s in settler.replaced(time_ms, Number(last, exponent), Number(first, exponent)) or ()]
+            closed = [
+                (point, s) for s in settler.replaced(time_ms, Number(last, exponent), Number(first, exponent)) or ()
+            ]
             if closed:
                 return [(entry.time_ms, entry.clock_state, kind, body) for kind, body in self._close(closed)]
         return []
@@ -112,7 +114,7 @@ class Pipeline:
             if len(have) < len(set(needed)):
                 continue  # the figure waits for its last point; until then it is unknown, not smaller
             del self._waiting[key]
-            value = self._evaluate(source, lambda point: have[point].increment)
+            value = self._evaluate(source, lambda point, have=have: have[point].increment)
             if value is None or accounting.expired(source.compiled, start_ms):
                 # no figure rather than a guessed one: a division by a zero production, a factor past its validity
                 found.append([index, INVALID, 0, None, self.digests[index]])

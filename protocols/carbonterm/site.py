@@ -19,7 +19,7 @@ PARITIES = ("none", "even", "odd")
 LOGGED_PERIODS = (MINUTE, HOUR, DAY, MONTH, YEAR)
 
 
-# --- field checks: value of the canonical form -> value of the row, or SiteError ---------------------------------------
+# --- field checks: value of the canonical form -> value of the row, or SiteError --------------------------------
 
 
 def _text(limit):
@@ -109,7 +109,7 @@ class Row:
 
 
 class Bus(Row):
-    """A line of meters. port is the TCP port, or the baud rate of a serial device; gap_ms the silence between frames."""
+    """A line of meters. port: the TCP port, or the baud rate of a serial device; gap_ms: the silence between frames."""
 
     NAME = "bus"
     FIELDS = (
@@ -192,7 +192,7 @@ class Source(Row):
 
 
 class Centre(Row):
-    """A platform: where it listens, the CA its certificate must come from (DER), the key its receipts are signed with."""
+    """A platform: where it listens, the CA of its certificate (DER), the key that its receipts are signed with."""
 
     NAME = "centre"
     FIELDS = (
@@ -234,8 +234,8 @@ class Site:
         for rows, target, attribute in ((self.meters, self.buses, "bus"), (self.points, self.meters, "meter")):
             for row in rows:
                 if getattr(row, attribute) >= len(target):
-                    raise SiteError("%s %s names %s %d of %d"
-                                    % (row.NAME, quoted(row.name), attribute, getattr(row, attribute), len(target)))  # fmt: skip
+                    named = (row.NAME, quoted(row.name), attribute, getattr(row, attribute), len(target))
+                    raise SiteError("%s %s names %s %d of %d" % named)
         for rows in (self.buses, self.meters, self.points, self.sources, self.centres):
             names = [row.name for row in rows]
             for name in names:
@@ -244,7 +244,9 @@ class Site:
         for source in self.sources:
             fed = [feed.parameter for feed in source.inputs]
             if sorted(fed) != sorted([name for name, _ in source.compiled[accounting.INPUTS]]):
-                raise SiteError("source %s: its inputs are not the ones of its formula, each once" % quoted(source.name))
+                raise SiteError(
+                    "source %s: its inputs are not the ones of its formula, each once" % quoted(source.name)
+                )
             for feed in source.inputs:
                 for point, _, _ in feed.points:
                     if point >= len(self.points) or self.points[point].kind != REGISTER:

@@ -27,7 +27,7 @@ def replay(rows):
 
 
 def totals(pipeline):
-    """{"points": [...], "sources": [...], "tco2e": {"scope1", "scope2", "total"}} of a folded log; exact, 6 decimals."""
+    """{"points", "sources", "tco2e": {"scope1", "scope2", "total"}} of a folded log, tCO2e with 6 decimals."""
     scopes = {1: 0, 2: 0}
     sources, points = [], []
     if pipeline.site is not None:
@@ -38,7 +38,13 @@ def totals(pipeline):
             value = pipeline.emitted(index)
             if value is not None:
                 scopes[source.scope()] = scopes.get(source.scope(), 0) + value
-            sources.append({"source": source.name, "scope": source.scope(), "tco2e": None if value is None else str(value.round(6))})
+            sources.append(
+                {
+                    "source": source.name,
+                    "scope": source.scope(),
+                    "tco2e": None if value is None else str(value.round(6)),
+                }
+            )
     figures = {f"scope{scope}": _figure(value) for scope, value in sorted(scopes.items())}
     return {"points": points, "sources": sources, "tco2e": {**figures, "total": _figure(sum(scopes.values()))}}
 
@@ -54,7 +60,13 @@ def main(
     """Recompute every settlement and emission from the readings, and compare with the log byte for byte · 重放."""
     bundle = bundles.read(file)
     fold, wrong = replay(bundle.entries)
-    result = {"equal": not wrong, "compared": fold.compared, "owed": len(fold.expected), "findings": wrong[:20], **totals(fold.pipeline)}
+    result = {
+        "equal": not wrong,
+        "compared": fold.compared,
+        "owed": len(fold.expected),
+        "findings": wrong[:20],
+        **totals(fold.pipeline),
+    }
     if json:
         put(result)
     else:
@@ -68,5 +80,5 @@ def main(
         for finding in wrong[:20]:
             out.print("✗ " + finding)
         out.print(say(f"{fold.compared} derived entries compared: ", f"比对派生记录 {fold.compared} 条："),
-                  say("equal" if not wrong else f"{len(wrong)} differ", "一致" if not wrong else f"{len(wrong)} 条不一致"))  # fmt: skip
+                  say(f"{len(wrong)} differ", f"{len(wrong)} 条不一致") if wrong else say("equal", "一致"))  # fmt: skip
     return UNVERIFIED if wrong else None

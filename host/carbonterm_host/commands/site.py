@@ -40,18 +40,32 @@ def check(
         output.write_bytes(document)
     digest = sm3.digest(document).hex()
     if json:
-        put({"ok": True, "terminal": site.terminal_id, "version": site.version, "digest": digest, "bytes": len(document),
-             "points": len(site.points), "sources": len(site.sources)})  # fmt: skip
+        put({"ok": True, "terminal": site.terminal_id, "version": site.version, "digest": digest,
+             "bytes": len(document),             "points": len(site.points), "sources": len(site.sources)})  # fmt: skip
         return None
     out = console()
     table = Table(title=f"{site.terminal_id} · {site.name}", title_justify="left")
-    for heading in (say("point", "数据点"), say("meter", "仪表"), say("unit", "单位"), say("every", "周期"), say("feeds", "排放源")):
+    for heading in (
+        say("point", "数据点"),
+        say("meter", "仪表"),
+        say("unit", "单位"),
+        say("every", "周期"),
+        say("feeds", "排放源"),
+    ):
         table.add_column(heading)
     feeds = {point: source.name for source in site.sources for feed in source.inputs for point, _, _ in feed.points}
     for index, point in enumerate(site.points):
         every = f"{point.interval_ms // 1000} s" if point.interval_ms % 1000 == 0 else f"{point.interval_ms} ms"
         table.add_row(point.name, site.meters[point.meter].name, point.unit, every, feeds.get(index, "–"))
     out.print(table)
-    out.print(say("zone", "时区"), clock.zone_text(site.zone), " ", say("version", "版本"), site.version, " SM3", digest[:16] + "…")
+    out.print(
+        say("zone", "时区"),
+        clock.zone_text(site.zone),
+        " ",
+        say("version", "版本"),
+        site.version,
+        " SM3",
+        digest[:16] + "…",
+    )
     out.print(say("The site is right.", "站点文件正确。"))
     return None
