@@ -65,7 +65,8 @@ def exact(path, tree):
             yield node.lineno, f"a float, {node.value}: use carbonterm.number"
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "float":
             yield node.lineno, "float(): use carbonterm.number"
-        if isinstance(getattr(node, "op", None), ast.Div) and path[len("protocols/carbonterm/") :] not in EXACT_DIVISION:
+        divides = isinstance(getattr(node, "op", None), ast.Div)
+        if divides and path.removeprefix("protocols/carbonterm/") not in EXACT_DIVISION:
             yield node.lineno, "true division: integers take //, divmod or half_even, or Ratio(a, b)"
 
 
