@@ -189,6 +189,7 @@ class Log:
         found = [(first, name) for epoch, first, name in found if epoch == self.epoch]
         self._check_key(len(found) > 0)
         heads = self._read_checkpoints([first for first, _ in found] or [0])
+        self._confirm(heads, None, 0)
         frames = None
         for first, name in found:
             if first != self._tree.size:
@@ -198,10 +199,9 @@ class Log:
             self._firsts.append(first)
             self._file_size = frames.end
         if heads:
-            raise LedgerError(
-                "the log holds %d entries, but a checkpoint is signed over %d" % (self._tree.size, heads[0][0]), WAY_OUT
-            )
-        if frames and frames.torn:
+            why = "the log holds %d entries, but a checkpoint was signed over %d"
+            raise LedgerError(why % (self._tree.size, heads[0][0]), WAY_OUT)
+        if frames and (frames.torn or not frames.end):
             self._cut(frames, name)
         elif frames:
             self.storage.sync(name)  # whole, but perhaps not durable: the writer may have been killed before its flush
@@ -218,17 +218,21 @@ class Log:
                 self._tree.append(leaf(raw))
             else:
                 self._grow(raw, entry.decode(raw).time_ms)
-            while heads and heads[0][0] == self._tree.size:
-                if heads.pop(0)[1] != self._tree.root():
-                    raise _damaged(name, frames.end, "the tree is not the one signed at size %d" % self._tree.size)
+            self._confirm(heads, name, frames.end)
             frame = frames.next()
+
+    def _confirm(self, heads, name, offset):
+        while heads and heads[0][0] == self._tree.size:
+            if heads.pop(0)[1] != self._tree.root():
+                raise _damaged(name, offset, "the tree is not the one signed at size %d" % self._tree.size)
 
     def _cut(self, frames, name):
         """Leaves the torn tail behind: the next commit begins a segment, with the gap entry that says so."""
         if frames.resumed(self._prefix, self._tree.size):
             raise _damaged(name, frames.end, "bytes that were durable are damaged")
         self._file_size = self._segment_size
-        self.cut = ["torn", name, frames.end, frames.torn]
+        if frames.torn:
+            self.cut = ["torn", name, frames.end, frames.torn]
         if self._firsts[-1] == self._tree.size:
             self.storage.remove(name)  # no entry in it was ever durable, and the next segment has its name
             self._firsts.pop()
