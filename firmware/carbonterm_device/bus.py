@@ -43,7 +43,8 @@ class Refused(BusError):
     """The meter answered with an exception: `.code`, `.raw` (the frame), `.again` whether asking later may help."""
 
     def __init__(self, where, unit, code, raw):
-        name, meaning, again = EXCEPTIONS.get(code, ("exception %d" % code, "the meter's papers say what it means", True))
+        unknown = "exception %d" % code, "the meter's papers say what it means", True
+        name, meaning, again = EXCEPTIONS.get(code, unknown)
         super().__init__("%s: unit %d refuses: %s" % (where, unit, name), meaning)
         self.code = code
         self.raw = raw
@@ -171,9 +172,8 @@ class _Bus:
 
     def _silent(self, unit):
         self.counters.timeouts += 1
-        return NoAnswer(
-            "%s: unit %d does not answer" % (self.where, unit), "check the meter's power, its unit number and the wiring"
-        )
+        hint = "check the meter's power, its unit number and the wiring"
+        return NoAnswer("%s: unit %d does not answer" % (self.where, unit), hint)
 
     def _timed_out(self):
         """Whether a CancelledError was the guard's, which ends the step and not the task."""
@@ -186,9 +186,10 @@ class _Bus:
 
 # errno: what it means to a person (MicroPython's errors have no text)
 _REASONS = {
-    2: "there is no such device", 5: "the device is gone (EIO)", 6: "the device is not there", 11: "it takes no more bytes",
-    13: "permission denied", 16: "the device is in use", 32: "the connection was closed", 101: "no route to the network",
-    104: "the connection was reset", 110: "the connection timed out", 111: "connection refused", 113: "no route to the host",
+    2: "there is no such device", 5: "the device is gone (EIO)", 6: "the device is not there",
+    11: "it takes no more bytes", 13: "permission denied", 16: "the device is in use", 32: "the connection was closed",
+    101: "no route to the network", 104: "the connection was reset", 110: "the connection timed out",
+    111: "connection refused", 113: "no route to the host",
 }  # fmt: skip
 
 
@@ -222,7 +223,7 @@ class TcpBus(_Bus):
         self._silences = 0
 
     async def read(self, unit, function, address, count, timeout_ms):
-        """(registers' bytes, response frame); NoAnswer, Refused, LinkDown. FrameError for a read that cannot be asked."""
+        """(registers' bytes, response frame); NoAnswer, Refused, LinkDown; FrameError for a count beyond the limits."""
         key = (unit, function, address, count)
         request = self._prepared.get(key)
         if request is None:
@@ -357,7 +358,8 @@ class RtuBus(_Bus):
     def __init__(self, path, baud=9600, parity="none", stop=1, gap_ms=5, board=default_port):
         super().__init__(path, board)
         if baud not in board.BAUDS:
-            raise CarbonError("%s: %s baud is no usual rate" % (quoted(path), baud), "use one of %s" % sorted(board.BAUDS))
+            hint = "use one of " + " ".join([str(rate) for rate in sorted(board.BAUDS)])
+            raise CarbonError("%s: %s baud is no usual rate" % (quoted(path), baud), hint)
         self._settings = path, baud, parity, stop
         self._bits = 9 + stop + (parity != "none")  # of a byte on the line
         self._baud = baud
@@ -370,7 +372,7 @@ class RtuBus(_Bus):
         return -(-count * self._bits * 1000 // self._baud)
 
     async def read(self, unit, function, address, count, timeout_ms):
-        """(registers' bytes, response frame); NoAnswer, Refused, LinkDown. FrameError for a read that cannot be asked."""
+        """(registers' bytes, response frame); NoAnswer, Refused, LinkDown; FrameError for a count beyond the limits."""
         exchange = Exchange(unit, read_request(function, address, count))
         port, guard = self._port, self._guard
         asked = [unit, function, count, address]

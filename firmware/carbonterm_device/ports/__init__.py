@@ -1,12 +1,14 @@
 """What differs by board: clock, randomness, sockets, serial devices. `from carbonterm_device.ports import port`.
 
-A port is a module with now_ms, ticks_ms, ticks_add, ticks_diff, sleep_ms, random, open_tcp, open_serial and uncancel; unix.py says
-what each does. There is one per kind of board, chosen here by sys.platform.
+A port is a module with RUNTIME, BAUDS, now_ms, ticks_ms, ticks_add, ticks_diff, sleep_ms, random, open_tcp, open_serial
+and uncancel; unix.py says what each does. There is one per kind of board, chosen here by sys.platform.
 """
 
 import sys
 
 if sys.platform in ("linux", "darwin"):
-    from carbonterm_device.ports import unix as port
+    from carbonterm_device.ports import unix
+
+    port = unix
 else:
-    raise ImportError("carbonterm has no port for the platform '%s'; add one beside carbonterm_device/ports/unix.py" % sys.platform)
+    raise ImportError("no port for the platform %s; add one beside carbonterm_device/ports/unix.py" % sys.platform)

@@ -1,0 +1,164 @@
+"""`carbonterm simulate meter | bus | site`: meters for hardware in the loop, with faults and ground truth."""
+
+import signal
+import threading
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from carbonterm.errors import CarbonError
+from carbonterm.field import models
+from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, console, put, say
+from carbonterm_host.simulate import faults as fault_table
+from carbonterm_host.simulate.meter import Meter
+from carbonterm_host.simulate.rtu import RtuLine
+from carbonterm_host.simulate.site import Simulation, from_site
+from carbonterm_host.simulate.tcp import TcpServer
+
+app = typer.Typer(no_args_is_help=True, help="simulated meters · 模拟仪表")
+
+SEED = typer.Option(1, min=0, help="of loads and faults · 随机种子")
+NAMES = " ".join(fault_table.FAULTS)
+FAULT = typer.Option([], "--fault", metavar="NAME[:PROBABILITY][@METER]", help=f"again and again: {NAMES} · 故障")
+SPEED = typer.Option(1.0, min=0.001, max=100000, help="of the meters' time · 时间倍率")
+SECONDS = typer.Option(None, min=0, help="stop by itself; else Ctrl-C · 运行秒数")
+TRUTH = typer.Option(None, help="write ground truth there at the end (JSON lines); on SIGUSR1 as well · 真值文件")
+PORT = typer.Option(0, min=0, max=65535, help="of Modbus TCP; 0: a free one · 端口")
+SERIAL = typer.Option(False, "--serial", help="an RTU line on a pty instead of Modbus TCP · 串行线路")
+PTY = typer.Option(None, help="make a link to the pty there · 虚拟串口链接")
+BAUD = typer.Option(9600, help="of the line · 波特率")
+PARITY = typer.Option("none", help="none even odd · 校验")
+
+
+@app.command()
+def meter(
+    model: str = typer.Argument(help="of field/meters, like eastron-sdm630 · 仪表型号"),
+    unit: int = typer.Option(1, min=1, max=247, help="unit id · 地址"),
+    start: list[str] = typer.Option([], metavar="REGISTER=VALUE", help="a total at the start · 初始读数"),
+    rate: str | None = typer.Option(None, help="nominal load: kW, m3/h, GJ/h, t/h by the medium · 额定负荷"),
+    port: int = PORT, serial: bool = SERIAL, pty: Path | None = PTY, baud: int = BAUD, parity: str = PARITY,
+    seed: int = SEED, fault: list[str] = FAULT, speed: float = SPEED, seconds: float | None = SECONDS,
+    truth: Path | None = TRUTH, as_json: bool = JSON,
+):  # fmt: skip
+    """One meter, on Modbus TCP or alone on an RTU line. 模拟一台仪表"""
+    totals = {}
+    for text in start:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise Failure(USAGE, f"'{text}' sets nothing", "write it like --start active_energy_import=12345.6")
+        totals[name] = value
+    one = _meters([f"{unit}:{model}"], seed, rate, totals)
+    _run([_bus("bus", one, port, serial, pty, baud, parity)], seed, fault, speed, seconds, truth, as_json)
+
+
+@app.command()
+def bus(
+    meters: list[str] = typer.Argument(metavar="UNIT:MODEL…", help="like 1:eastron-sdm630 2:chint-dtsu666 · 地址:型号"),
+    port: int = PORT, serial: bool = SERIAL, pty: Path | None = PTY, baud: int = BAUD, parity: str = PARITY,
+    seed: int = SEED, fault: list[str] = FAULT, speed: float = SPEED, seconds: float | None = SECONDS,
+    truth: Path | None = TRUTH, as_json: bool = JSON,
+):  # fmt: skip
+    """Several meters on one RTU line or behind one Modbus TCP server; they are named meter-UNIT. 模拟一条总线"""
+    line = _bus("bus", _meters(meters, seed), port, serial, pty, baud, parity)
+    _run([line], seed, fault, speed, seconds, truth, as_json)
+
+
+@app.command()
+def site(
+    file: Path = typer.Argument(exists=True, dir_okay=False, help="site.yaml · 站点文件"),
+    seed: int = SEED, fault: list[str] = FAULT, speed: float = SPEED, seconds: float | None = SECONDS,
+    truth: Path | None = TRUTH, as_json: bool = JSON,
+):  # fmt: skip
+    """Every meter of a site file, where the file says if that is on this machine. 模拟整个站点"""
+    from carbonterm_host.site_yaml import compile_file
+
+    document = compile_file(file)
+    _run(None, seed, fault, speed, seconds, truth, as_json, document)
+
+
+def _meters(texts, seed, rate=None, start=None):
+    found = []
+    for text in texts:
+        unit, colon, name = text.partition(":")
+        if not colon or not unit.isdigit() or not 1 <= int(unit) <= 247:
+            hint = "write UNIT:MODEL with a unit from 1 to 247, like 1:eastron-sdm630"
+            raise Failure(USAGE, f"'{text}' is no meter", hint)
+        found.append(Meter(f"meter-{unit}", int(unit), models.load(name), seed * 100 + int(unit), rate, start))
+    return found
+
+
+def _bus(name, meters, port, serial, pty, baud, parity):
+    try:
+        if serial or pty:
+            if parity not in models.PARITIES:
+                raise ValueError(f"parity '{parity}' is none of {', '.join(models.PARITIES)}")
+            return RtuLine(name, meters, baud, parity, path=pty and str(pty))
+        return TcpServer(name, meters, port)
+    except ValueError as error:
+        raise Failure(USAGE, str(error)) from None
+
+
+def _run(buses, seed, fault, speed, seconds, truth, as_json, document=None):
+    moved = []
+    try:
+        faults = [fault_table.parse(text) for text in fault]
+        if document is None:
+            simulation = Simulation(buses, seed, speed, truth, faults)
+        else:
+            simulation, moved = from_site(document, seed, speed, truth, faults)
+        simulation.start()
+    except CarbonError:
+        raise
+    except ValueError as error:
+        raise Failure(USAGE, str(error)) from None
+    except OSError as error:
+        raise Failure(UNREACHABLE, str(error), "choose another port or path, or let it choose one") from None
+    done = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: done.set())
+    signal.signal(signal.SIGINT, lambda *_: done.set())
+    signal.signal(signal.SIGUSR1, lambda *_: simulation.write_truth())
+    _tell(simulation, {bus.name: place for bus, place in moved}, as_json)
+    done.wait(seconds)
+    simulation.stop()
+    _report(simulation, as_json)
+    return OK
+
+
+def _tell(simulation, moved, as_json):
+    rows = []
+    for bus in simulation.buses:
+        for meter in bus.meters.values():
+            row = {**bus.describe(), "meter": meter.name, "unit": meter.unit, "model": meter.model["id"]}
+            if bus.name in moved:
+                row["instead_of"] = moved[bus.name]
+            rows.append(row)
+    if as_json:
+        put({"meters": rows, "seed": simulation.seed})
+        return
+    heads = [say("meter", "仪表"), say("model", "型号"), say("unit", "地址"), say("where", "位置")]
+    table = Table(*heads, box=None, pad_edge=False)
+    for row in rows:
+        where = f"{row['address']}:{row['port']}"
+        if row["kind"] == "modbus-rtu":
+            where = f"{row['address']} {row['port']} 8{row['parity'][0].upper()}{row['stop']}"
+        if "instead_of" in row:
+            where += say(f"  (instead of {row['instead_of']})", f"  (代替 {row['instead_of']})")
+        table.add_row(row["meter"], row["model"], str(row["unit"]), where)
+    console().print(table)
+    console().file.flush()
+
+
+def _report(simulation, as_json):
+    answers = {name: meter.answered for name, meter in simulation.meters.items()}
+    faults = simulation.faults.table()
+    lines = {bus.name: round(bus.busy_ms) for bus in simulation.buses if bus.kind == "modbus-rtu"}
+    if as_json:
+        put({"answered": answers, "faults": faults, "line_ms": lines})
+        return
+    for name, count in answers.items():
+        print(f"{name}: " + say(f"{count} reads answered", f"应答 {count} 次"))
+    for name, busy in lines.items():
+        print(f"{name}: " + say(f"line busy for {busy} ms", f"线路占用 {busy} ms"))
+    if faults:
+        print(say("faults: ", "故障: ") + ", ".join(f"{name} {count}" for name, count in faults.items()))
