@@ -1,11 +1,15 @@
 """`carbonterm verify`: is a bundle what its terminal wrote, all of it and nothing else?"""
 
+import hashlib
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import typer
 from rich.table import Table
 
+from carbonterm.gm import sm3
+from carbonterm_host import gm_backends
 from carbonterm_host.bundles import open_bundle
 from carbonterm_host.screen import JSON, OK, UNVERIFIED, USAGE, Failure, console, put, say
 from carbonterm_host.verifier import VERDICTS, Verifier
@@ -41,13 +45,13 @@ def main(
 
 
 def tools(backend):
-    """Keyword arguments of Verifier for a back end's name."""
-    if backend == "core":
-        return {}
-    from carbonterm_host import gm_backends
-
-    chosen = gm_backends.backend(backend)
-    return {"verify": chosen.verify, "digest": chosen.digest, "hasher": chosen.hasher}
+    """Keyword arguments of Verifier for a back end's name; the digest over the file is no secret and may be ours."""
+    fast = backend == "openssl" and "sm3" in hashlib.algorithms_available
+    return {
+        "verify": partial(gm_backends.verify, backend=backend),
+        "digest": partial(gm_backends.digest, backend=backend),
+        "hasher": partial(hashlib.new, "sm3") if fast else sm3.Hash,
+    }
 
 
 def _key(text):
