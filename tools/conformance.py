@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TITLES = {
     "terminal": "T/CSMT 《重点行业企业碳排放计量数据管理终端系统技术规范》 (draft): the terminal and its platform",
     "calibration": "Drafts on calibrating gridded micro stations online (A) and fugitive emission monitors (F)",
-    "park": "Draft on dynamic monitoring, accounting and certification of a park's carbon emissions",
+    "park": "Draft 《工业园区碳排放动态监测与认证实施指南》: dynamic monitoring and certification of a park",
     "pilot": "Experience of the greenhouse gas monitoring pilots",
 }
 PROVEN, FAILED, NOT_YET = "proven", "failed", "not yet"
