@@ -30,20 +30,13 @@ def verify(public, message, signature, backend="core"):
 
     GmError only for a backend that is unknown or not there.
     """
-    if backend not in ("openssl", "gmssl"):
-        return _core(backend, sm2.verify)(public, message, signature)
-    library = gm_openssl if backend == "openssl" else _gmssl()
-    if not _well_formed(public, signature):
-        return False
     if backend == "openssl":
-        return library.verify(public, message, signature)
-    # set afterwards: the constructor strips all "0" and "4" from the left of a key that begins with 04
-    crypt = library.sm2.CryptSM2(private_key="", public_key="")
-    crypt.public_key = bytes(public).hex()
-    try:
-        return crypt.verify_with_sm3(bytes(signature).hex(), bytes(message)) is True
-    except Exception:  # it raises TypeError where a sum is the point at infinity
-        return False
+        gm_openssl.load()
+        return _well_formed(public, signature) and gm_openssl.verify(public, message, signature)
+    if backend == "gmssl":
+        gmssl = _gmssl()
+        return _well_formed(public, signature) and _verify_by_gmssl(gmssl, public, message, signature)
+    return _core(backend, sm2.verify)(public, message, signature)
 
 
 def sign(private, message, backend="core"):
@@ -84,6 +77,15 @@ def _gmssl():
     except ImportError as reason:
         raise GmError(f"the backend gmssl is not installed: {reason}", "pip install gmssl==3.2.2") from None
     return gmssl
+
+
+def _verify_by_gmssl(gmssl, public, message, signature):
+    crypt = gmssl.sm2.CryptSM2(private_key="", public_key="")
+    crypt.public_key = bytes(public).hex()  # its constructor would strip all 0 and 4 from the left of 04…
+    try:
+        return crypt.verify_with_sm3(bytes(signature).hex(), bytes(message)) is True
+    except Exception:  # it raises TypeError where a sum is the point at infinity
+        return False
 
 
 def _well_formed(public, signature):

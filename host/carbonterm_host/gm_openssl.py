@@ -37,7 +37,7 @@ _PROTOTYPES = {
 
 
 @lru_cache(maxsize=1)
-def _load():
+def load():
     """The library with its prototypes set; GmError if there is none of version 3 or later with SM3."""
     reasons = []
     for name in (*_LIBRARIES, None):
@@ -61,14 +61,9 @@ def _load():
     )
 
 
-def check():
-    """GmError if the library is not there."""
-    _load()
-
-
 def digest(data):
     """SM3 of `data`, 32 bytes."""
-    library = _load()
+    library = load()
     data = bytes(data)
     out = create_string_buffer(32)
     size = c_uint(0)
@@ -80,7 +75,7 @@ def digest(data):
 
 def verify(public, message, signature):
     """True if OpenSSL accepts the 64-byte signature by the 64-byte public key; False for all else."""
-    library = _load()
+    library = load()
     message = bytes(message)
     signature = signature_to_der(signature)
     key = _read_key(library.d2i_PUBKEY, public_to_der(public))
@@ -96,7 +91,7 @@ def verify(public, message, signature):
 
 def sign(private, message):
     """64-byte signature with a nonce from OpenSSL's random generator; GmError for a private key that is none."""
-    library = _load()
+    library = load()
     message = bytes(message)
     key = _read_key(library.d2i_AutoPrivateKey, private_to_der(bytes(private), sm2.public(private)))
     if not key:
