@@ -141,10 +141,10 @@ class Settler:
         if LONGEST[DAY] >= before - time_ms >= 0:
             self._add(step, min(old.exponent, last.exponent, self.register.floor))
         else:
+            closed = self._span(before, time_ms, old, last.exponent, step, GOOD)
             if time_ms < before:  # the clock was more than a year ahead: the operator brings the series back
                 self.register.time_ms = time_ms
                 self._sampled_ms, self._sampled = time_ms, self._sum
-            closed = self._span(before, time_ms, old, last.exponent, step, GOOD)
             self._ends(time_ms, GOOD, closed)
         self._quality = GOOD
         return closed
@@ -296,6 +296,10 @@ class Settler:
             if version != 1 or [level.period for level in levels] != [level.period for level in self._levels]:
                 raise ValueError
             exponent, quality = exponent + 0, quality + 0
+            if sampled_ms is not None:
+                sampled_ms = sampled_ms + 0
+            if (sampled_ms is None) != (register[0] is None):
+                raise ValueError
             self.register.restore(register)
         except (ValueError, TypeError, IndexError, AttributeError):
             raise SeriesError("this is no state of a settler of these periods", "rebuild it from the log")

@@ -147,6 +147,8 @@ class Register:
     def restore(self, state):
         time_ms, value, held, ahead = state
         value, ahead, held = _unpack(value), _unpack(ahead), held + 0
+        if time_ms is not None:
+            time_ms = time_ms + 0
         if (time_ms is None) != (value is None):
             raise SeriesError("a register's state has a time and a value, or neither")
         self.time_ms, self.value, self.held, self.ahead = time_ms, value, held, ahead
