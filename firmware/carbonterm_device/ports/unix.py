@@ -16,7 +16,7 @@ import time
 MICROPYTHON = sys.implementation.name == "micropython"
 if not MICROPYTHON:
     import traceback
-RUNTIME = sys.implementation.name + " %d.%d.%d" % tuple(sys.implementation[1][:3] if MICROPYTHON else sys.version_info[:3])
+RUNTIME = sys.implementation.name + " " + ".".join([str(n) for n in sys.implementation.version[:3]])
 
 # Linux, asm-generic/termbits.h (x86, ARM, RISC-V): MicroPython's termios names few of them
 BAUDS = {
@@ -195,7 +195,7 @@ if MICROPYTHON:
             self._device.close()
 
     def open_serial(path, baud, parity="none", stop=1):
-        """A SerialLink: 8 data bits, parity "none", "even" or "odd", 1 or 2 stop bits. OSError; ValueError for the baud rate."""
+        """A SerialLink: 8 data bits, parity "none", "even" or "odd", 1 or 2 stop bits. OSError, ValueError."""
         device = open(path, "r+b")  # noqa: SIM115
         try:
             _configure(device.fileno(), path, baud, parity, stop)
