@@ -1,7 +1,8 @@
 """Formulas: grammar, exact values, programs from outside, errors that say where, anything at all as text."""
 
-import formulas
 import pytest
+
+import formulas
 from carbonterm import cbor, formula
 from carbonterm.errors import FormulaError
 from carbonterm.number import Number, Ratio
@@ -35,12 +36,16 @@ def test_grammar():
 @pytest.mark.parametrize(
     "text, character, what",
     (
-        ("", 1, "must stand"), ("a+", 3, "ends where"), ("*a", 1, "not '\\*'"), ("a b", 3, "operator"), ("(a", 1, "never closed"),
+        ("", 1, "must stand"), ("a+", 3, "ends where"), ("*a", 1, "not '\\*'"), ("a b", 3, "operator"),
+        ("(a", 1, "never closed"),
         ("a)", 2, "has no"), ("()", 2, "must stand"), ("a+FX", 3, "unknown name 'FX'"), ("max(a,b)", 1, "unknown name"),
-        ("a(b)", 2, "not a function"), ("2^3^2", 3, "power"), ("2^x", 3, "power"), ("2^10", 3, "power"), ("2^1.5", 3, "power"),
+        ("a(b)", 2, "not a function"), ("2^3^2", 3, "power"), ("2^x", 3, "power"), ("2^10", 3, "power"),
+        ("2^1.5", 3, "power"),
         ("2^", 3, "power"), ("1.", 1, "decimal"), ("1..2", 1, "decimal"), ("1e", 1, "decimal"), (".5", 1, "must stand"),
-        ("a;b", 2, "operator"), ("a=b", 2, "operator"), ("__import__('os')", 1, "unknown name"), ("a[0]", 2, "operator"),
-        ("12345678901234567890123", 1, "19 digits"), ("1e999", 1, "outside"), ("１", 1, "must stand"), ("a+é", 3, "must stand"),
+        ("a;b", 2, "operator"), ("a=b", 2, "operator"), ("__import__('os')", 1, "unknown name"),
+        ("a[0]", 2, "operator"),
+        ("12345678901234567890123", 1, "19 digits"), ("1e999", 1, "outside"), ("１", 1, "must stand"),
+        ("a+é", 3, "must stand"),
     ),
 )  # fmt: skip
 def test_mistakes_are_shown_with_their_place(text, character, what):
@@ -93,8 +98,10 @@ def test_missing_values_and_division_by_zero_are_named():
 @pytest.mark.parametrize(
     "steps",
     (
-        None, [], "a", {"a": 1}, [2], ["a", 2], ["a", "b"], ["a", "b", 2, 3], ["a", 5], ["a", -1], ["a", None], ["a", 1.5],
-        ["a b"], [""], ["1a"], [[0, -1]], [[0, 1 << 64]], [[401, 1]], [[-401, 1]], [["a", 1]], [[1, 2, 3]], [[]], ["a", [10]],
+        None, [], "a", {"a": 1},
+        [2], ["a", 2], ["a", "b"], ["a", "b", 2, 3], ["a", 5], ["a", -1], ["a", None], ["a", 1.5],
+        ["a b"], [""], ["1a"], [[0, -1]], [[0, 1 << 64]], [[401, 1]], [[-401, 1]], [["a",
+        1]], [[1, 2, 3]], [[]], ["a", [10]],
         ["a", [-10]], [[2]], [True], ["a", [True]], [b"a"], ["a"] * 601, ["a"] * 40 + [0] * 39, [4], ["a", [[1]]],
     ),
 )  # fmt: skip
@@ -106,7 +113,8 @@ def test_foreign_programs_are_checked(steps):
 
 def test_text_gives_the_same_program_back():
     random = Random(5)
-    for text in ("a-(b-c)", "a/(b*c)", "-(a*b)^2", "-a*b", "(-a)^2", "a+(b+c)", "-(-a)", "1-(1-a)*b", "(a^2)^3", "2^-3"):
+    for text in ("a-(b-c)", "a/(b*c)", "-(a*b)^2", "-a*b", "(-a)^2", "a+(b+c)", "-(-a)", "1-(1-a)*b", "(a^2)^3",
+    "2^-3"):
         steps = formula.compile(text)
         assert formula.compile(formula.text(steps)) == steps, text
         print(formula.text(steps))

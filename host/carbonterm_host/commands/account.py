@@ -37,7 +37,7 @@ def main(
         if source is None:
             return _sources(chosen, json)
         when = _moment(at)
-        result = account(chosen, source, dict(_given(text) for text in values or []), library.factors(), when)
+        result = account(chosen, source, _all_given(values or []), library.factors(), when)
     except CarbonError as error:
         raise Failure(USAGE, error.what, error.hint) from error
     view = _view(chosen, chosen.source(source), result, when)
@@ -46,6 +46,16 @@ def main(
     else:
         _show(view)
     return OK
+
+
+def _all_given(texts):
+    given = {}
+    for text in texts:
+        name, value = _given(text)
+        if name in given:
+            raise AccountingError(f"{name} is given twice", "give it once; a sum is made beforehand")
+        given[name] = value
+    return given
 
 
 def _given(text):

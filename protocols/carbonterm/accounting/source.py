@@ -82,7 +82,7 @@ def _holds(start, end, at_ms):
 
 def check(compiled):
     """Refuses (AccountingError, FormulaError) what is no compiled source: for site documents that come from outside."""
-    if not isinstance(compiled, list) or len(compiled) != 10 or compiled[0] != FORM:
+    if not isinstance(compiled, list) or len(compiled) != 10 or not _text(compiled[0]) or compiled[0] != FORM:
         raise _bad("it is not [%s, …] with 10 items" % quoted(FORM))
     method = compiled[METHOD]
     if not (isinstance(method, list) and len(method) == 2 and _text(method[0]) and _int(method[1])):
