@@ -7,6 +7,7 @@ commits, lets the centres catch up for a while and leaves.
 
 import asyncio
 import binascii
+import gc
 import json
 
 from carbonterm import site as sites
@@ -57,7 +58,7 @@ class App:
         tasks = [asyncio.create_task(self._guarded(a.name, a.run)) for a in self.acquisitions]
         senders = [asyncio.create_task(self._guarded("delivery", d.run)) for d in self.deliveries]
         if console:
-            tasks.append(asyncio.create_task(port.console_lines(self._console)))
+            self._listener = asyncio.create_task(port.console_lines(self._console))
         beat = 0
         while not self.stopping:
             await port.sleep_ms(self.site.settings.commit_ms)
@@ -109,6 +110,7 @@ class App:
             self.stopping = True
 
     def _heartbeat(self, status_file):
+        gc.collect()
         self.heap_peak = max(self.heap_peak, port.heap_used())
         if status_file:
             port.write_volatile(status_file, json.dumps(self.status()))

@@ -383,8 +383,9 @@ class _Reader:
         """A factor of the site's own, as a row of a factor set: `{value, source, unit}`."""
         keys = self.table(node, f"parameter {name}", ("value", "source"), ("unit", "valid_from", "valid_to"))
         source = self.text(keys["source"])
-        row = {"id": f"site/{name}", "name_zh": parameter.name_zh, "value": str(self.number(keys["value"])),
-               "document": source,               "unit": self.text(keys["unit"]) if "unit" in keys else parameter.units[0],
+        unit = self.text(keys["unit"]) if "unit" in keys else parameter.units[0]
+        value = str(self.number(keys["value"]))
+        row = {"id": f"site/{name}", "name_zh": parameter.name_zh, "value": value, "unit": unit, "document": source,
                "source": source, "basis": "confirmed", "confidence": "high"}  # fmt: skip
         for key in ("valid_from", "valid_to"):
             if key in keys:

@@ -1,0 +1,375 @@
+"""The whole chain on loopback: simulated meters → firmware on MicroPython → signed log → platform → proof.
+
+`Demo(folder, seconds).run(tell)` does all of it and returns the result; `tell(stage, text)` hears of each stage once,
+as soon as it has happened. Everything it leaves is in `folder`; demo.bundle is the log.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from carbonterm import clock
+from carbonterm.errors import LedgerError
+from carbonterm.gm import sm2, sm3
+from carbonterm.ledger import entry as entries
+from carbonterm.ledger.frames import Frames, segments
+from carbonterm.number import Number
+from carbonterm_host import bundles, gm_backends, runtime, site_yaml
+from carbonterm_host.commands import bundle as bundle_command
+from carbonterm_host.commands import pull
+from carbonterm_host.commands import verify as verify_command
+from carbonterm_host.commands.replay import replay, totals
+from carbonterm_host.datafolder import DataFolder
+from carbonterm_host.firmware import Terminal
+from carbonterm_host.platform import keys
+from carbonterm_host.screen import UNREACHABLE, USAGE, Failure
+from carbonterm_host.simulate.site import six_meters
+from carbonterm_host.verifier import Verifier
+
+TERMINAL = "CT-DEMO-1"
+ZONE = 480
+SPEED = 60  # the meters' time runs so much faster, so that a short demo moves their registers
+HEAP = "8M"
+FOLLOWED = "E3"  # the point whose way is told: a meter on the serial line
+MARK = ".carbonterm-demo"
+
+# point, meter of the simulated plant, register, source it feeds
+POINTS = (
+    ("E1", "em-1", "active_energy_import", "electricity"),
+    ("E2", "em-2", "active_energy_import", "electricity"),
+    ("E3", "em-3", "active_energy_import", "electricity"),
+    ("E4", "em-4", "active_energy_import", "electricity"),
+    ("G1", "gas-1", "volume", "natural gas"),
+    ("H1", "heat-1", "heat_float", "heat"),
+)
+SOURCES = (
+    ("natural gas", "fuel_combustion", "FC", {"fuel": "natural_gas"}),
+    ("electricity", "purchased_electricity", "AD", {"EF": "cn-nat-2023"}),
+    ("heat", "purchased_heat", "AD", {}),
+)
+
+
+class Demo:
+    """`folder` is emptied first if an earlier demo left it; seconds: how long the terminal runs, at least 10."""
+
+    def __init__(self, folder, seconds=40, seed=1):
+        self.folder = Path(folder)
+        self.seconds = seconds
+        self.seed = seed
+        self.platform = None
+        self.peak_rss = 0
+
+    def run(self, tell):
+        """The result that `carbonterm demo --json` prints. Failure where a part cannot be started."""
+        try:
+            binary = runtime.find()
+        except runtime.NotFound as reason:
+            raise Failure(UNREACHABLE, *str(reason).split("; ", 1)) from None
+        self._empty_folder()
+        self.runtime = runtime.version(binary)
+        plant = six_meters(self.seed, SPEED, self.folder / "truth.jsonl", path=str(self.folder / "line.tty"))
+        self.terminal = Terminal(self.folder / "terminal", heap=HEAP, offset_ms=self._offset(), binary=binary)
+        try:
+            epoch, self.public = self.terminal.key()
+            self._start_platform(epoch)
+            with plant:
+                self._configure(plant)
+                self._operate(tell)
+        finally:
+            if self.terminal.process:
+                self.terminal.stop()
+            if self.platform:
+                self.platform.send_signal(signal.SIGTERM)
+                self.platform.wait(20)
+        return self._judge(plant, tell)
+
+    # --- setting up --------------------------------------------------------------------------------------------------
+
+    def _empty_folder(self):
+        if self.folder.exists():
+            if any(self.folder.iterdir()) and not (self.folder / MARK).exists():
+                raise Failure(USAGE, f"{self.folder} is not empty and not of an earlier demo", "name another --folder")
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True)
+        (self.folder / MARK).touch()
+
+    def _offset(self):
+        """Milliseconds that put the terminal's clock so that local midnight comes a third into the run."""
+        now = time.time_ns() // 1000000
+        return clock.end(clock.DAY, now, ZONE) - now - self.seconds * 350
+
+    def _start_platform(self, epoch):
+        tls = keys.make_certificates(self.folder / "tls")
+        self.store = self.folder / "platform.sqlite"
+        self.platform = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "carbonterm_host", "platform", "serve", "--json"),
+                *("--store", f"sqlite:///{self.store}", "--register", f"{TERMINAL}:{epoch}:{self.public.hex()}"),
+                *("--tls-cert", tls["server.pem"], "--tls-key", tls["server.key"]),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=open(self.folder / "platform.log", "wb"),  # noqa: SIM115 - the child's
+            text=True,
+        )
+        line = self.platform.stdout.readline()
+        if not line:
+            said = (self.folder / "platform.log").read_text()[-2000:]
+            raise Failure(UNREACHABLE, f"the platform did not start: {said}", "see platform.log in the demo's folder")
+        self.centre = json.loads(line)
+
+    def _configure(self, plant):
+        import yaml
+
+        buses = [bus.describe() for bus in plant.buses]
+        on = {meter.name: (bus.name, meter.unit, meter.model["id"]) for bus in plant.buses for meter in bus.meters.values()}
+        document = {
+            "terminal": TERMINAL,
+            "name": "示范工厂 Demo plant",
+            "zone": clock.zone_text(ZONE),
+            "buses": [
+                {"name": b["bus"], "kind": b["kind"]}
+                | ({"host": b["address"], "port": b["port"]} if b["kind"] == "modbus-tcp" else {})
+                | ({"device": b["address"], "baud": b["port"]} if b["kind"] == "modbus-rtu" else {})
+                for b in buses
+            ],
+            "meters": [{"name": m, "bus": bus, "unit": unit, "model": model} for m, (bus, unit, model) in on.items()],
+            "points": [{"name": p, "meter": m, "register": r, "every": "1s"} for p, m, r, _ in POINTS],
+            "sources": [
+                {"name": name, "method": "cn-2015-other-industry", "source": source,
+                 "parameters": {activity: [p for p, _, _, feeds in POINTS if feeds == name], **constants}}
+                for name, source, activity, constants in SOURCES
+            ],
+            "centres": [{"name": self.centre["name"], "url": self.centre["url"], "ca": "tls/ca.der",
+                         "public": self.centre["public_key"]}],
+            "settings": {"commit": "500ms"},
+        }  # fmt: skip
+        file = self.folder / "site.yaml"
+        file.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False))
+        self.site = site_yaml.compile_file(file)
+        self.terminal.configure(self.site.canonical())
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    def _operate(self, tell):
+        stages = Stages(self.site, self.terminal, self.public, tell)
+        begin = time.monotonic()
+        self.terminal.start()
+        self.terminal.wait(lambda status: status["readings"] > 0, 30)
+        self.acknowledged = 0
+        while time.monotonic() < begin + self.seconds / 2:
+            self._look(stages)
+        self.terminal.kill()
+        self.acknowledged = max(self.acknowledged, self._uploaded())
+        tell("kill", f"SIGKILL with {self.acknowledged} entries acknowledged; started again")
+        self.terminal.start()
+        status = self.terminal.wait(lambda status: True, 30)
+        tell("recovered", f"{status['found']} entries found in the log, goes on at entry {status['found']}")
+        while time.monotonic() < begin + self.seconds:
+            self._look(stages)
+        code = self.terminal.stop()
+        if code:
+            raise Failure(UNREACHABLE, f"the terminal ended with {code}:\n{self.terminal.console()[-2000:]}", "this is a bug")
+        self.status = self.terminal.status()
+
+    def _look(self, stages):
+        status = self.terminal.status()
+        if status:
+            self.peak_rss = max(self.peak_rss, self._resident())
+            for centre in status["centres"]:
+                self.acknowledged = max(self.acknowledged, centre["cursor"] or 0)
+            stages.look(status)
+        time.sleep(0.1)
+
+    def _resident(self):
+        try:
+            text = Path(f"/proc/{self.terminal.process.pid}/status").read_text()
+            return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmHWM"))
+        except (OSError, StopIteration):
+            return 0
+
+    def _uploaded(self):
+        return len(self._platform_entries())
+
+    def _platform_entries(self):
+        """[(seq, entry bytes)] in the platform's store, read beside it."""
+        with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True) as connection:
+            return connection.execute("SELECT seq, raw FROM entries ORDER BY seq").fetchall()
+
+    # --- judging -----------------------------------------------------------------------------------------------------
+
+    def _judge(self, plant, tell):
+        file = self.folder / "demo.bundle"
+        pull.to_file(self.terminal.data, file)
+        found = bundles.read(file)
+        verifier = Verifier([self.public], **verify_command.tools(gm_backends.best()))
+        with open(file, "rb") as opened:
+            verifier.read(opened)
+        report = verifier.report()
+        tell("verified", f"{report['entries']} entries, {report['checkpoints']} checkpoints, own code: {_yes(report['ok'])}")
+        openssl = self._openssl(found, tell)
+        fold, wrong = replay(found.entries)
+        tell("replayed", f"{fold.compared} settlements and emissions recomputed from the readings: {_yes(not wrong)}")
+        log = [raw for raw, _ in found.entries]
+        held = self._platform_entries()
+        lost, duplicated = _compare(log, held, self.acknowledged)
+        figures = totals(fold.pipeline)
+        meters = _meters(found.entries, self.site, fold.pipeline, plant)
+        readings = sum(len(e.body[0]) for e in map(entries.decode, log) if e.kind == entries.READINGS)
+        return {
+            "readings": readings,
+            "entries": len(log),
+            "uploaded": len(held),
+            "lost": lost,
+            "duplicated": duplicated,
+            "tco2e": figures["tco2e"],
+            "verified": report["ok"],
+            "openssl_verified": openssl,
+            "replayed_equal": not wrong and fold.compared > 0 and not fold.expected,
+            "runtime": self.runtime,
+            "meters": meters,
+            "sources": figures["sources"],
+            "unsealed": report["unsealed"],
+            "heap": {"limit": HEAP, "live_peak": self.status["heap_peak"], "resident_kb": self.peak_rss},
+            "kills": 1,
+            "simulated": "six meters, time ×%d; the terminal's clock is set so that midnight falls into the run" % SPEED,
+            "folder": str(self.folder),
+        }
+
+    def _openssl(self, found, tell):
+        target = self.folder / "openssl"
+        target.mkdir()
+        count = bundle_command.write(found, target)
+        done = subprocess.run(["sh", target / "verify.sh"], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+        tell("openssl", f"{count} signatures checked by plain openssl: {_yes(done.returncode == 0)}")
+        return done.returncode == 0
+
+
+class Stages:
+    """Watches the log grow, and tells each stage of one reading's way when it is first there."""
+
+    def __init__(self, plan, terminal, public, tell):
+        self.site = plan
+        self.storage = DataFolder(terminal.data)
+        self.public = public
+        self.tell = tell
+        self.point = next(i for i, point in enumerate(plan.points) if point.name == FOLLOWED)
+        self.bus = plan.buses[plan.meters[plan.points[self.point].meter].bus].name
+        self.frames = {}
+        self.first = self.entry = self.second = None
+        self.seen = 0
+        self.done = set()
+
+    def once(self, stage, text):
+        if stage not in self.done:
+            self.done.add(stage)
+            self.tell(stage, text)
+
+    def look(self, status):
+        frames = bytes.fromhex(next(bus["frames"] for bus in status["buses"] if bus["bus"] == self.bus))
+        if frames:
+            self.frames[sm3.digest(frames)] = frames
+        for raw, fingerprint in self._new():
+            self._entry(entries.decode(raw), fingerprint)
+        centre = status["centres"][0]
+        if self.entry is not None and status["sealed"] > self.entry.seq:
+            self.once("checkpoint", f"Merkle root over {status['sealed']} entries signed, entry {self.entry.seq} is under it")
+            if (centre["cursor"] or 0) > self.entry.seq:
+                self.once("platform", f"receipt of '{centre['name']}': {centre['cursor']} entries held durably")
+
+    def _new(self):
+        """(entry bytes, fingerprint) that are in the log since the last look; the terminal goes on writing meanwhile."""
+        try:
+            found = []
+            for epoch, first, name in segments(self.storage):
+                frames = Frames(self.storage, name, epoch, first)
+                frame = frames.next()
+                while frame:
+                    found.append(frame[:2])
+                    frame = frames.next()
+        except (LedgerError, OSError):  # between two writes; the next look sees it whole
+            return []
+        fresh, self.seen = found[self.seen :], max(self.seen, len(found))
+        return fresh
+
+    def _entry(self, entry, fingerprint):
+        if entry.kind == entries.READINGS:
+            self._reading(entry, fingerprint)
+        elif entry.kind == entries.CLOSING:
+            for row in entry.body[2]:
+                if row[0] == self.point:
+                    period = clock.PERIODS[entry.body[0]]
+                    text = f"{period} from {clock.text(entry.body[1], ZONE)}: {Number(row[3], row[2])} {self._unit()}"
+                    self.once(f"settlement {period}", text + (" (estimated: seen in part)" if row[1] else ""))
+        elif entry.kind == entries.EMISSION:
+            for row in entry.body[3]:
+                source = self.site.sources[row[0]]
+                if row[3] is not None and any(p == self.point for feed in source.inputs for p, _, _ in feed.points):
+                    period = clock.PERIODS[entry.body[0]]
+                    text = f"{source.name}, {period}: {Number(row[3], row[2])} tCO2e, method and factors {row[4].hex()[:16]}…"
+                    self.once(f"emission {period}", text)
+
+    def _reading(self, entry, fingerprint):
+        row = next((row for row in entry.body[0] if row[0] == self.point and row[4] is not None), None)
+        if row is None:
+            return
+        value = Number(row[4], row[3])
+        if self.entry is None and entry.body[1] in self.frames:
+            self.entry, self.first = entry, value
+            meter = self.site.meters[self.site.points[self.point].meter]
+            self.once("frame", f"{meter.name} ({meter.model}): {self.frames[entry.body[1]].hex(' ')}")
+            self.once("reading", f"{FOLLOWED} = {value} {self._unit()} at {clock.text(entry.time_ms + row[1], ZONE)}")
+            good = sm2.verify(self.public, entry.raw, fingerprint)
+            text = f"entry {entry.seq}, {len(entry.raw)} bytes, SM2 fingerprint {fingerprint.hex()[:16]}… {_yes(good)}"
+            self.once("log", text)
+        elif self.entry is not None and value > self.first:
+            self.once("increment", f"{FOLLOWED}: {value} - {self.first} = {value - self.first} {self._unit()}")
+
+    def _unit(self):
+        return self.site.points[self.point].unit
+
+
+def _compare(log, held, acknowledged):
+    """(lost, duplicated): entries that were acknowledged or logged and are not at the platform as they were logged;
+    entries that either side has twice."""
+    platform = dict(held)
+    lost = sum(1 for seq, raw in enumerate(log) if platform.get(seq) != raw) + max(acknowledged - len(log), 0)
+    return lost, (len(held) - len(platform)) + (len(log) - len(set(log))) + sum(1 for seq in platform if seq >= len(log))
+
+
+def _meters(rows, plan, pipeline, plant):
+    """Per point: first and last reading of the log, the sum of increments, and what the meter itself says it gave:
+    every logged value must be one that the meter answered, and last minus first the sum."""
+    logged = {index: [] for index in range(len(plan.points))}
+    for raw, _ in rows:
+        entry = entries.decode(raw)
+        if entry.kind == entries.READINGS:
+            for point, _, _, exponent, mantissa in entry.body[0]:
+                if mantissa is not None:
+                    logged[point].append(Number(mantissa, exponent))
+    table = []
+    for index, (name, meter, register, _) in enumerate(POINTS):
+        point, values = plan.points[index], logged[index]
+        said = [Number(str(row["registers"][register])) for row in plant.truth.answers(meter) if register in row["registers"]]
+        total = pipeline.settlers[index].total
+        table.append({
+            "point": name, "meter": meter, "unit": point.unit, "readings": len(values),
+            "first": str(values[0]), "last": str(values[-1]), "increment": str(total),
+            "agrees": _subsequence(values, said) and total == values[-1] - values[0],
+        })  # fmt: skip
+    return table
+
+
+def _subsequence(values, said):
+    """Whether the values stand in `said` in the same order: each reading is an answer of the meter, none is out of turn."""
+    answers = iter(said)
+    return all(any(value == answer for answer in answers) for value in values)
+
+
+def _yes(good):
+    return "yes" if good else "NO"
