@@ -127,25 +127,21 @@ def _parses(parse, pdu):
 
 def _explain_rtu(data, start, end):
     """(whether data[start:end] looks like a frame that was broken, what to say about it)."""
+    stretch = data[start:end]
+    what = _bytes(data, start, end)
+    cut = _cut(stretch) if end == len(data) else ""
     for place in range(start, end - 3):
         fault = _broken(data[place:end])
         if fault:
             noise = f"{_bytes(data, start, place)} belong to no frame; " if place > start else ""
-            return True, f"{noise}{_bytes(data, place, end)}: {fault}"
-    stretch = data[start:end]
-    what = _bytes(data, start, end)
+            return True, f"{noise}{_bytes(data, place, end)}: {fault}" + (f"; or {cut}" if cut else "")
     if len(stretch) < 4:
         return False, f"{what}: too short for a frame: unit, function and CRC take 4"
     head = f"unit {stretch[0]}, function {_control(stretch[1])}"
     if stretch[1] & 0x7F not in FUNCTIONS:
         return False, f"{what}: no frame: {head}: unknown function"
-    missing = [
-        f"{_count(length - len(stretch))} missing of a {role}"
-        for role, length in _lengths(stretch).items()
-        if length > len(stretch)
-    ]
-    if missing and end == len(data):
-        return True, f"{what}: {head}: cut off, {', '.join(missing)}"
+    if cut:
+        return True, f"{what}: {head}: {cut}"
     return False, f"{what}: no frame: {head}: no length and CRC of a request or response fit"
 
 
@@ -153,12 +149,24 @@ def _broken(stretch):
     """What is wrong with these bytes if they are as long as a frame, or end with a right CRC; "" otherwise."""
     head = f"unit {stretch[0]}, function {_control(stretch[1])}: "
     if crc16(stretch) == 0:
-        return head + "the CRC is right, but " + _fault(stretch[1:-2])
+        return f"{head}the CRC is right, but {_fault(stretch[1:-2])}"
     if len(stretch) not in _lengths(stretch).values():
         return ""
     crc = crc16(stretch[:-2])
     wanted = bytes((crc & 255, crc >> 8)).hex(" ").upper()
     return f"{head}CRC is {stretch[-2:].hex(' ').upper()}, should be {wanted}"
+
+
+def _cut(stretch):
+    """What the bytes lack if they begin a frame; "" if they don't."""
+    if len(stretch) < 4:
+        return ""
+    lacking = [
+        f"{_count(length - len(stretch))} missing of a {role}"
+        for role, length in _lengths(stretch).items()
+        if length > len(stretch)
+    ]
+    return "cut off, " + ", ".join(lacking) if lacking else ""
 
 
 def _lengths(stretch):

@@ -212,8 +212,8 @@ def test_a_meter_refuses_with_the_right_exception():
 
 def test_broken_responses_are_refused():
     for hexed in ("", "03", "03 02 00", "03 02 0000 00", "03 00", "03 03 000000", "03 FE" + "00" * 254, "81",
-                  "81 02 00", "AB 01", "2B 01", "06 0000", "10 0000 0000", "10 0000 007C", "0F FFFF 0002", "01 00",
-                  "01 FB" + "00" * 251):  # fmt: skip
+                  "81 02 00", "AB 01", "2B 01", "06 0000", "05 0000 0001", "10 0000 0000", "10 0000 007C",
+                  "0F FFFF 0002", "01 00", "01 FB" + "00" * 251):  # fmt: skip
         with pytest.raises(FrameError) as caught:
             parse_response(unhex(hexed))
         print(caught.value)

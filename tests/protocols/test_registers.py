@@ -72,9 +72,10 @@ def test_unknown_stays_unknown():
 
 def test_what_has_no_registers_is_refused():
     for call in (
-        lambda: decode(b"12", "int8"), lambda: decode(b"12", ""), lambda: decode(b"12", None), lambda: decode(b"", "bcd"),
+        lambda: decode(b"12", "int8"), lambda: decode(b"12", ""), lambda: decode(b"12", None),
         lambda: decode(b"12", "int16", "AB"), lambda: decode(b"12", "int16", ""), lambda: decode(b"12", "int16", None),
-        lambda: decode(b"", "int16"), lambda: decode(b"1", "int16"), lambda: decode(b"123", "int32"),
+        lambda: decode(b"", "bcd"), lambda: decode(b"", "int16"), lambda: decode(b"1", "int16"),
+        lambda: decode(b"123", "int32"),
         lambda: decode(b"12", "int32"), lambda: decode(b"12345678", "float32"), lambda: decode(b"1234", "float64"),
         lambda: decode(b"123456", "bcd"), lambda: encode(1, "int24"), lambda: encode(1, "int16", "XY"),
         lambda: encode(1, "int16", width=2), lambda: encode(1, "bcd", width=3), lambda: encode(None, "int16"),

@@ -201,7 +201,7 @@ def parse_request(pdu):
     """Message of a request's PDU; FrameError for an unknown function, a wrong length, a count beyond the limits."""
     _, fault = _fault(pdu)
     if fault:
-        raise FrameError(fault)
+        raise fault
     function, address = pdu[0], pdu[1] << 8 | pdu[2]
     if function in (WRITE_COIL, WRITE_REGISTER):
         return Message(function, address, 1, bytes(pdu[3:5]))
@@ -231,31 +231,36 @@ def parse_response(pdu):
         return Message(function, count=size // 2 if function in _REGISTERS else None, data=bytes(pdu[2:]))
     address, number = pdu[1] << 8 | pdu[2], pdu[3] << 8 | pdu[4]
     if function < 7:
+        _check_coil(function, number)
         return Message(function, address, 1, bytes(pdu[3:5]))
     _check_range(function, address, number)
     return Message(function, address, number)
 
 
 def _fault(pdu):
-    """(exception code, text) of what is wrong with a request, (0, "") if nothing (GB/T 19582.1 figure 9)."""
+    """(exception code, FrameError) of what is wrong with a request, (0, None) if nothing (GB/T 19582.1 figure 9)."""
     if not pdu or pdu[0] not in FUNCTIONS:
-        return 1, "unknown function %02XH" % pdu[0] if pdu else "an empty PDU"
-    function = pdu[0]
+        return 1, FrameError("unknown function %02XH" % pdu[0] if pdu else "an empty PDU")
+    function, code = pdu[0], 3
     try:
         _check_length(pdu, REQUEST)
         address, number = pdu[1] << 8 | pdu[2], pdu[3] << 8 | pdu[4]
-        if function == WRITE_COIL and number not in (0, 0xFF00):
-            return 3, "a coil is written with 0000 or FF00, not %04X" % number
+        _check_coil(function, number)
         if function in LIMITS:
+            code = 2 if function < 5 and 1 <= number <= LIMITS[function] else 3
             _check_range(function, address, number)
+        if function > 6:
+            wanted = _bytes_of(function, number)
+            if pdu[5] != wanted:
+                raise FrameError("byte count %d for %d values" % (pdu[5], number), "they take %d" % wanted)
     except FrameError as error:
-        outside = len(pdu) == 5 and function < 5 and 1 <= number <= LIMITS[function]
-        return 2 if outside else 3, error.what
-    if function > 6:
-        wanted = 2 * number if function == WRITE_REGISTERS else (number + 7) // 8
-        if pdu[5] != wanted:
-            return 3, "byte count %d for %d values (%d bytes)" % (pdu[5], number, wanted)
-    return 0, ""
+        return code, error
+    return 0, None
+
+
+def _check_coil(function, value):
+    if function == WRITE_COIL and value not in (0, 0xFF00):
+        raise FrameError("a coil is written with %04X" % value, "0000 is off, FF00 is on")
 
 
 def _check_range(function, address, count):
