@@ -326,6 +326,32 @@ def test_mistakes_in_a_factor_are_named(change, why):
     print(str(caught.value))
 
 
+@pytest.mark.parametrize("kind, name", (("methods", "common.json"), ("factors", "heat.json"),
+("factors", "ndrc-2013-chem.json")))
+def test_spoilt_files_are_refused_or_load(kind, name):
+    random, refused = Random(8), 0
+    text = json.dumps(first(kind, name))
+    for _ in range(300):
+        data = json.loads(text)
+        spot = data
+        for _ in range(random.below(4)):
+            keys = sorted(spot) if isinstance(spot, dict) else list(range(len(spot)))
+            inner = [key for key in keys if isinstance(spot[key], (dict, list)) and spot[key]]
+            if not inner:
+                break
+            spot = spot[random.choice(inner)]
+        key = random.choice(sorted(spot) if isinstance(spot, dict) else list(range(len(spot))))
+        spot[key] = random.choice((None, 0, -1, 7, "", "x", "1 | 2", [], {}, ["x"], {"id": "x"},
+        True, "%", "FC", "2020-01-01"))
+        try:
+            library.load_method(data) if kind == "methods" else library.load_factors(data)
+        except AccountingError as error:
+            assert error.what
+            refused += 1
+    print(refused)
+    assert refused > 100
+
+
 def test_one_factor_is_there_once():
     data = first("factors", "heat.json")
     with pytest.raises(AccountingError, match="is there twice"):

@@ -162,7 +162,7 @@ def _with_fuel(method, source, given, factors):
 
 def _alternative(source, found):
     """Which of the units "t | 10^4Nm3" fits all that came with a unit; None where nothing decides it."""
-    count = max([len(p.units) for p in source.parameters])
+    count = max([1] + [len(p.units) for p in source.parameters])
     if count == 1:
         return 0
     left, decided = list(range(count)), False

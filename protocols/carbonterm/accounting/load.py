@@ -155,11 +155,11 @@ def _load_source(data, where):
     if source.sign == 0:
         raise AccountingError(where + ": sign is 1 for an emission, -1 for a deduction")
     used = formula.names(source.steps)
-    counts = [len(p.units) for p in source.parameters]
+    choices = max([1] + [len(p.units) for p in source.parameters])
     for p in source.parameters:
         if p.name not in used:
             raise AccountingError("%s: the formula does not use parameter %s" % (where, quoted(p.name)))
-        if len(p.units) not in (1, max(counts)):
+        if len(p.units) not in (1, choices):
             raise AccountingError("%s: parameter %s needs as many units as the others" % (where, quoted(p.name)))
     return source
 
