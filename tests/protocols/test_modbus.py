@@ -247,6 +247,12 @@ def test_frames_come_whole_however_they_are_cut():
             assert frames == []
             frames += decoder.feed(raw[i : i + 1])
         assert [f.raw for f in frames] == [raw]
+    for form in (bytearray, memoryview):  # a driver may hand over its buffer, and reuse it
+        buffer = bytearray(response)
+        decoder = RtuDecoder(MASTER)
+        frames = decoder.feed(form(buffer)[:4]) + decoder.feed(form(buffer)[4:])
+        buffer[0] = 99
+        assert [f.raw for f in frames] == [response]
     glued = rtu(1, exception(3, 2)) + response + rtu(2, read_response(1, b"\x01"))
     assert [f.unit for f in RtuDecoder(MASTER).feed(glued)] == [1, 17, 2]
     assert [f.role for f in RtuDecoder(MASTER).feed(glued)] == [RESPONSE] * 3

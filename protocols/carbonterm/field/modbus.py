@@ -391,7 +391,7 @@ class _Decoder:
 
     def feed(self, data):
         """List of the frames that `data` completes, in order."""
-        held = self._held + data if self._held else bytes(data)
+        held = self._held + bytes(data)
         start, end = 0, len(held)
         frames = []
         while start < end:
