@@ -331,7 +331,7 @@ def test_mistakes_in_a_factor_are_named(change, why):
 def test_spoilt_files_are_refused_or_load(kind, name):
     random, refused = Random(8), 0
     text = json.dumps(first(kind, name))
-    for _ in range(300):
+    for _ in range(80):
         data = json.loads(text)
         spot = data
         for _ in range(random.below(4)):
@@ -349,7 +349,7 @@ def test_spoilt_files_are_refused_or_load(kind, name):
             assert error.what
             refused += 1
     print(refused)
-    assert refused > 100
+    assert refused > 20
 
 
 def test_one_factor_is_there_once():
