@@ -2,12 +2,14 @@
 
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
 import typer
 import uvicorn
 
 from carbonterm.ledger.checkpoint import is_name
+from carbonterm_host import gm_backends
 from carbonterm_host.platform import keys
 from carbonterm_host.platform.intake import Intake
 from carbonterm_host.platform.store import Store
@@ -43,7 +45,9 @@ def serve(
     for text in register:
         opened.register(*_terminal(text))
     signer = keys.load_or_make(key or opened.path + ".key")
-    intake = Intake(opened, name, signer)
+    backend = gm_backends.best()
+    verify = partial(gm_backends.verify, backend=backend)
+    intake = Intake(opened, name, signer, verify, partial(gm_backends.digest, backend=backend))
     listener = _listen(host, port)
     url = f"{'https' if tls_cert else 'http'}://{_bracketed(host)}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
