@@ -183,5 +183,5 @@ class RtuLine:
         if fault == "glued":
             return reply + reply
         if fault == "foreign":
-            return modbus.rtu(request.unit % 247 + 1, reply[1:-2]) + reply
+            return modbus.rtu(request.unit % 247 + 1, reply[1:3] + bytes(b ^ 0x55 for b in reply[3:-2])) + reply
         return reply

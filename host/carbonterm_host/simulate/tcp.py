@@ -95,7 +95,7 @@ class TcpServer:
         if fault == "glued":
             return data + data
         if fault == "foreign":
-            return data[:6] + bytes((data[6] % 247 + 1,)) + data[7:] + data
+            return data[:6] + bytes((data[6] % 247 + 1,)) + data[7:9] + bytes(b ^ 0x55 for b in data[9:]) + data
         return data
 
 
