@@ -1,6 +1,8 @@
 """Three implementations of SM3 and SM2 must say the same of every vector and of random and mutated cases."""
 
 import ctypes
+import hmac
+import itertools
 import threading
 
 import pytest
@@ -86,6 +88,38 @@ def test_they_agree_on_random_digests():
     for size in [*range(0, 130, 3), 1000]:
         data = random.bytes(size)
         assert {digest(data, backend) for backend in BACKENDS} == {sm3.digest(data)}
+
+
+def test_nonces_are_those_of_rfc_6979_by_python_s_own_hmac():
+    def mac(key, *parts):
+        return hmac.new(key, b"".join(parts), "sm3").digest()
+
+    def expected(private, digest, extra, count):
+        seed = private.to_bytes(32, "big") + (digest % N).to_bytes(32, "big") + extra
+        key, value = mac(bytes(32), b"\1" * 32, b"\0", seed), b"\1" * 32
+        value = mac(key, value)
+        key = mac(key, value, b"\1", seed)
+        value = mac(key, value)
+        while count:
+            value = mac(key, value)
+            if 1 <= int.from_bytes(value, "big") < N:
+                count -= 1
+                yield int.from_bytes(value, "big")
+            key = mac(key, value, b"\0")
+            value = mac(key, value)
+
+    random = Random(24)
+    for _ in range(20):
+        given = random.bits(256) % (N - 2) + 1, random.bits(256), random.bytes(random.choice((0, 32, 100)))
+        found = itertools.islice(sm2.nonces(given[0], given[1] % N, given[2]), 3)
+        assert list(found) == list(expected(*given, 3))
+
+
+def test_hmac_is_python_s_own():
+    random = Random(25)
+    for size in (0, 1, 63, 64, 65, 130):
+        key, data = random.bytes(size), random.bytes(2 * size)
+        assert sm3.hmac(key, data) == hmac.new(key, data, "sm3").digest()
 
 
 def test_keys_that_begin_with_04_survive_gmssl():

@@ -65,7 +65,7 @@ def _lengths(key, signature):
         yield say(f"a public key has 64 bytes, this one {len(key)}", f"公钥应为 64 字节，此处为 {len(key)} 字节")
     if len(signature) != 64:
         size = len(signature)
-        yield say(f"a signature has 64 bytes or is DER, this one has {size}", f"签名应为 64 字节或 DER，此处为 {size} 字节")
+        yield say(f"a signature has 64 bytes or is DER, this one has {size}", f"签名应为 64 字节或 DER，此处 {size}")
 
 
 def _from_der(der):

@@ -1,0 +1,113 @@
+"""SM2 and SM3: ours on MicroPython of both word sizes against its own floor and against PyPI gmssl on CPython.
+
+The floor of a signature is its one multiplication k·G. gmssl is given the nonce, so that its random generator is not
+measured. Every figure is the best of interleaved rounds, each round a fresh process that computes for some 0.1 s.
+"""
+
+from tools.bench.measure import Unavailable, command, per_call, rounds, row
+
+PRIVATE = "3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8"
+NONCE = "59276e27d506861a16680f3ad9c02dccef3cc1fa3cdbe4ce6d54b80deac1bc21"
+
+OURS = f"""
+from carbonterm.gm import sm2, sm3
+from carbonterm.gm.curve import multiply_base
+signer = sm2.Signer(bytes.fromhex("{PRIVATE}"))
+message = b"m" * 200
+signature = signer.sign(message)
+k = 0x{NONCE}
+block = b"b" * 1024
+assert sm2.verify(signer.public, message, signature)
+"""
+PORTABLE = OURS + "sm3._compress = sm3.compress_python\n"
+GMSSL = f"""
+from carbonterm.gm import sm2
+from gmssl.sm2 import CryptSM2
+from gmssl.sm3 import sm3_hash
+message = b"m" * 200
+signer = sm2.Signer(bytes.fromhex("{PRIVATE}"))
+peer = CryptSM2(private_key="{PRIVATE}", public_key="")
+peer.public_key = signer.public.hex()
+block = b"b" * 1024
+signature = peer.sign_with_sm3(message, "{NONCE}")
+assert sm2.verify(signer.public, message, bytes.fromhex(signature))
+"""
+HOST = f"""
+from carbonterm.gm import sm2
+from carbonterm_host import gm_openssl
+message = b"m" * 200
+public = sm2.public(bytes.fromhex("{PRIVATE}"))
+signature = sm2.sign(bytes.fromhex("{PRIVATE}"), message)
+assert gm_openssl.verify(public, message, signature)
+"""
+
+# name: (setup, statement, runs in a round, runtime)
+CONTENDERS = {
+    "gmssl sign": (GMSSL, f"peer.sign_with_sm3(message, '{NONCE}')", 10, "cpython"),
+    "gmssl verify": (GMSSL, "peer.verify_with_sm3(signature, message)", 8, "cpython"),
+    "gmssl sm3": (GMSSL, "sm3_hash(list(block))", 20, "cpython"),
+    "core verify": (OURS, "sm2.verify(signer.public, message, signature)", 30, "cpython"),
+    "openssl verify": (HOST, "gm_openssl.verify(public, message, signature)", 200, "cpython"),
+}
+for _runtime in ("micropython", "micropython32"):
+    CONTENDERS |= {
+        f"{_runtime} sign": (OURS, "signer.sign(message)", 50, _runtime),
+        f"{_runtime} kG": (OURS, "multiply_base(k)", 60, _runtime),
+        f"{_runtime} verify": (OURS, "sm2.verify(signer.public, message, signature)", 15, _runtime),
+        f"{_runtime} sm3": (OURS, "sm3.digest(block)", 2000, _runtime),
+        f"{_runtime} sm3 python": (PORTABLE, "sm3.digest(block)", 40, _runtime),
+    }
+
+
+def run():
+    """Rows of every runtime that is here; the 64-bit MicroPython must be."""
+    command("micropython")
+    wanted = dict(CONTENDERS)
+    try:
+        command("micropython32")
+    except Unavailable:
+        wanted = {name: value for name, value in wanted.items() if not name.startswith("micropython32")}
+    found = rounds({name: _contender(*value) for name, value in wanted.items()}, count=5, warm=1)
+    best = {name: samples.best * 1000 for name, samples in found.items()}
+    rows = []
+    for runtime in ("micropython", "micropython32"):
+        if f"{runtime} sign" not in best:
+            continue
+        sign, kg, verify, sm3, portable = (
+            best[f"{runtime} {name}"] for name in ("sign", "kG", "verify", "sm3", "sm3 python")
+        )
+        rows += [
+            at_most(f"SM2 sign, {runtime}", sign, "own k·G", kg, 1.6),
+            at_least(f"SM2 sign, {runtime}", sign, "gmssl on CPython", best["gmssl sign"], 3),
+            row(f"SM2 verify, {runtime}", verify, "ms", "own sign", sign, f"{verify / sign:.2f}x its time"),
+            row(f"SM2 verify, {runtime}", verify, "ms", "gmssl on CPython", best["gmssl verify"],
+                f"{best['gmssl verify'] / verify:.2f}x as fast"),
+            at_least(f"SM3 per KB, viper, {runtime}", sm3, "portable path", portable, 15),
+            row(f"SM3 per KB, viper, {runtime}", sm3, "ms", "gmssl on CPython", best["gmssl sm3"],
+                f"{best['gmssl sm3'] / sm3:.1f}x as fast"),
+        ]  # fmt: skip
+    for name in ("core", "openssl"):
+        ours = best[f"{name} verify"]
+        rows.append(row(f"SM2 verify, platform, {name}", ours, "ms", "gmssl on CPython", best["gmssl verify"],
+                        f"{best['gmssl verify'] / ours:.1f}x as fast"))  # fmt: skip
+    return rows
+
+
+def at_most(what, figure, peer, peer_figure, limit):
+    ratio = figure / peer_figure
+    return row(what, figure, "ms", peer, peer_figure, f"{ratio:.2f}x its time", f"<= {limit}x", ratio <= limit)
+
+
+def at_least(what, figure, peer, peer_figure, limit):
+    ratio = peer_figure / figure
+    return row(what, figure, "ms", peer, peer_figure, f"{ratio:.1f}x as fast", f">= {limit}x", ratio >= limit)
+
+
+def _contender(setup, statement, number, runtime):
+    return lambda: per_call(setup, statement, number, runtime)
+
+
+if __name__ == "__main__":
+    from tools.bench.__main__ import main
+
+    raise SystemExit(main(["gm"]))
