@@ -161,6 +161,11 @@ def test_a_replacement_is_not_a_rollover():
     assert register.replaced(HOUR_MS, Number(2), Number(500)) == 12  # the old one rolled over before it went
     assert run(register, (2, "501")) == [(FORWARD, "1")]
     register = Register()
+    run(register, (0, "9990"))
+    assert register.replaced(2 * HOUR_MS, Number(9998), Number(3)) == 8
+    # the old meter's last answer comes after the event; the new one's first has the event's own time
+    assert run(register, (1, "9994"), (2, "4"), (3, "6")) == [(LATE, None), (FORWARD, "1"), (FORWARD, "2")]
+    register = Register()
     assert register.replaced(0, Number(700), Number(1)) == 0
     assert run(register, (1, "3")) == [(FORWARD, "2")]
 
@@ -205,6 +210,11 @@ def test_state_goes_through_canonical_bytes():
             other.restore(cbor.decode(cbor.encode(two.state())))
             two = other
         print(two.state())
-    for state in ([], [0, None, 0, None], [0, [0, "x"], 0, None], [None, None, None, None], 7):
+    wrong = (
+        [], [0, None, 0, None], [0, None, 0, None, False], [0, [0, "x"], 0, None, False],
+        ["0", [0, "1"], 0, None, False],
+        [None, None, None, None, False], [None, None, 0, None, []], 7,
+    )  # fmt: skip
+    for state in wrong:
         with pytest.raises((ValueError, TypeError)):
             Register().restore(state)

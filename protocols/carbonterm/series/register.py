@@ -33,7 +33,7 @@ class Register:
     `.time_ms`, `.value` are the baseline (None before the first reading), `.held` counts the readings held since.
     """
 
-    __slots__ = ("modulus", "limit", "interval_ms", "time_ms", "value", "held", "ahead", "floor")
+    __slots__ = ("modulus", "limit", "interval_ms", "time_ms", "value", "held", "ahead", "told", "floor")
 
     def __init__(self, modulus=None, limit=None, interval_ms=None):
         self.modulus = _positive("modulus", modulus)
@@ -45,6 +45,7 @@ class Register:
         self.value = None
         self.held = 0
         self.ahead = None  # the smallest way from the baseline forward to a held reading
+        self.told = False  # the baseline is an operator's word: what is older was another meter's
         self.floor = 0 if self.modulus is None else min(0, self.modulus.exponent)
 
     def step(self, time_ms, value):
@@ -53,7 +54,8 @@ class Register:
         A backward step with a modulus is a rollover where the way through full scale is plausible: within the limit
         for the time that passed, or without a limit not more than half the modulus. A reading at or before the
         baseline's time is LATE (a copy, or a clock set back) and changes nothing, unless the register moved forward
-        by no more than the limit allows one interval: then it counts, at the baseline's time.
+        by no more than the limit allows one interval: then it counts, at the baseline's time. What is older than an
+        event is the old meter's and never counts.
         """
         old = self.value
         exponent = min(value.exponent, self.floor)
@@ -73,7 +75,7 @@ class Register:
         way = new - old.at(exponent)
         elapsed = time_ms - self.time_ms
         if elapsed <= 0:
-            if way <= 0 or not self._plausible(way, 0, exponent):
+            if way <= 0 or (self.told and elapsed) or not self._plausible(way, 0, exponent):
                 return LATE, None
             time_ms = self.time_ms
             verdict = FORWARD
@@ -116,12 +118,13 @@ class Register:
                 )
             time_ms = max(time_ms, self.time_ms)
         self.rebase(time_ms, first)
+        self.told = True
         return way
 
     def rebase(self, time_ms, value):
         """A new baseline; what was held is forgotten."""
         self.time_ms, self.value = time_ms, value
-        self.held, self.ahead = 0, None
+        self.held, self.ahead, self.told = 0, None, False
 
     def _plausible(self, way, elapsed, exponent):
         """Whether the register can have gone `way` (mantissa at `exponent`) in `elapsed` ms.
@@ -142,16 +145,16 @@ class Register:
 
     def state(self):
         """What a snapshot holds: a list for canonical CBOR."""
-        return [self.time_ms, _pack(self.value), self.held, _pack(self.ahead)]
+        return [self.time_ms, _pack(self.value), self.held, _pack(self.ahead), self.told]
 
     def restore(self, state):
-        time_ms, value, held, ahead = state
+        time_ms, value, held, ahead, told = state
         value, ahead, held = _unpack(value), _unpack(ahead), held + 0
         if time_ms is not None:
             time_ms = time_ms + 0
-        if (time_ms is None) != (value is None):
-            raise SeriesError("a register's state has a time and a value, or neither")
-        self.time_ms, self.value, self.held, self.ahead = time_ms, value, held, ahead
+        if (time_ms is None) != (value is None) or told not in (True, False):
+            raise SeriesError("this is no state of a register", "rebuild it from the log")
+        self.time_ms, self.value, self.held, self.ahead, self.told = time_ms, value, held, ahead, told
 
 
 def _pack(number):
