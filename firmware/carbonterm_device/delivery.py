@@ -17,7 +17,7 @@ _AT_ONCE = 32  # entries hashed before other tasks get their turn
 
 class Delivery:
     """`log`: ledger Log; `centre`: name, host, port, ca (DER), public (64 bytes) of the site document;
-    `port`: `await sleep_ms(n)`, `random(n) -> bytes`. Other arguments go to Outbox (batch sizes, pauses).
+    `port`: the board's (sleep_ms, random, open_tls). Other arguments go to Outbox (batch sizes, pauses).
 
     `await run()` returns only when centre and log have two histories (`status()["stopped"]`). Call `wake()` after
     each commit. `outbox`: cursor, uploaded, retries, error, receipt.
@@ -26,7 +26,7 @@ class Delivery:
     def __init__(self, log, centre, port, timeout_s=30, **limits):
         self._log = log
         self._port = port
-        self._client = Client(centre.host, centre.port, centre.ca, timeout_s)
+        self._client = Client(port.open_tls, centre.host, centre.port, centre.ca, timeout_s)
         self._news = asyncio.Event()
         self._path = "/v1/terminals/%s/entries" % log.terminal_id
         self.name = centre.name

@@ -1,9 +1,6 @@
 """An HTTPS client for one server: one request at a time on a kept connection, on MicroPython and CPython.
 
 The server's certificate must come from the given CA and name the host; before that is certain nothing is sent.
-Connections are made here and not by asyncio.open_connection, which on MicroPython leaks a socket with every attempt
-that fails or times out (a terminal retries for weeks) and leaves Nagle's algorithm on. Give numeric addresses:
-names are resolved by a call that stops the event loop.
 """
 
 import asyncio
@@ -17,14 +14,7 @@ except ImportError:
     tls = None
     import ssl
 
-if tls:
-    import select
-    import socket
-    from errno import EINPROGRESS
-
 MAX_HEAD = 4096  # bytes of status line and header fields
-_TCP, _NODELAY = 6, 1
-_CONNECTING_MS = 10
 
 
 def context(ca):
@@ -40,15 +30,17 @@ def context(ca):
 
 
 class Client:
-    """`await request(method, path, body=None, limit=…) -> (status, body)` to https://host:port.
+    """`await request(method, path, body=None, limit=…) -> (status, body)` to https://host:number.
 
-    Raises OSError, EOFError, ValueError (a certificate that is not right; an answer that is no HTTP: UplinkError) or
-    asyncio.TimeoutError after timeout_s without an answer; the connection is closed then. limit: bytes of an answer.
+    open_tls: of the board's port; limit: bytes of an answer. Raises OSError, EOFError, ValueError (a certificate that
+    is not right; UplinkError: an answer that is no HTTP) or, when the whole took longer than timeout_s,
+    asyncio.TimeoutError; the connection is closed then.
     """
 
-    def __init__(self, host, port, ca, timeout_s=30):
+    def __init__(self, open_tls, host, number, ca, timeout_s=30):
+        self._open_tls = open_tls
         self._host = host
-        self._port = port
+        self._number = number
         self._timeout_s = timeout_s
         self._context = context(ca)
         self._streams = None
@@ -57,15 +49,16 @@ class Client:
     async def request(self, method, path, body=None, limit=16384):
         kept = self._streams is not None
         try:
-            return await asyncio.wait_for(self._exchange(method, path, body, limit), self._timeout_s)
+            return await self._bounded(method, path, body, limit)
+        except asyncio.TimeoutError:
+            raise
         except (OSError, EOFError):
-            await self.close()
             if not kept:
                 raise
-        except BaseException:
-            await self.close()
-            raise
         # a kept connection may have ended while it was idle: that says nothing about the server
+        return await self._bounded(method, path, body, limit)
+
+    async def _bounded(self, method, path, body, limit):
         try:
             return await asyncio.wait_for(self._exchange(method, path, body, limit), self._timeout_s)
         except BaseException:
@@ -88,10 +81,10 @@ class Client:
     async def _exchange(self, method, path, body, limit):
         if self._streams is None:
             gc.collect()  # a handshake needs room in one piece
-            self._streams = await _connect(self._host, self._port, self._context)
+            self._streams = await self._open_tls(self._host, self._number, self._context)
             self.connections += 1
         reader, writer = self._streams
-        writer.write(_request(method, path, self._host, self._port, body))
+        writer.write(_request(method, path, self._host, self._number, body))
         await writer.drain()
         data = b""
         while True:
@@ -150,9 +143,9 @@ def parse_head(head, limit):
     return int(digits), size, keep
 
 
-def _request(method, path, host, port, body):
+def _request(method, path, host, number, body):
     """The whole request as one buffer: one write, as few packets as can be."""
-    lines = ["%s %s HTTP/1.1" % (method, path), "Host: %s:%d" % (host, port)]
+    lines = ["%s %s HTTP/1.1" % (method, path), "Host: %s:%d" % (host, number)]
     if body is not None:
         lines.append("Content-Type: application/cbor")
         lines.append("Content-Length: %d" % len(body))
@@ -164,33 +157,6 @@ async def _some(reader):
     if not data:
         raise EOFError("the server closed the connection in the middle of its answer")
     return data
-
-
-async def _connect(host, port, tls_context):
-    if not tls:
-        return await asyncio.open_connection(host, port, ssl=tls_context, server_hostname=host)
-    found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
-    plain = socket.socket(found[0], found[1], found[2])
-    try:
-        plain.setblocking(False)
-        plain.setsockopt(_TCP, _NODELAY, 1)
-        try:
-            plain.connect(found[-1])
-        except OSError as error:
-            if error.errno != EINPROGRESS:
-                raise
-        poller = select.poll()
-        poller.register(plain, select.POLLOUT)
-        while not poller.poll(0):
-            await asyncio.sleep_ms(_CONNECTING_MS)
-        plain.send(b"")  # raises what connect() found out meanwhile
-        secure = tls_context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
-        secure.setblocking(False)
-    except BaseException:
-        plain.close()
-        raise
-    stream = asyncio.StreamReader(secure)
-    return stream, stream
 
 
 def _shown(data):

@@ -152,8 +152,7 @@ if MICROPYTHON:
         def close(self):
             self._socket.close()
 
-    async def open_tcp(host, port):
-        """A connected TcpLink without Nagle's delay. OSError with the reason; cancelling it leaves nothing open."""
+    async def _connected(host, port):
         family, kind, protocol, _, address = await _address(host, port)
         s = socket.socket(family, kind, protocol)
         try:
@@ -169,7 +168,24 @@ if MICROPYTHON:
         except BaseException:
             s.close()
             raise
-        return _TcpLink(s)
+        return s
+
+    async def open_tcp(host, port):
+        """A connected TcpLink without Nagle's delay. OSError with the reason; cancelling it leaves nothing open."""
+        return _TcpLink(await _connected(host, port))
+
+    async def open_tls(host, port, context):
+        """(reader, writer) streams over TLS to a server that must prove to be `host`; the handshake comes with the
+        first write. Errors as open_tcp. asyncio.open_connection would leak a socket with every attempt that fails."""
+        s = await _connected(host, port)
+        try:
+            secure = context.wrap_socket(s, server_hostname=host, do_handshake_on_connect=False)
+            secure.setblocking(False)
+        except BaseException:
+            s.close()
+            raise
+        stream = asyncio.StreamReader(secure)
+        return stream, stream
 
     class _SerialLink:
         def __init__(self, device):
@@ -274,6 +290,9 @@ else:
             s.close()
             raise
         return _FdLink(s.fileno(), s)
+
+    async def open_tls(host, port, context):
+        return await asyncio.open_connection(host, port, ssl=context, server_hostname=host)
 
     def open_serial(path, baud, parity="none", stop=1):
         fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
