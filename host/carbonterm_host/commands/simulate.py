@@ -145,8 +145,10 @@ def _tell(simulation, moved, as_json):
         if "instead_of" in row:
             where += say(f"  (instead of {row['instead_of']})", f"  (代替 {row['instead_of']})")
         table.add_row(row["meter"], row["model"], str(row["unit"]), where)
-    console().print(table)
-    console().file.flush()
+    wide = console()
+    wide.width = max(wide.width, 200)  # a path is never cut
+    wide.print(table)
+    wide.file.flush()
 
 
 def _report(simulation, as_json):
