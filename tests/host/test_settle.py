@@ -3,11 +3,13 @@
 import io
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from carbonterm_host import cli
 
+PAGE = Path(__file__).parents[2] / "docs" / "series.md"
 KEYS = ["start", "end", "increment", "max", "min", "quality"]
 
 
@@ -174,6 +176,16 @@ def test_a_person_sees_a_table(call, monkeypatch):
     out = call(text, "--modulus", "10000", "--period", "hour")[1]
     for part in ("增量", "最大值", "2026-03-05 02:00", "读数倒退", "合计 13"):
         assert part in out, part
+
+
+def test_the_worked_example_of_the_documentation(call):
+    blocks = PAGE.read_text().split("## A worked example")[1].split("```\n")
+    readings, shown, changes = blocks[1], blocks[3], blocks[5]
+    code, out, _ = call(readings, "--modulus", "10000")
+    printed = " ".join(out.replace("a.csv", "day.csv").split())
+    assert code == 1 and printed == " ".join(shown.split("\n", 1)[1].split())
+    code, out, _ = call(readings, "--modulus", "10000", "--json", events=changes)
+    assert code == 0 and json.loads(out)["total"] == str(10004 - 9970 + 41)
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------
