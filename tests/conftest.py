@@ -2,8 +2,9 @@
 
 Every test of tests/protocols runs under pytest on this CPython; beside it stand one item per test and runtime, named
 test_x[micropython] and test_x[micropython32]: the wanted tests of a file are run once there by tests/runtime/run.py,
-and both their results and all they printed must be what run.py gives on CPython. A runtime that can't be had skips its
-items with the reason; with CARBONTERM_NO_SKIP=1 (CI) a skip fails the run. docs/testing.md tells the rest.
+and both their results and all they printed must be what they are on CPython: under pytest if it ran them before, else
+by run.py as well. A runtime that can't be had skips its items with the reason; with CARBONTERM_NO_SKIP=1 (CI) a skip
+fails the run. docs/testing.md tells the rest.
 """
 
 import difflib
@@ -77,7 +78,7 @@ class RuntimeItem(pytest.Item):
             pytest.skip(f"{self.runtime}: {result}")
         if result != "passed":
             pytest.fail(f"{result} on {self.runtime}:\n{output}", pytrace=False)
-        expected, printed = results(self.path, "cpython", wanted)[self.test]
+        expected, printed = under_pytest(self) or results(self.path, "cpython", wanted)[self.test]
         if expected != "passed":
             pytest.fail(f"passed on {self.runtime}, but on cpython: {expected}\n{printed}", pytrace=False)
         if output != printed:
@@ -90,6 +91,8 @@ class RuntimeItem(pytest.Item):
 
 
 WANTED = pytest.StashKey()  # {path of a core test file: names of the tests to run, after -k and -m}
+CASES = pytest.StashKey()  # {(path, test): ids of its items under pytest, one per case, before -k and -m}
+_printed = {}  # {id of an item that passed under pytest: what it printed}
 _results = {}
 
 
@@ -100,6 +103,14 @@ def pytest_collection_finish(session):
             names = wanted.setdefault(item.path, [])
             if item.test not in names:
                 names.append(item.test)
+
+
+def under_pytest(item):
+    """("passed", output) of the item's test if all its cases passed under pytest in this process, else None."""
+    cases = item.session.stash[CASES].get((item.path, item.test), ())
+    if cases and all(case in _printed for case in cases):
+        return "passed", "".join(_printed[case] for case in cases)
+    return None
 
 
 def results(path, runtime, wanted):
@@ -152,11 +163,23 @@ _rows = {}
 _skipped = {}
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session, items):
+    cases = session.stash.setdefault(CASES, {})
     for item in items:
+        if isinstance(item, pytest.Function) and CORE in item.path.parents:
+            cases.setdefault((item.path, item.originalname), []).append(item.nodeid)
         for mark in item.iter_markers("requirement"):
             for requirement in mark.args:
                 item.user_properties.append(("requirement", requirement))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call" and report.passed and item.config.getoption("capture") != "no":
+        _printed[item.nodeid] = report.capstdout
+    return report
 
 
 def pytest_runtest_logreport(report):

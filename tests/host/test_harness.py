@@ -141,6 +141,7 @@ def test_what_the_shim_offers(house):
 @pytest.mark.parametrize("a", (1, pytest.param(2, id="two")))
 @pytest.mark.parametrize("b, c", [(10, 20), pytest.param(30, 40)])
 def test_rows(c, a, b):
+    print(a, b, c)
     assert (b, c) in ((10, 20), (30, 40)) and a in (1, 2)
 
 @pytest.mark.parametrize(["a"], [((1, 2),)])

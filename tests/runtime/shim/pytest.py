@@ -45,21 +45,22 @@ class raises:
 
 
 class _Cases:
-    """A test with its rows; the names make it right for stacked parametrize marks too."""
+    """A test with its rows, in pytest's order: of stacked marks the lowest varies slowest."""
 
     def __init__(self, function, names, rows):
+        if isinstance(function, _Cases):
+            names = names + function.names
+            rows = [row + below for below in function.rows for row in rows]
+            function = function.function
         self.function = function
         self.names = names
         self.rows = rows
 
-    def __call__(self, **given):
+    def __call__(self):
         for row in self.rows:
             if len(row) != len(self.names):
                 raise AssertionError("%d values for %s" % (len(row), self.names))
-            arguments = dict(given)
-            for name, value in zip(self.names, row):
-                arguments[name] = value
-            self.function(**arguments)
+            self.function(**dict(zip(self.names, row)))
 
 
 class _Mark:
@@ -72,7 +73,7 @@ class _Mark:
             names = [name.strip() for name in names.split(",") if name.strip()]
             single = len(names) == 1
         rows = [v.values if isinstance(v, param) else (v,) if single else tuple(v) for v in values]
-        return lambda function: _Cases(function, names, rows)
+        return lambda function: _Cases(function, list(names), rows)
 
     slow = staticmethod(lambda function: function)
 
