@@ -211,7 +211,12 @@ if MICROPYTHON:
             self._device.close()
 
     def open_serial(path, baud, parity="none", stop=1):
-        """A SerialLink: 8 data bits, parity "none", "even" or "odd", 1 or 2 stop bits. OSError, ValueError."""
+        """A SerialLink: 8 data bits, parity "none", "even" or "odd", 1 or 2 stop bits. OSError, ValueError.
+
+        MicroPython has no O_NOCTTY: in a process that leads a session and has no terminal (setsid, a systemd service's
+        first process) the device becomes its controlling terminal, and pulling the adapter out ends it by SIGHUP. The
+        launcher must start the firmware as a child of its own session.
+        """
         device = open(path, "r+b")  # noqa: SIM115
         try:
             _configure(device.fileno(), path, baud, parity, stop)
