@@ -134,6 +134,16 @@ def test_not_an_entry():
         print(caught.value)
 
 
+def test_a_body_too_deep():
+    body = 0
+    for _ in range(15):
+        body = [body]
+    raw = entry.encode("T1", 0, 0, 0, 0, entry.CLOCK, body)
+    assert entry.decode(raw).body == body
+    with pytest.raises(LedgerError, match="deeper"):
+        entry.encode("T1", 0, 0, 0, 0, entry.CLOCK, [body])
+
+
 def test_size_limit():
     whole = entry.encode("T1", 0, 0, 0, 0, entry.CLOCK, bytes(entry.MAX_ENTRY - 16))
     assert len(whole) <= entry.MAX_ENTRY

@@ -52,10 +52,15 @@ class Entry:
 
 def encode(terminal_id, epoch, seq, time_ms, clock_state, kind, body):
     """Canonical bytes of an entry, at most 256 KiB; LedgerError for a field or body that breaks the format."""
-    _check(terminal_id, epoch, seq, time_ms, clock_state, kind)
+    return encode_after(prefix(terminal_id, epoch), seq, time_ms, clock_state, kind, body)
+
+
+def encode_after(begin, seq, time_ms, clock_state, kind, body):
+    """As `encode`, for a writer of many entries that keeps `prefix(terminal_id, epoch)`."""
+    _check(seq, time_ms, clock_state, kind)
     check_body(kind, body)
     try:
-        raw = cbor.encode((_VERSION, terminal_id, epoch, seq, time_ms, clock_state, kind, body))
+        raw = begin + cbor.encode((seq, time_ms, clock_state, kind, body))[1:]  # without the head of this array
     except CborError as error:
         raise LedgerError("the body of a %s entry cannot be encoded: %s" % (KINDS[kind], error.what)) from None
     if len(raw) > MAX_ENTRY:
@@ -77,7 +82,8 @@ def decode(data):
     version, terminal_id, epoch, seq, time_ms, clock_state, kind, body = fields
     if type(version) is not int or version != _VERSION:
         raise LedgerError("the entry's version is not 1", "use a newer carbonterm")
-    _check(terminal_id, epoch, seq, time_ms, clock_state, kind)
+    _check_owner(terminal_id, epoch)
+    _check(seq, time_ms, clock_state, kind)
     check_body(kind, body)
     return Entry(terminal_id, epoch, seq, time_ms, clock_state, kind, body, data)
 
@@ -91,21 +97,29 @@ def is_terminal_id(text):
 
 def prefix(terminal_id, epoch):
     """The bytes with which every entry of a terminal's epoch begins; the canonical seq follows them."""
+    _check_owner(terminal_id, epoch)
     return b"\x88" + b"".join(cbor.encode(v) for v in (_VERSION, terminal_id, epoch))
 
 
-def _check(terminal_id, epoch, seq, time_ms, clock_state, kind):
+def _check_owner(terminal_id, epoch):
     if not is_terminal_id(terminal_id):
         raise LedgerError(
             "%s is not a terminal id" % quoted(str(terminal_id)),
             "use 1 to 32 of A-Z a-z 0-9 . - and begin with a letter or digit",
         )
-    for name, value, limit in (
-        ("epoch", epoch, MAX_EPOCH), ("seq", seq, MAX_SEQ), ("time_ms", time_ms, MAX_TIME),
-        ("clock_state", clock_state, CLOCK_GNSS), ("kind", kind, GAP),
-    ):  # fmt: skip
-        if type(value) is not int or not 0 <= value <= limit:
-            raise LedgerError("%s of an entry must be an integer from 0 to %d" % (name, limit))
+    _check_whole("epoch", epoch, MAX_EPOCH)
+
+
+def _check(seq, time_ms, clock_state, kind):
+    _check_whole("seq", seq, MAX_SEQ)
+    _check_whole("time_ms", time_ms, MAX_TIME)
+    _check_whole("clock_state", clock_state, CLOCK_GNSS)
+    _check_whole("kind", kind, GAP)
+
+
+def _check_whole(name, value, limit):
+    if type(value) is not int or not 0 <= value <= limit:
+        raise LedgerError("%s of an entry must be an integer from 0 to %d" % (name, limit))
 
 
 # --- bodies ---------------------------------------------------------------------------------------------------------

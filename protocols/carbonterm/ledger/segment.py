@@ -76,7 +76,7 @@ class Log:
             cut, self.cut = self.cut, None
             self.append(time_ms, clock_state, entry.GAP, cut)
         seq = self.next_seq
-        raw = entry.encode(self.terminal_id, self.epoch, seq, time_ms, clock_state, kind, body)
+        raw = entry.encode_after(self._prefix, seq, time_ms, clock_state, kind, body)
         self._buffer.append((raw, self._sign(raw)))
         self._grow(raw, time_ms)
         self.next_seq = seq + 1
