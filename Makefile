@@ -42,11 +42,11 @@ demo: .venv/ready
 	$(BIN)/carbonterm demo
 
 check: .venv/ready
-	$(BIN)/ruff check -q
+	$(BIN)/ruff check -q --output-format concise
 	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow" $(PYTEST)
 
 test: .venv/ready
-	$(BIN)/ruff check -q
+	$(BIN)/ruff check -q --output-format concise
 	$(BIN)/python -m pytest -q $(WORKERS) --record=build/tests.json $(PYTEST)
 
 bench: .venv/ready
