@@ -116,7 +116,7 @@ def _figure(row, site):
         "tco2e" if emission else "increment": row.value,
     }
     if emission:
-        figure["scope"] = known.scope if known else None
+        figure["scope"] = known.scope() if known else None
         figure["version"] = row.version
     else:
         figure["unit"] = known.unit if known else None
