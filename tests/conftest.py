@@ -31,7 +31,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "requirement(*ids): the requirements of docs/requirements that this test proves")
-    config.addinivalue_line("markers", "slow: not part of `make check`")
+    config.addinivalue_line("markers", "slow: not part of `make check`, which runs the 64-bit MicroPython only")
 
 
 # --- the other runtimes ---------------------------------------------------------------------------------------------
@@ -58,6 +58,8 @@ class RuntimeFile(pytest.File):
                 for mark in function.iter_markers():
                     if mark.name != "parametrize":
                         item.add_marker(getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs))
+                if runtime == "micropython32":
+                    item.add_marker(pytest.mark.slow)  # `make check` is content with one MicroPython
                 yield item
 
 

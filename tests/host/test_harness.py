@@ -65,11 +65,10 @@ def test_fails_there():
 def test_fails_here():
     assert sys.implementation.name != "cpython"
 
-@pytest.mark.slow
 def test_not_wanted():
     print(sys.implementation.name)
 """
-    code, out, rows = run(house, {"test_differ.py": text}, "-m", "not slow")
+    code, out, rows = run(house, {"test_differ.py": text}, "-k", "not not_wanted")
     assert code == 1, out
     assert outcomes(rows) == {
         **everywhere("test_same", "passed"),
@@ -84,6 +83,7 @@ def test_not_wanted():
     assert rows["test_same"]["runtime"] == "cpython"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_skip_is_told_and_fails_where_none_may_be(house, workers):
     files = {
@@ -105,6 +105,7 @@ def test_skips_there():
     assert ("the whole file" in told) == (workers == "2")
 
 
+@pytest.mark.slow
 def test_a_missing_runtime_skips_with_the_way_out(house):
     files = {"test_one.py": "def test_one():\n    print(1)\n"}
     missing = {"CARBONTERM_MICROPYTHON": "/nonexistent/micropython", "CARBONTERM_MICROPYTHON32": "/bin/true"}
@@ -114,6 +115,7 @@ def test_a_missing_runtime_skips_with_the_way_out(house):
     assert "CARBONTERM_MICROPYTHON32=/bin/true is no 32-bit MicroPython" in out
 
 
+@pytest.mark.slow
 def test_a_runtime_that_dies_fails_what_it_did_not_do(house):
     dying = house / "dying"
     dying.write_text("#!/bin/sh\nprintf '\\036test_one\\n\\036=passed\\n\\036test_two\\nlast words\\n'\nexit 7\n")
@@ -129,6 +131,7 @@ def test_a_runtime_that_dies_fails_what_it_did_not_do(house):
     assert "the runtime ended with 7 before this test" in out
 
 
+@pytest.mark.slow
 def test_a_file_the_runtime_cannot_read_fails(house):
     text = "def test_match():\n    match 1:\n        case 1:\n            pass\n"
     code, out, rows = run(house, {"test_match.py": text})
@@ -136,6 +139,7 @@ def test_a_file_the_runtime_cannot_read_fails(house):
     assert "SyntaxError" in out
 
 
+@pytest.mark.slow
 def test_what_the_shim_offers(house):
     text = """
 @pytest.mark.parametrize("a", (1, pytest.param(2, id="two")))

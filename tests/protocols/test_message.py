@@ -1,3 +1,5 @@
+"""Batches, receipts and refusals: what goes over comes back, and what is malformed is refused."""
+
 import binascii
 
 import pytest

@@ -1,3 +1,5 @@
+"""The way of entries to one centre: batches, receipts, refusals, and lines that lose, repeat and delay."""
+
 import pytest
 
 from carbonterm.gm import sm2, sm3
@@ -316,6 +318,7 @@ def test_a_receipt_whose_checkpoint_is_nonsense_is_none():
     print(box.error)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-7.6-1", "T-7.6-2")
 def test_every_entry_arrives_once_over_any_line():
     """15 seeded lines that lose requests and answers, answer with errors, old, foreign, cut and changed receipts,

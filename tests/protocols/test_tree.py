@@ -81,6 +81,7 @@ def test_state():
             tree.Tree().restore(size, hashes)
 
 
+@pytest.mark.slow
 def test_inclusion():
     checked = 0
     for size in (1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 70):
@@ -96,6 +97,7 @@ def test_inclusion():
             tree.inclusion(LEAVES[:size], index)
 
 
+@pytest.mark.slow
 def test_consistency():
     checked = 0
     for size in (1, 2, 3, 5, 7, 8, 9, 16, 17, 33, 64, 70):

@@ -57,6 +57,7 @@ def unconfirmed(compiled):
 
 
 def doubtful(basis, confidence):
+    """True for a figure from memory, of unknown basis or of low confidence."""
     return basis in ("memory", "unknown") or confidence in ("low", "none")
 
 
