@@ -12,6 +12,8 @@ import json
 
 from carbonterm import site as sites
 from carbonterm.clock import HOLDOVER, RTC
+from carbonterm.errors import LedgerError
+from carbonterm.ledger.frames import terminal_of
 from carbonterm.ledger.segment import Log
 from carbonterm_device import bus, delivery, keys
 from carbonterm_device.acquisition import Acquisition
@@ -40,6 +42,12 @@ class App:
     def __init__(self, data, document, clock):
         self.site = sites.decode(document)
         storage = Folder(data)
+        owner = terminal_of(storage)
+        if owner not in (None, self.site.terminal_id):
+            raise LedgerError(
+                "%s holds the log of %s, the site document is for %s" % (data, owner, self.site.terminal_id),
+                "give each terminal a data folder of its own",
+            )
         signer = keys.load_or_make(storage, port.random)
         log = Log(storage, self.site.terminal_id, EPOCH, signer, port.random)
         self.clock = clock

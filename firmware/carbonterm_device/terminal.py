@@ -6,7 +6,6 @@ entry follows the readings that caused it in the same group commit, or after the
 
 from carbonterm import __version__
 from carbonterm.clock import DAY
-from carbonterm.errors import LedgerError
 from carbonterm.field import registers
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
@@ -35,12 +34,6 @@ class Terminal:
         document = None
         for raw, _ in self.log.entries(0):
             entry = entries.decode(raw)
-            if entry.terminal_id != site.terminal_id:
-                raise LedgerError(
-                    "this data folder holds the log of %s, the site document is for %s"
-                    % (entry.terminal_id, site.terminal_id),
-                    "give the terminal a data folder of its own",
-                )
             if replay.entry(entry) is not None:
                 self.disagreements += 1
             if entry.kind == entries.CONFIG:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from carbonterm.errors import LedgerError
 from carbonterm.ledger import checkpoint
-from carbonterm.ledger.entry import decode
 from carbonterm.ledger.frames import WAY_OUT, Frames, read_checkpoints, read_key, segments
 
 
@@ -32,15 +31,6 @@ class Pulled:
     def __init__(self):
         self.entries = self.checkpoints = 0
         self.torn = []
-
-
-def terminal_of(storage):
-    """Terminal id of the first entry of a data folder; LedgerError where there is none."""
-    for epoch, first, name in segments(storage):
-        frame = Frames(storage, name, epoch, first).next()
-        if frame:
-            return decode(frame[0]).terminal_id
-    raise LedgerError("the folder holds no log with an entry", "give the data folder of a terminal that has run")
 
 
 def pull(storage, writer):

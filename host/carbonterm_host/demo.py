@@ -5,7 +5,6 @@ as soon as it has happened. Everything it leaves is in `folder`; demo.bundle is 
 """
 
 import json
-import os
 import shutil
 import signal
 import sqlite3
@@ -127,7 +126,11 @@ class Demo:
         import yaml
 
         buses = [bus.describe() for bus in plant.buses]
-        on = {meter.name: (bus.name, meter.unit, meter.model["id"]) for bus in plant.buses for meter in bus.meters.values()}
+        meters = [
+            {"name": meter.name, "bus": bus.name, "unit": meter.unit, "model": meter.model["id"]}
+            for bus in plant.buses
+            for meter in bus.meters.values()
+        ]
         document = {
             "terminal": TERMINAL,
             "name": "示范工厂 Demo plant",
@@ -138,7 +141,7 @@ class Demo:
                 | ({"device": b["address"], "baud": b["port"]} if b["kind"] == "modbus-rtu" else {})
                 for b in buses
             ],
-            "meters": [{"name": m, "bus": bus, "unit": unit, "model": model} for m, (bus, unit, model) in on.items()],
+            "meters": meters,
             "points": [{"name": p, "meter": m, "register": r, "every": "1s"} for p, m, r, _ in POINTS],
             "sources": [
                 {"name": name, "method": "cn-2015-other-industry", "source": source,
@@ -174,7 +177,7 @@ class Demo:
             self._look(stages)
         code = self.terminal.stop()
         if code:
-            raise Failure(UNREACHABLE, f"the terminal ended with {code}:\n{self.terminal.console()[-2000:]}", "this is a bug")
+            raise Failure(UNREACHABLE, f"the terminal ended with {code}:\n{self.terminal.console()[-2000:]}")
         self.status = self.terminal.status()
 
     def _look(self, stages):
@@ -211,7 +214,8 @@ class Demo:
         with open(file, "rb") as opened:
             verifier.read(opened)
         report = verifier.report()
-        tell("verified", f"{report['entries']} entries, {report['checkpoints']} checkpoints, own code: {_yes(report['ok'])}")
+        counts = f"{report['entries']} entries, {report['checkpoints']} checkpoints"
+        tell("verified", f"{counts}, own code: {_yes(report['ok'])}")
         openssl = self._openssl(found, tell)
         fold, wrong = replay(found.entries)
         tell("replayed", f"{fold.compared} settlements and emissions recomputed from the readings: {_yes(not wrong)}")
@@ -237,7 +241,7 @@ class Demo:
             "unsealed": report["unsealed"],
             "heap": {"limit": HEAP, "live_peak": self.status["heap_peak"], "resident_kb": self.peak_rss},
             "kills": 1,
-            "simulated": "six meters, time ×%d; the terminal's clock is set so that midnight falls into the run" % SPEED,
+            "simulated": f"six meters, their time ×{SPEED}; the terminal's clock: midnight falls into the run",
             "folder": str(self.folder),
         }
 
@@ -245,7 +249,7 @@ class Demo:
         target = self.folder / "openssl"
         target.mkdir()
         count = bundle_command.write(found, target)
-        done = subprocess.run(["sh", target / "verify.sh"], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+        done = subprocess.run(["sh", target / "verify.sh"], capture_output=True, text=True)
         tell("openssl", f"{count} signatures checked by plain openssl: {_yes(done.returncode == 0)}")
         return done.returncode == 0
 
@@ -278,12 +282,13 @@ class Stages:
             self._entry(entries.decode(raw), fingerprint)
         centre = status["centres"][0]
         if self.entry is not None and status["sealed"] > self.entry.seq:
-            self.once("checkpoint", f"Merkle root over {status['sealed']} entries signed, entry {self.entry.seq} is under it")
+            text = f"Merkle root over {status['sealed']} entries signed, entry {self.entry.seq} is under it"
+            self.once("checkpoint", text)
             if (centre["cursor"] or 0) > self.entry.seq:
                 self.once("platform", f"receipt of '{centre['name']}': {centre['cursor']} entries held durably")
 
     def _new(self):
-        """(entry bytes, fingerprint) that are in the log since the last look; the terminal goes on writing meanwhile."""
+        """(entry bytes, fingerprint) that are new in the log; the terminal goes on writing meanwhile."""
         try:
             found = []
             for epoch, first, name in segments(self.storage):
@@ -311,8 +316,8 @@ class Stages:
                 source = self.site.sources[row[0]]
                 if row[3] is not None and any(p == self.point for feed in source.inputs for p, _, _ in feed.points):
                     period = clock.PERIODS[entry.body[0]]
-                    text = f"{source.name}, {period}: {Number(row[3], row[2])} tCO2e, method and factors {row[4].hex()[:16]}…"
-                    self.once(f"emission {period}", text)
+                    text = f"{source.name}, {period}: {Number(row[3], row[2])} tCO2e"
+                    self.once(f"emission {period}", f"{text}, method and factors {row[4].hex()[:16]}…")
 
     def _reading(self, entry, fingerprint):
         row = next((row for row in entry.body[0] if row[0] == self.point and row[4] is not None), None)
@@ -339,7 +344,8 @@ def _compare(log, held, acknowledged):
     entries that either side has twice."""
     platform = dict(held)
     lost = sum(1 for seq, raw in enumerate(log) if platform.get(seq) != raw) + max(acknowledged - len(log), 0)
-    return lost, (len(held) - len(platform)) + (len(log) - len(set(log))) + sum(1 for seq in platform if seq >= len(log))
+    strangers = sum(1 for seq in platform if seq >= len(log))
+    return lost, (len(held) - len(platform)) + (len(log) - len(set(log))) + strangers
 
 
 def _meters(rows, plan, pipeline, plant):
@@ -355,7 +361,8 @@ def _meters(rows, plan, pipeline, plant):
     table = []
     for index, (name, meter, register, _) in enumerate(POINTS):
         point, values = plan.points[index], logged[index]
-        said = [Number(str(row["registers"][register])) for row in plant.truth.answers(meter) if register in row["registers"]]
+        answers = [row["registers"] for row in plant.truth.answers(meter)]
+        said = [Number(str(registers[register])) for registers in answers if register in registers]
         total = pipeline.settlers[index].total
         table.append({
             "point": name, "meter": meter, "unit": point.unit, "readings": len(values),
@@ -366,7 +373,7 @@ def _meters(rows, plan, pipeline, plant):
 
 
 def _subsequence(values, said):
-    """Whether the values stand in `said` in the same order: each reading is an answer of the meter, none is out of turn."""
+    """Whether the values stand in `said` in the same order: each is an answer of the meter, none is out of turn."""
     answers = iter(said)
     return all(any(value == answer for answer in answers) for value in values)
 

@@ -264,7 +264,7 @@ class _Reader:
             model = models.load(name)
         except CarbonError as error:
             raise self.bad(keys["model"], error.what, error.hint) from None
-        row = [self.text(keys["name"]), bus, unit, name]
+        row = [self.text(keys["name"]), bus, unit, name, model["max_registers"]]
         return row[0], (row, model)
 
     def _same_unit_twice(self, node):

@@ -7,7 +7,7 @@ with the ones in a log: both run this code, so a log whose derived entries diffe
 
 from carbonterm import site as sites
 from carbonterm.accounting import source as accounting
-from carbonterm.errors import CarbonError, LedgerError
+from carbonterm.errors import CarbonError, LedgerError, SeriesError
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number, Ratio
@@ -41,18 +41,17 @@ class Pipeline:
                 if settler is not None and mantissa is not None and quality < SUSPECT:
                     value = Number(mantissa, exponent)
                     closed.extend((point, s) for s in settler.feed(entry.time_ms + offset, value, quality))
-            if closed:
-                return [(entry.time_ms, entry.clock_state, kind, body) for kind, body in self._close(closed)]
+            return self._derived(entry, closed)
         elif entry.kind == entries.METER:
             point, _, time_ms, exponent, last, first = entry.body
             settler = self._settler(entry, point)
             if settler is None:
                 raise LedgerError("entry %d: point %d is no register, it cannot be replaced" % (entry.seq, point))
-            closed = [
-                (point, s) for s in settler.replaced(time_ms, Number(last, exponent), Number(first, exponent)) or ()
-            ]
-            if closed:
-                return [(entry.time_ms, entry.clock_state, kind, body) for kind, body in self._close(closed)]
+            try:
+                found = settler.replaced(time_ms, Number(last, exponent), Number(first, exponent))
+            except SeriesError:
+                return []  # an event that cannot be: it stays in the log and changes no total
+            return self._derived(entry, [(point, settlement) for settlement in found])
         return []
 
     def emitted(self, index):
@@ -86,6 +85,9 @@ class Pipeline:
         if point >= len(self.settlers):
             raise LedgerError("entry %d: point %d is not in the site document" % (entry.seq, point))
         return self.settlers[point]
+
+    def _derived(self, entry, closed):
+        return [(entry.time_ms, entry.clock_state, kind, body) for kind, body in self._close(closed)]
 
     def _close(self, closed):
         """Bodies of the closings and emissions of (point, settlement) pairs, by end, then period, then point."""

@@ -126,8 +126,16 @@ class Bus(Row):
 
 
 class Meter(Row):
+    """A meter on a bus; most: the largest number of registers it answers in one reply."""
+
     NAME = "meter"
-    FIELDS = (("name", _text(64)), ("bus", _integer(0, 65535)), ("unit", _integer(0, 255)), ("model", _text(64)))
+    FIELDS = (
+        ("name", _text(64)),
+        ("bus", _integer(0, 65535)),
+        ("unit", _integer(0, 255)),
+        ("model", _text(64)),
+        ("most", _integer(1, 125)),
+    )
 
 
 class Point(Row):
@@ -145,8 +153,8 @@ class Point(Row):
         ("unit", _text(32)),
         ("function", _integer(1, 4)),
         ("address", _integer(0, 65535)),
-        ("type", _choice(*TYPES)),
-        ("order", _choice(*ORDERS)),
+        ("type", _choice(*sorted(TYPES))),
+        ("order", _choice(*sorted(ORDERS))),
         ("scale", _number),
         ("kind", _choice(REGISTER, INSTANT)),
         ("modulus", _optional(_number)),

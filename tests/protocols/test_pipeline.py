@@ -123,7 +123,11 @@ def test_rollover_and_replacement_are_facts_of_the_log():
     book.read(NIGHT + MINUTE, 300, 100100, 100100)  # 9998.00 → 0003.00 of 9999.99
     book.add(NIGHT + 2 * MINUTE, entries.METER, [1, 0, NIGHT + 2 * MINUTE, -2, 100150, 0])
     book.read(NIGHT + 3 * MINUTE, 400, 70, 100200)
-    assert [str(settler.total) for settler in book.pipeline.settlers] == ["6.00", "2.20", "2.00"]
+    totals = ["6.00", "2.20", "2.00"]
+    assert [str(settler.total) for settler in book.pipeline.settlers] == totals
+    # a last register below the one that was read is no event that can be
+    book.add(NIGHT + 4 * MINUTE, entries.METER, [1, 0, NIGHT + 4 * MINUTE, -2, 10, 0])
+    assert [str(settler.total) for settler in book.pipeline.settlers] == totals
 
 
 def test_an_unchanged_point_keeps_its_series_over_a_new_document():

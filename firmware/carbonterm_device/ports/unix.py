@@ -57,7 +57,7 @@ def print_exception(error):
 
 
 def write_volatile(path, text):
-    """Puts `text` in place of the file, whole or not at all, without waiting for the disk: for status files on tmpfs."""
+    """Puts `text` in place of the file, whole or not at all, and waits for no disk: for status files on tmpfs."""
     with open(path + ".new", "w") as file:
         file.write(text)
     os.rename(path + ".new", path)

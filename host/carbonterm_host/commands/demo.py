@@ -73,13 +73,15 @@ def _show(out, result):
         (say("readings", "读数"), result["readings"]), (say("entries", "记录"), result["entries"]),
         (say("uploaded", "已上传"), result["uploaded"]), (say("lost", "丢失"), result["lost"]),
         (say("duplicated", "重复"), result["duplicated"]), (say("verified", "核验"), _word(result["verified"])),
-        ("openssl", _word(result["openssl_verified"])), (say("replayed equal", "重算一致"), _word(result["replayed_equal"])),
+        ("openssl", _word(result["openssl_verified"])),
+        (say("replayed equal", "重算一致"), _word(result["replayed_equal"])),
     ]  # fmt: skip
     out.print("  ".join(f"{name} [bold]{value}[/bold]" for name, value in counts), soft_wrap=True)
     heap = result["heap"]
     out.print(f"{result['runtime']}, heap {heap['limit']}, live peak {heap['live_peak'] // 1024} KB, "
               f"resident {heap['resident_kb'] // 1024} MB", soft_wrap=True)  # fmt: skip
-    out.print(say("The log is in", "日志在"), f"{result['folder']}/demo.bundle; carbonterm verify | replay …", soft_wrap=True)
+    where = f"{result['folder']}/demo.bundle; carbonterm verify | replay …"
+    out.print(say("The log is in", "日志在"), where, soft_wrap=True)
 
 
 def _word(good):

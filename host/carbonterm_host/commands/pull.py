@@ -7,8 +7,10 @@ from pathlib import Path
 import typer
 
 import carbonterm
+from carbonterm.errors import LedgerError
 from carbonterm.ledger.bundle import Writer
-from carbonterm_host.datafolder import DataFolder, pull, terminal_of
+from carbonterm.ledger.frames import terminal_of
+from carbonterm_host.datafolder import DataFolder, pull
 from carbonterm_host.screen import JSON, USAGE, Failure, put, say
 
 
@@ -16,6 +18,8 @@ def to_file(folder, path):
     """Pulls the data folder `folder` into the file `path`, which appears only when it is whole. Returns a Pulled."""
     storage = DataFolder(folder)
     terminal_id = terminal_of(storage)
+    if terminal_id is None:
+        raise LedgerError(f"{folder} holds no log with an entry", "give the data folder of a terminal that has run")
     new = f"{path}.new"
     try:
         with open(new, "wb") as file:

@@ -36,12 +36,19 @@ def check(
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(USAGE, f"{file} cannot be read: {error}", "name a site.yaml") from None
     document = site.canonical()
+    warnings = [
+        f"point '{point.name}': its register rolls over, and no limit says how fast it can run: "
+        "a register that shows 0 by mistake would count as a rollover; give it a limit"
+        for point in site.points
+        if point.modulus is not None and point.limit is None
+    ]
     if output:
         output.write_bytes(document)
     digest = sm3.digest(document).hex()
     if json:
         put({"ok": True, "terminal": site.terminal_id, "version": site.version, "digest": digest,
-             "bytes": len(document),             "points": len(site.points), "sources": len(site.sources)})  # fmt: skip
+             "bytes": len(document), "points": len(site.points), "sources": len(site.sources),
+             "warnings": warnings})  # fmt: skip
         return None
     out = console()
     table = Table(title=f"{site.terminal_id} · {site.name}", title_justify="left")
@@ -67,5 +74,7 @@ def check(
         " SM3",
         digest[:16] + "…",
     )
+    for warning in warnings:
+        out.print("! " + warning, soft_wrap=True)
     out.print(say("The site is right.", "站点文件正确。"))
     return None

@@ -6,7 +6,6 @@ reading a few unwanted registers between two wanted ones is cheaper than asking 
 
 from carbonterm.field.registers import WIDTH
 
-MAX_COUNT = 64  # registers in one request; the protocol allows 125, many meters answer fewer
 MAX_GAP = 8
 
 
@@ -39,7 +38,7 @@ def plan(site, bus):
             last is None
             or (last.interval_ms, last.meter, last.function) != (interval_ms, meter, function)
             or address > last.address + last.count + MAX_GAP
-            or end - last.address > MAX_COUNT
+            or end - last.address > site.meters[meter].most
         ):
             last = Request(meter, site.meters[meter].unit, function, address, interval_ms)
             requests.append(last)

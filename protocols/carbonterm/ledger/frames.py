@@ -94,6 +94,15 @@ def _record(data, at):
     return data[at + 4 : end] if binascii.crc32(data[at:end]) == int.from_bytes(data[end : end + 4], "big") else None
 
 
+def terminal_of(storage):
+    """Terminal id of the log's first entry, or None where there is no entry yet."""
+    for epoch, first, name in segments(storage):
+        frame = Frames(storage, name, epoch, first).next()
+        if frame:
+            return entry.decode(frame[0]).terminal_id
+    return None
+
+
 class Frames:
     """Reads the whole frames of one segment: `next()` gives (entry bytes, fingerprint, first of a commit) or None.
 

@@ -1,0 +1,182 @@
+"""site.yaml: a good file compiles; a bad one says all its mistakes at once, with line, column and the way out."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from carbonterm import clock
+from carbonterm_host import site_yaml
+
+GOOD = """\
+terminal: CT-1
+name: 示范工厂
+zone: "+08:00"
+factors_on: 2026-11-21
+buses:
+  - {name: lan, kind: modbus-tcp, host: 192.168.1.20, timeout: 800ms}
+  - {name: line1, kind: modbus-rtu, device: /dev/ttyS1, baud: 2400, parity: even, retries: 2}
+meters:
+  - {name: incomer, bus: lan, unit: 1, model: schneider-iem3155}
+  - {name: shop, bus: line1, unit: 9, model: acrel-adw300}
+  - {name: gas, bus: line1, unit: 2, model: generic-gas-modbus}
+points:
+  - {name: E1, meter: incomer, register: active_energy_import, every: 1min, limit: "2000000"}
+  - {name: E2, meter: shop, register: active_energy_import, every: 15s, multiplier: "30"}
+  - {name: P1, meter: incomer, register: active_power, every: 1s}
+  - {name: G1, meter: gas, register: volume, every: 1h}
+sources:
+  - name: gas
+    method: cn-2015-other-industry
+    source: fuel_combustion
+    parameters: {FC: [G1], fuel: natural_gas}
+  - name: electricity
+    method: cn-2015-other-industry
+    source: purchased_electricity
+    parameters:
+      AD: [E1, E2]
+      EF: {value: "0.5703", source: own measurement report 17}
+settings:
+  closings: [minute, hour, day]
+"""
+
+
+def test_a_good_file_compiles():
+    site = site_yaml.compile_text(GOOD)
+    assert [(b.kind, b.port, b.timeout_ms, b.retries) for b in site.buses] == [
+        ("modbus-tcp", 502, 800, 1),
+        ("modbus-rtu", 2400, 500, 2),
+    ]
+    e1, e2, p1, g1 = site.points
+    assert (e1.unit, str(e1.limit), e1.interval_ms, e1.kind) == ("Wh", "2000000", 60000, "register")
+    assert str(e2.scale) == "0.3" and e2.interval_ms == 15000  # 0.01 kWh × 30
+    assert p1.kind == "instant" and str(g1.modulus) == "42949672.96"
+    assert site.settings.closings == [clock.MINUTE, clock.HOUR, clock.DAY]
+    assert site.sources[1].inputs[0].points == [[0, 1, 1000000], [1, 1, 1000]]  # Wh and kWh to MWh
+    assert site.sources[0].inputs[0].points == [[3, 1, 10000]]
+    origins = [row[4][:2] for row in site.sources[1].compiled[8]]
+    assert origins == [["site/EF", "own measurement report 17"]]
+    again = site_yaml.compile_text(GOOD)
+    assert again.canonical() == site.canonical()
+
+
+def mistakes(text, folder="."):
+    with pytest.raises(site_yaml.Mistakes) as caught:
+        site_yaml.compile_text(text, "plant.yaml", folder)
+    print(caught.value)
+    return [(line, what, hint) for _, line, _, what, hint in caught.value.rows]
+
+
+TEN = """\
+terminal: "CT 1"
+name: plant
+zone: "8"
+buses:
+  - {name: lan, kind: modbus-udp, host: h}
+  - {name: line1, kind: modbus-rtu, device: /dev/ttyS1}
+meters:
+  - {name: m1, bus: lna, unit: 1, model: eastron-sdm630}
+  - {name: m2, bus: line1, unit: 250, model: eastron-sdm630}
+  - {name: m3, bus: line1, unit: 3, model: eastron-sdm360}
+  - {name: m4, bus: line1, unit: 4, model: eastron-sdm630}
+points:
+  - {name: E1, meter: m4, register: active_energy_inport, every: 1min}
+  - {name: E2, meter: m4, register: active_energy_import, every: often}
+  - {name: E3, meter: m4, register: active_energy_import, every: 1min, multiplier: "1,5"}
+sources: []
+setings: {commit: 1s}
+"""
+
+
+def test_ten_mistakes_are_said_at_once():
+    found = mistakes(TEN)
+    assert [line for line, _, _ in found] == [1, 3, 5, 8, 9, 10, 13, 14, 15, 17]
+    text = "\n".join(f"{line} {what} → {hint}" for line, what, hint in found)
+    for wanted in ("modbus-udp", "'lna'", "did you mean", "250 cannot be on a serial line", "eastron-sdm630",
+                   "active_energy_import", "'often' is no duration", "1,5", "'setings'"):  # fmt: skip
+        assert wanted in text, wanted
+
+
+# what is replaced in GOOD, by what, what the mistake says, in which line
+WRONG = (
+    ("EF: {value: \"0.5703\", source: own measurement report 17}", "EF: {value: \"0.5703\"}", "lacks source", 27),
+    ("EF: {value: \"0.5703\", source: own", "EF: {value: \"0.5703\", unit: kg, source: own", "kg", 26),
+    ("EF: {value: \"0.5703\", source: own measurement report 17}", "EX: grid", "knows no key 'EX'", 27),
+    ("AD: [E1, E2]", "AD: [E1, E1]", "count twice", 26),
+    ("AD: [E1, E2]", "AD: [E1, P1]", "not a running total", 26),
+    ("AD: [E1, E2]", "AD: [E1, E9]", "there is no point 'E9'", 26),
+    ("AD: [E1, E2]", "AD: []", "list of points is empty", 26),
+    ("AD: [E1, E2]", "AD: [G1]", "already feeds source 'gas'", 26),
+    ("FC: [G1]", "FC: [E1]", "Wh", 21),
+    ("fuel: natural_gas", "fuel: natural_gass", "natural_gas", 21),
+    ("method: cn-2015-other-industry", "method: cn-2015-other", "unknown method", 19),
+    ("source: fuel_combustion", "source: fuel_combustio", "fuel_combustion", 20),
+    ("    parameters: {FC: [G1], fuel: natural_gas}", "    parameters: {fuel: natural_gas}", "FC", 21),
+    ("unit: 2, model: generic", "unit: 9, model: generic", "one address: unit 9", 11),
+    ("name: E2, meter: shop", "name: E1, meter: shop", "twice", 14),
+    ("closings: [minute", "closings: [second", "second", 29),
+    ("factors_on: 2026-11-21", "factors_on: 2026-13-01", "2026-13-01", 4),
+    ("factors_on: 2026-11-21", "factors_on: 2014-01-01", "not valid on 2014-01-01", 21),
+    ("host: 192.168.1.20", "host: 192.168.1.20, baud: 9600", "has no 'baud'", 6),
+    ("host: 192.168.1.20, ", "", "needs 'host'", 6),
+    ("zone: \"+08:00\"", "zone: \"+08:00\"\nzone: Z", "has 'zone' twice", 4),
+    ("terminal: CT-1\n", "", "lacks terminal", 1),
+    ("buses:\n", "buses: no\nx:\n", "knows no key 'x'", 6),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("old, new, says, line", WRONG)
+def test_each_mistake_names_its_line(old, new, says, line):
+    assert old in GOOD
+    found = mistakes(GOOD.replace(old, new, 1))
+    assert any(says in what + hint and at == line for at, what, hint in found), found
+
+
+CENTRE = 'centres:\n  - {name: p, url: "URL", ca: ca.der, public: KEY}\n'
+
+
+def test_centres(tmp_path):
+    (tmp_path / "ca.der").write_bytes(b"\x30\x82\x01")
+    good = GOOD + CENTRE.replace("URL", "https://c.example:8443").replace("KEY", "ab" * 64)
+    centre = site_yaml.compile_text(good, "x", tmp_path).centres[0]
+    assert (centre.host, centre.port, centre.ca, centre.public) == ("c.example", 8443, b"\x30\x82\x01", b"\xab" * 64)
+    for url, key, ca, says in (
+        ("http://c.example", "ab" * 64, b"\x30", "https://"), ("https://c/x", "ab" * 64, b"\x30", "https://"),
+        ("https://c:99999", "ab" * 64, b"\x30", "https://"), ("https://c", "ab" * 63, b"\x30", "128 hex digits"),
+        ("https://c", "ab" * 64, b"-----BEGIN", "openssl x509"), ("https://c", "ab" * 64, None, "cannot be read"),
+    ):  # fmt: skip
+        (tmp_path / "ca.der").unlink(missing_ok=True)
+        if ca is not None:
+            (tmp_path / "ca.der").write_bytes(ca)
+        found = mistakes(GOOD + CENTRE.replace("URL", url).replace("KEY", key), tmp_path)
+        assert len(found) == 1 and says in found[0][1] + found[0][2]
+
+
+@pytest.mark.parametrize("text", ("", "a: [", "- 1", "just words", "a: &x [*x]", "\x00", "!!python/object:os.system x"))
+def test_what_is_no_site_file(text):
+    assert len(mistakes(text)) >= 1
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "carbonterm_host", "site", "check", *arguments], capture_output=True, text=True
+    )
+
+
+def test_the_command(tmp_path):
+    file = tmp_path / "site.yaml"
+    file.write_text(GOOD)
+    done = command(str(file), "--json", "-o", str(tmp_path / "site.bin"))
+    said = json.loads(done.stdout)
+    assert done.returncode == 0 and said["ok"] and said["points"] == 4
+    assert (tmp_path / "site.bin").read_bytes() == site_yaml.compile_text(GOOD).canonical()
+    assert "E1" in command(str(file)).stdout
+    file.write_text(TEN)
+    done = command(str(file))
+    assert (
+        done.returncode == 1 and f"{file}:8:21: there is no bus 'lna'" in done.stderr and "10 mistakes" in done.stderr
+    )
+    done = command(str(file), "--json")
+    assert done.returncode == 1 and len(json.loads(done.stdout)["mistakes"]) == 10
+    assert command(str(tmp_path / "nowhere.yaml")).returncode == 2
