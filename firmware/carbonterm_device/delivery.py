@@ -8,6 +8,7 @@ durable entries).
 import asyncio
 import gc
 
+from carbonterm.errors import UplinkError
 from carbonterm.uplink.message import MAX_ANSWER
 from carbonterm.uplink.outbox import ASK, READ, STOPPED, Outbox
 from carbonterm_device.https import Client
@@ -85,8 +86,15 @@ class Delivery:
         except MemoryError:
             gc.collect()
             self.outbox.failed("there is not memory enough for a request")
-        except (OSError, EOFError, ValueError) as error:
-            self.outbox.failed("%s: %s" % (type(error).__name__, error))
+        except UplinkError as error:
+            self.outbox.failed(error.what)
+        except ValueError as error:
+            self.outbox.failed(
+                "the centre's certificate is refused (%s); check the CA in the site document, the host and this clock"
+                % _line(error)
+            )
+        except (OSError, EOFError) as error:
+            self.outbox.failed("no answer from the centre (%s)" % _line(error))
         else:
             self.outbox.answered(status, answer)
 
@@ -103,3 +111,8 @@ class Delivery:
 
     def _below(self, n):
         return int.from_bytes(self._port.random(4), "big") % n
+
+
+def _line(error):
+    """The error's text in one line: that of mbedTLS has several."""
+    return " ".join((str(error) or type(error).__name__).split())

@@ -61,7 +61,6 @@ def signed_note(source, size, claimed, signer=None, terminal_id=None):
 # --- what it takes ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("T-4-6")
 def test_a_good_batch_is_signed_for(platform):
     source = known(platform, "good", 100)
     status, receipt = get(platform, "good")
@@ -298,7 +297,7 @@ def test_fuzz_no_mutated_batch_changes_anything_or_breaks_the_server(platform):
 # --- what people see --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("T-4-2", "T-4-6")
+@pytest.mark.requirement("T-4-6")
 def test_a_day_is_packed_up_delivered_and_shown(platform):
     """All configured points with their increments, and the sources' emissions of a day: delivered, decoded, shown."""
     source = Source("shown")

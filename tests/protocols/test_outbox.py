@@ -96,7 +96,6 @@ def signed_checkpoint(log, size):
     return size, notes.signed(body, "carbonterm/T1/0", signer.public, signer.sign)
 
 
-@pytest.mark.requirement("T-4-6")
 def test_a_log_goes_over_in_batches():
     log = [entry(n) for n in range(250)]
     centre, box = Centre(), outbox()
