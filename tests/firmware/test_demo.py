@@ -7,11 +7,15 @@ import sys
 
 import pytest
 
-KEYS = {"readings", "entries", "uploaded", "lost", "duplicated", "tco2e", "verified", "openssl_verified", "replayed_equal", "runtime"}  # fmt: skip
+KEYS = {
+    "readings", "entries", "uploaded", "lost", "duplicated", "tco2e", "verified", "openssl_verified", "replayed_equal",
+    "runtime",
+}  # fmt: skip
 
 
 def carbonterm(*arguments, **options):
-    return subprocess.run([sys.executable, "-m", "carbonterm_host", *arguments], capture_output=True, text=True, **options)
+    command = [sys.executable, "-m", "carbonterm_host", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 @pytest.fixture(scope="module")
@@ -61,5 +65,6 @@ def test_refusals(tmp_path):
     assert done.returncode == 2 and "not empty" in json.loads(done.stdout)["error"]
     assert (tmp_path / "mine.txt").read_text() == "keep me"
     assert carbonterm("demo", "--seconds", "3").returncode == 2
-    done = carbonterm("demo", "--folder", str(tmp_path / "new"), env={**os.environ, "CARBONTERM_MICROPYTHON": "/nowhere"})
+    elsewhere = {**os.environ, "CARBONTERM_MICROPYTHON": "/nowhere"}
+    done = carbonterm("demo", "--folder", str(tmp_path / "new"), env=elsewhere)
     assert done.returncode == 3 and "CARBONTERM_MICROPYTHON=/nowhere" in done.stderr

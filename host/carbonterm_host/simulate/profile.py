@@ -41,7 +41,7 @@ _PER_NOMINAL = {
     "W": 1000, "kW": 1, "MW": Fraction(1, 1000), "var": 1000 * _REACTIVE, "kvar": _REACTIVE,
     "VA": 1000 / _POWER_FACTOR, "kVA": 1 / _POWER_FACTOR, "A": 1000 / (230 * _POWER_FACTOR),
     "GJ": 1, "MJ": 1000, "GJ/h": 1, "MJ/h": 1000, "m3": 1, "m3/h": 1, "L": 1000, "L/h": 1000,
-    "Nm3": _NORMAL, "Nm3/h": _NORMAL, "t": 1, "t/h": 1,
+    "Nm3": _NORMAL, "Nm3/h": _NORMAL, "t": 1, "t/h": 1, "kg": 1000, "kg/h": 1000,
 }  # fmt: skip
 _STEADY = {"V": 230, "Hz": 50, "kPa": 130, "°C": 20, "m/s": 1}  # units of what does not follow the load
 _BITS = {"int16": 15, "uint16": 16, "int32": 31, "uint32": 32, "int64": 63, "uint64": 64}
