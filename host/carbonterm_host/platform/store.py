@@ -27,7 +27,8 @@ from carbonterm.gm.curve import on_curve
 from carbonterm.ledger.entry import MAX_EPOCH, is_terminal_id
 from carbonterm.ledger.tree import Tree
 
-MAX_EVIDENCE = 1000  # pieces per log: more of the same proves nothing more and fills the disk
+# pieces of evidence per log and code: more of the same proves nothing more. A wrong fingerprint anybody can make.
+MAX_EVIDENCE = {"fork": 1000, "checkpoint": 1000, "fingerprint": 100}
 
 metadata = MetaData()
 
@@ -186,14 +187,12 @@ def newest_checkpoint(connection, log):
 def add_evidence(connection, log, code, time_ms, data, digest):
     """Keeps what was refused; the same once, and at most MAX_EVIDENCE pieces."""
     of_log = select(func.count()).select_from(evidence).where(evidence.c.log == log.id)
-    fingerprint = digest(data)
+    hashed = digest(data)
     if (
-        connection.execute(of_log).scalar() < MAX_EVIDENCE
-        and not connection.execute(of_log.where(evidence.c.digest == fingerprint)).scalar()
+        connection.execute(of_log.where(evidence.c.code == code)).scalar() < MAX_EVIDENCE[code]
+        and not connection.execute(of_log.where(evidence.c.digest == hashed)).scalar()
     ):
-        connection.execute(
-            evidence.insert().values(log=log.id, code=code, time_ms=time_ms, digest=fingerprint, data=data)
-        )
+        connection.execute(evidence.insert().values(log=log.id, code=code, time_ms=time_ms, digest=hashed, data=data))
 
 
 def _prepare(connection, _):
