@@ -358,38 +358,36 @@ def _ieee754(bits, exponent_bits, fraction_bits):
 
 
 def _shortest(mantissa, power, uneven):
-    """Shortest decimal digits of mantissa × 2^power within half a step of it (Steele and White 1990, in integers).
+    """(digits, exponent) of the shortest decimal in the interval that rounds to mantissa × 2^power, the one nearest to it.
 
-    `uneven`: the step below is half the step above (the mantissa is a power of two).
+    `uneven`: the step below is half the step above (the mantissa is a power of two). The interval's width lies between
+    two powers of ten, 10^p <= width < 10^(p+1): so at most one multiple of 10^(p+1) is in it, and one of 10^p for sure.
     """
-    numerator, denominator, below, above = 2 * mantissa, 2, 1, 1
-    if uneven:
-        numerator, denominator, above = numerator * 2, denominator * 2, 2
-    if power >= 0:
-        numerator, below, above = numerator << power, below << power, above << power
+    value = mantissa << 2
+    low, high = value - (1 if uneven else 2), value + 2
+    exponent = power * 30103 // 100000 + 1  # p + 1, or one more
+    power -= 2
+    unit = 1
+    if power < 0:
+        unit <<= -power
     else:
-        denominator <<= -power
-    closed = mantissa % 2 == 0  # ties round to even, so an even mantissa owns both ends of its interval
-    exponent = 0
-    while _reaches(numerator + above, denominator, closed):
-        denominator *= 10
-        exponent += 1
-    while not _reaches((numerator + above) * 10, denominator, closed):
-        numerator, below, above = numerator * 10, below * 10, above * 10
-        exponent -= 1
-    digits = 0
-    while True:
-        digit, numerator = divmod(numerator * 10, denominator)
-        below, above, exponent = below * 10, above * 10, exponent - 1
-        low = numerator < below or (closed and numerator == below)
-        high = _reaches(numerator + above, denominator, closed)
-        digits = digits * 10 + digit
-        if low or high:
-            break
-    if high and (not low or 2 * numerator > denominator or (2 * numerator == denominator and digits & 1)):
+        value, low, high = value << power, low << power, high << power
+    if exponent < 0:
+        scale = 10**-exponent
+        value, low, high = value * scale, low * scale, high * scale
+    else:
+        unit *= 10**exponent
+    if (high - low) * 10 < unit:
+        value, low, high, exponent = value * 10, low * 10, high * 10, exponent - 1
+    closed = not mantissa & 1  # ties round to even, so an even mantissa owns both ends of its interval
+    digits = high // unit
+    rest = high - digits * unit
+    if (rest or closed) and (rest < high - low or (closed and rest == high - low)):
+        while digits % 10 == 0:
+            digits //= 10
+            exponent += 1
+        return digits, exponent
+    digits = half_even(value * 10, unit)
+    if digits * unit < low * 10 or (digits * unit == low * 10 and not closed):
         digits += 1
-    return digits, exponent
-
-
-def _reaches(value, limit, closed):
-    return value > limit or (closed and value == limit)
+    return digits, exponent - 1

@@ -15,9 +15,8 @@ from carbonterm.number import Number
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/meters.md").read_text(encoding="utf-8")
-WANTED = ["acrel-adw300", "chint-dtsu666", "eastron-sdm120", "eastron-sdm630", "generic-gas-modbus", "generic-mass-modbus",
-         
-          "schneider-iem3155", "tuf-2000m"]  # fmt: skip
+WANTED = ["acrel-adw300", "chint-dtsu666", "eastron-sdm120", "eastron-sdm630", "generic-gas-modbus",
+          "generic-mass-modbus", "schneider-iem3155", "tuf-2000m"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", models.ids())
