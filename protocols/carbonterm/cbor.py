@@ -14,9 +14,9 @@ _SIMPLE = {0xF4: False, 0xF5: True, 0xF6: None}
 
 def encode(value):
     """Canonical bytes of int, bytes, str, list or tuple (to any depth up to 16), bool and None; else CborError."""
-    parts = []
-    _encode(value, parts, 0)
-    return b"".join(parts)
+    out = bytearray()
+    _encode(value, out, 0)
+    return bytes(out)
 
 
 def decode(data):
@@ -28,61 +28,65 @@ def decode(data):
     return value
 
 
-def _encode(value, parts, depth):
-    if value is None:
-        parts.append(b"\xf6")
-    elif value is True:
-        parts.append(b"\xf5")
-    elif value is False:
-        parts.append(b"\xf4")
-    elif isinstance(value, int):
+def _encode(value, out, depth):
+    kind = type(value)
+    if kind is int:
         if value >= 0:
-            parts.append(_head(_UINT, value))
+            _head(_UINT << 5, value, out)
         else:
-            parts.append(_head(_NEGATIVE, -1 - value))
-    elif isinstance(value, (bytes, bytearray, memoryview)):
-        value = bytes(value)
-        parts.append(_head(_BYTES, len(value)))
-        parts.append(value)
-    elif isinstance(value, str):
+            _head(_NEGATIVE << 5, -1 - value, out)
+    elif kind is list or kind is tuple:
+        if depth >= MAX_DEPTH:
+            raise CborError("arrays are nested deeper than %d" % MAX_DEPTH)
+        _head(_ARRAY << 5, len(value), out)
+        for item in value:
+            _encode(item, out, depth + 1)
+    elif kind is bytes or kind is bytearray or kind is memoryview:
+        _head(_BYTES << 5, len(value), out)
+        out.extend(value)
+    elif kind is str:
         try:
             text = value.encode()
         except UnicodeError:
             text = b"\xff"
         if not _is_utf8(text):
             raise CborError("a text holds a lone surrogate and has no UTF-8 bytes")
-        parts.append(_head(_TEXT, len(text)))
-        parts.append(text)
-    elif isinstance(value, (list, tuple)):
-        if depth >= MAX_DEPTH:
-            raise CborError("arrays are nested deeper than %d" % MAX_DEPTH)
-        parts.append(_head(_ARRAY, len(value)))
-        for item in value:
-            _encode(item, parts, depth + 1)
+        _head(_TEXT << 5, len(text), out)
+        out.extend(text)
+    elif value is None:
+        out.append(0xF6)
+    elif value is True:
+        out.append(0xF5)
+    elif value is False:
+        out.append(0xF4)
     else:
-        raise CborError("%s has no canonical form" % type(value).__name__, "use int, bytes, str, list, bool or None")
+        raise CborError("%s has no canonical encoding" % kind.__name__, "use int, bytes, str, list, bool or None")
 
 
-def _head(major, argument):
-    major <<= 5
+def _head(major, argument, out):
     if argument < 24:
-        return bytes((major | argument,))
+        out.append(major | argument)
+        return
     for extra, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
         if argument >> 8 * size == 0:
-            return bytes((major | extra,)) + argument.to_bytes(size, "big")
-    raise CborError("integer %d is outside -2^64 to 2^64-1" % argument)
+            out.append(major | extra)
+            out.extend(argument.to_bytes(size, "big"))
+            return
+    raise CborError("integer %d is outside -2^64 to 2^64-1" % (argument if major == 0 else -1 - argument))
 
 
 def _decode(data, at, depth):
     if at >= len(data):
         raise CborError("the data ends at byte %d, in the middle of an item" % at)
-    first = data[at]
-    if first in _SIMPLE:
-        return _SIMPLE[first], at + 1
-    major, extra = first >> 5, first & 31
-    if major > _ARRAY or extra > 27:
-        raise CborError("byte %02x at %d begins nothing of the canonical subset" % (first, at))
+    argument = data[at]
     at += 1
+    if argument < 24:
+        return argument, at
+    major, extra = argument >> 5, argument & 31
+    if major > _ARRAY or extra > 27:
+        if argument in _SIMPLE:
+            return _SIMPLE[argument], at
+        raise CborError("byte %02x at %d begins nothing of the canonical subset" % (argument, at - 1))
     argument = extra
     if extra >= 24:
         size = 1 << (extra - 24)
@@ -95,16 +99,16 @@ def _decode(data, at, depth):
         return argument, at
     if major == _NEGATIVE:
         return -1 - argument, at
+    if argument > len(data) - at:  # of an array, too: an item takes at least a byte, so no memory for a length that lies
+        _need(data, at, argument)
     if major == _ARRAY:
         if depth >= MAX_DEPTH:
             raise CborError("arrays are nested deeper than %d at byte %d" % (MAX_DEPTH, at))
-        _need(data, at, argument)  # an item takes at least a byte: no memory for a length that is a lie
         items = []
         for _ in range(argument):
             item, at = _decode(data, at, depth + 1)
             items.append(item)
         return items, at
-    _need(data, at, argument)
     body = data[at : at + argument]
     if major == _TEXT:
         if not _is_utf8(body):
@@ -120,6 +124,11 @@ def _need(data, at, size):
 
 def _is_utf8(data):
     """Strict UTF-8 (RFC 3629), the same answer on every runtime: MicroPython's own check lets surrogates through."""
+    for byte in data:
+        if byte >= 0x80:
+            break
+    else:
+        return True
     at, end = 0, len(data)
     while at < end:
         byte = data[at]
