@@ -58,8 +58,6 @@ class RuntimeFile(pytest.File):
                 for mark in function.iter_markers():
                     if mark.name != "parametrize":
                         item.add_marker(getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs))
-                if runtime == "micropython32":
-                    item.add_marker(pytest.mark.slow)  # `make check` is content with one MicroPython
                 yield item
 
 
@@ -169,6 +167,8 @@ _skipped = {}
 def pytest_collection_modifyitems(session, items):
     cases = session.stash.setdefault(CASES, {})
     for item in items:
+        if "micropython32" in item.name:  # `make check` is content with one MicroPython
+            item.add_marker(pytest.mark.slow)
         if isinstance(item, pytest.Function) and CORE in item.path.parents:
             cases.setdefault((item.path, item.originalname), []).append(item.nodeid)
         for mark in item.iter_markers("requirement"):

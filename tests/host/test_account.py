@@ -1,21 +1,28 @@
 """carbonterm account: the contract's keys, published figures, lists, and every refusal with exit code 2."""
 
+import io
 import json
-import os
 import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
-COMMAND = str(Path(sys.executable).parent / "carbonterm")
+from carbonterm_host import cli
+
 CASES = json.loads((Path(__file__).parents[1] / "vectors" / "worked_examples.json").read_text())["examples"]
 COMMON = [case for case in CASES if case["method"] == "common"]
 
 
 def run(*arguments, lang="en"):
-    env = {**os.environ, "CARBONTERM_LANG": lang, "COLUMNS": "160"}
-    return subprocess.run([COMMAND, "account", *arguments], capture_output=True, text=True, timeout=60, env=env)
+    """What the command says and how it ends; in this process, because there are many cases."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("CARBONTERM_LANG", lang)
+        patch.setenv("COLUMNS", "160")
+        with pytest.raises(SystemExit) as end:
+            cli.main(["account", *arguments])
+    return subprocess.CompletedProcess(arguments, end.value.code, out.getvalue(), err.getvalue())
 
 
 def answer(*arguments):

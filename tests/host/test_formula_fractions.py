@@ -2,6 +2,8 @@
 
 from fractions import Fraction
 
+import pytest
+
 import formulas
 from carbonterm import formula
 from carbonterm.errors import FormulaError
@@ -22,6 +24,7 @@ def fraction(node, values):
     return {"+": left.__add__, "-": left.__sub__, "*": left.__mul__, "/": left.__truediv__}[kind](right)
 
 
+@pytest.mark.slow
 def test_formulas_equal_fractions():
     random, zero = Random(2026), 0
     for _ in range(20000):
