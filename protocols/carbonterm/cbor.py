@@ -99,7 +99,7 @@ def _decode(data, at, depth):
         return argument, at
     if major == _NEGATIVE:
         return -1 - argument, at
-    if argument > len(data) - at:  # of an array, too: an item takes at least a byte, so no memory for a length that lies
+    if argument > len(data) - at:  # an array's, too: its items have a byte each, so no memory for a lie
         _need(data, at, argument)
     if major == _ARRAY:
         if depth >= MAX_DEPTH:

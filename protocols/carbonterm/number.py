@@ -358,7 +358,7 @@ def _ieee754(bits, exponent_bits, fraction_bits):
 
 
 def _shortest(mantissa, power, uneven):
-    """(digits, exponent) of the shortest decimal in the interval that rounds to mantissa × 2^power, the one nearest to it.
+    """(digits, exponent) of the shortest decimal that rounds to mantissa × 2^power, and of several the nearest to it.
 
     `uneven`: the step below is half the step above (the mantissa is a power of two). The interval's width lies between
     two powers of ten, 10^p <= width < 10^(p+1): so at most one multiple of 10^(p+1) is in it, and one of 10^p for sure.

@@ -213,6 +213,8 @@ class Centre(Row):
 
 
 class Settings(Row):
+    """What holds for the whole site."""
+
     NAME = "settings"
     FIELDS = (
         ("closings", _list(_choice(*LOGGED_PERIODS), 5)),  # the periods whose settlements and emissions are logged
