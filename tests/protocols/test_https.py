@@ -1,3 +1,5 @@
+"""The head of an HTTP answer as the device reads it: what is taken, what is refused."""
+
 import pytest
 
 from carbonterm.errors import UplinkError
