@@ -94,7 +94,7 @@ class App:
 
     async def _drain(self):
         end = port.now_ms() + DRAIN_MS
-        while port.now_ms() < end and any([d.backlog() for d in self.deliveries]):
+        while port.now_ms() < end and not all([d.idle() for d in self.deliveries]):
             await port.sleep_ms(50)
 
     async def _guarded(self, name, run):

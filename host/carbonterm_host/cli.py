@@ -77,7 +77,7 @@ def root(
 
 def main(arguments=None):
     """Runs one command and exits with its code; a command returns None or a code, or raises Failure."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = _language_first(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in arguments
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="carbonterm", standalone_mode=False)
@@ -95,6 +95,16 @@ def main(arguments=None):
             raise
         code = _tell(as_json, error.format_message(), "carbonterm --help", USAGE)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _language_first(arguments):
+    """--lang may stand anywhere; it is the root command's option."""
+    for i, argument in enumerate(arguments):
+        if argument == "--lang":
+            return [*arguments[i : i + 2], *arguments[:i], *arguments[i + 2 :]]
+        if argument.startswith("--lang="):
+            return [argument, *arguments[:i], *arguments[i + 1 :]]
+    return arguments
 
 
 def _tell(as_json, what, hint, code):

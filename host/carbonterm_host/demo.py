@@ -8,9 +8,11 @@ import json
 import shutil
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 from carbonterm import clock
@@ -27,7 +29,7 @@ from carbonterm_host.commands.replay import replay, totals
 from carbonterm_host.datafolder import DataFolder
 from carbonterm_host.firmware import Terminal
 from carbonterm_host.platform import keys
-from carbonterm_host.screen import UNREACHABLE, USAGE, Failure
+from carbonterm_host.screen import UNREACHABLE, USAGE, Failure, say
 from carbonterm_host.simulate.site import six_meters
 from carbonterm_host.verifier import Verifier
 
@@ -80,6 +82,7 @@ class Demo:
             with plant:
                 self._configure(plant)
                 self._operate(tell)
+            self._show_platform(tell)
         finally:
             if self.terminal.process:
                 self.terminal.stop()
@@ -169,16 +172,28 @@ class Demo:
             self._look(stages)
         self.terminal.kill()
         self.acknowledged = max(self.acknowledged, self._uploaded())
-        tell("kill", f"SIGKILL with {self.acknowledged} entries acknowledged; started again")
+        tell("kill", say(f"SIGKILL with {self.acknowledged} entries acknowledged; started again",
+                         f"SIGKILL，已确认 {self.acknowledged} 条；重新启动"))  # fmt: skip
         self.terminal.start()
         status = self.terminal.wait(lambda status: True, 30)
-        tell("recovered", f"{status['found']} entries found in the log, goes on at entry {status['found']}")
+        tell("recovered", say(f"{status['found']} entries found in the log, goes on after them",
+                              f"日志中有 {status['found']} 条，接续运行"))  # fmt: skip
         while time.monotonic() < begin + self.seconds:
             self._look(stages)
         code = self.terminal.stop()
         if code:
             raise Failure(UNREACHABLE, f"the terminal ended with {code}:\n{self.terminal.console()[-2000:]}")
         self.status = self.terminal.status()
+
+    def _show_platform(self, tell):
+        """Keeps what the platform shows people: platform.html, and platform.json with the same figures."""
+        trusted = ssl.create_default_context(cafile=self.folder / "tls" / "ca.pem")
+        for path, name in (("/", "platform.html"), (f"/v1/terminals/{TERMINAL}", "platform.json")):
+            with urllib.request.urlopen(self.centre["url"] + path, context=trusted, timeout=30) as answer:
+                (self.folder / name).write_bytes(answer.read())
+        shown = json.loads((self.folder / "platform.json").read_text())
+        day = [f"{row['source']} {row['tco2e']}" for row in shown["emissions"] if row["period"] == "day"]
+        tell("shown", say("platform.html, tCO2e of the day: ", "platform.html，当日 tCO2e：") + ", ".join(day))
 
     def _look(self, stages):
         status = self.terminal.status()
@@ -214,11 +229,13 @@ class Demo:
         with open(file, "rb") as opened:
             verifier.read(opened)
         report = verifier.report()
-        counts = f"{report['entries']} entries, {report['checkpoints']} checkpoints"
-        tell("verified", f"{counts}, own code: {_yes(report['ok'])}")
+        counts = (report["entries"], report["checkpoints"])
+        text = say("%d entries, %d checkpoints, own code: ", "%d 条记录、%d 个检查点，本机代码：") % counts
+        tell("verified", text + _yes(report["ok"]))
         openssl = self._openssl(found, tell)
         fold, wrong = replay(found.entries)
-        tell("replayed", f"{fold.compared} settlements and emissions recomputed from the readings: {_yes(not wrong)}")
+        text = say("%d settlements and emissions recomputed from the readings: ", "由读数重算结算与排放 %d 条：")
+        tell("replayed", text % fold.compared + _yes(not wrong))
         log = [raw for raw, _ in found.entries]
         held = self._platform_entries()
         lost, duplicated = _compare(log, held, self.acknowledged)
@@ -250,7 +267,8 @@ class Demo:
         target.mkdir()
         count = bundle_command.write(found, target)
         done = subprocess.run(["sh", target / "verify.sh"], capture_output=True, text=True)
-        tell("openssl", f"{count} signatures checked by plain openssl: {_yes(done.returncode == 0)}")
+        text = say("%d signatures checked by plain openssl: ", "openssl 验证签名 %d 个：")
+        tell("openssl", text % count + _yes(done.returncode == 0))
         return done.returncode == 0
 
 
@@ -282,10 +300,11 @@ class Stages:
             self._entry(entries.decode(raw), fingerprint)
         centre = status["centres"][0]
         if self.entry is not None and status["sealed"] > self.entry.seq:
-            text = f"Merkle root over {status['sealed']} entries signed, entry {self.entry.seq} is under it"
-            self.once("checkpoint", text)
+            text = say("Merkle root of %d entries signed, entry %d is under it", "%d 条记录的 Merkle 根已签，含第 %d 条")
+            self.once("checkpoint", text % (status["sealed"], self.entry.seq))
             if (centre["cursor"] or 0) > self.entry.seq:
-                self.once("platform", f"receipt of '{centre['name']}': {centre['cursor']} entries held durably")
+                text = say("signed receipt of '%s': %d entries held durably", "'%s' 已签回执：持久保存 %d 条")
+                self.once("platform", text % (centre["name"], centre["cursor"]))
 
     def _new(self):
         """(entry bytes, fingerprint) that are new in the log; the terminal goes on writing meanwhile."""
@@ -309,15 +328,17 @@ class Stages:
             for row in entry.body[2]:
                 if row[0] == self.point:
                     period = clock.PERIODS[entry.body[0]]
-                    text = f"{period} from {clock.text(entry.body[1], ZONE)}: {Number(row[3], row[2])} {self._unit()}"
-                    self.once(f"settlement {period}", text + (" (estimated: seen in part)" if row[1] else ""))
+                    text = f"{clock.text(entry.body[1], ZONE)}: {Number(row[3], row[2])} {self._unit()}"
+                    partly = say(" (estimated: seen in part)", "（估算：只见到一部分）") if row[1] else ""
+                    self.once(f"settlement {period}", text + partly)
         elif entry.kind == entries.EMISSION:
             for row in entry.body[3]:
                 source = self.site.sources[row[0]]
                 if row[3] is not None and any(p == self.point for feed in source.inputs for p, _, _ in feed.points):
                     period = clock.PERIODS[entry.body[0]]
-                    text = f"{source.name}, {period}: {Number(row[3], row[2])} tCO2e"
-                    self.once(f"emission {period}", f"{text}, method and factors {row[4].hex()[:16]}…")
+                    text = f"{source.name}: {Number(row[3], row[2])} tCO2e"
+                    used = say("method and factors", "方法与因子")
+                    self.once(f"emission {period}", f"{text}, {used} SM3 {row[4].hex()[:16]}…")
 
     def _reading(self, entry, fingerprint):
         row = next((row for row in entry.body[0] if row[0] == self.point and row[4] is not None), None)
@@ -328,10 +349,10 @@ class Stages:
             self.entry, self.first = entry, value
             meter = self.site.meters[self.site.points[self.point].meter]
             self.once("frame", f"{meter.name} ({meter.model}): {self.frames[entry.body[1]].hex(' ')}")
-            self.once("reading", f"{FOLLOWED} = {value} {self._unit()} at {clock.text(entry.time_ms + row[1], ZONE)}")
+            self.once("reading", f"{FOLLOWED} = {value} {self._unit()} @ {clock.text(entry.time_ms + row[1], ZONE)}")
             good = sm2.verify(self.public, entry.raw, fingerprint)
-            text = f"entry {entry.seq}, {len(entry.raw)} bytes, SM2 fingerprint {fingerprint.hex()[:16]}… {_yes(good)}"
-            self.once("log", text)
+            text = say("entry %d, %d bytes, SM2 fingerprint %s…: %s", "第 %d 条，%d 字节，SM2 指纹 %s…：%s")
+            self.once("log", text % (entry.seq, len(entry.raw), fingerprint.hex()[:16], _yes(good)))
         elif self.entry is not None and value > self.first:
             self.once("increment", f"{FOLLOWED}: {value} - {self.first} = {value - self.first} {self._unit()}")
 
@@ -379,4 +400,4 @@ def _subsequence(values, said):
 
 
 def _yes(good):
-    return "yes" if good else "NO"
+    return say("yes", "是") if good else say("NO", "否")

@@ -7,6 +7,11 @@ import sys
 
 import pytest
 
+from carbonterm import clock
+from carbonterm.ledger import entry as entries
+from carbonterm.number import Number
+from carbonterm_host import bundles
+
 KEYS = {
     "readings", "entries", "uploaded", "lost", "duplicated", "tco2e", "verified", "openssl_verified", "replayed_equal",
     "runtime",
@@ -39,6 +44,25 @@ def test_the_whole_chain(run):
     assert figures["scope1"] > 0 and figures["scope2"] > 0
     assert abs(figures["scope1"] + figures["scope2"] - figures["total"]) <= 1
     assert (folder / "demo.bundle").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-4-2", "T-4-6")
+def test_the_day_arrives_whole_and_is_shown(run):
+    """The day that ended in the run: at the platform, a settlement of every point and the emissions of every source."""
+    folder, _ = run
+    logged = {}
+    for raw, _ in bundles.read(folder / "demo.bundle").entries:
+        entry = entries.decode(raw)
+        if entry.kind == entries.EMISSION and entry.body[0] == clock.DAY:
+            logged.update({row[0]: str(Number(row[3], row[2])) for row in entry.body[3]})
+    shown = json.loads((folder / "platform.json").read_text())
+    days = [row for row in shown["closings"] if row["period"] == "day"]
+    assert sorted(row["point"] for row in days) == ["E1", "E2", "E3", "E4", "G1", "H1"]
+    figures = [row["tco2e"] for row in shown["emissions"] if row["period"] == "day"]
+    assert figures == [logged[index] for index in sorted(logged)] and len(figures) == 3
+    page = (folder / "platform.html").read_text()
+    assert all(figure in page for figure in figures)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import typer
+from rich.cells import set_cell_size
 from rich.table import Table
 
 from carbonterm_host.screen import JSON, OK, UNVERIFIED, console, note, put, say
@@ -10,10 +11,13 @@ from carbonterm_host.screen import JSON, OK, UNVERIFIED, console, note, put, say
 STAGES = {
     "frame": ("frame", "报文"), "reading": ("reading", "读数"), "log": ("signed entry", "签名记录"),
     "increment": ("increment", "增量"), "checkpoint": ("checkpoint", "检查点"), "platform": ("platform", "平台"),
+    "shown": ("shown", "展示"),
     "kill": ("kill -9", "断电"), "recovered": ("recovered", "恢复"), "verified": ("verified", "核验"),
     "openssl": ("openssl", "openssl"), "replayed": ("replayed", "重算"), "settlement": ("settlement", "结算"),
     "emission": ("emission", "排放量"),
 }  # fmt: skip
+
+PERIODS = {"minute": "分", "hour": "时", "day": "日", "month": "月", "year": "年"}
 
 
 def main(
@@ -33,11 +37,13 @@ def main(
 
     def tell(stage, text):
         kind, _, detail = stage.partition(" ")
-        name = say(*STAGES[kind]) + (f" ({detail})" if detail else "")
+        name = say(*STAGES[kind])
+        if detail:
+            name += f" · {say(detail, PERIODS[detail])}"
         if json:
             note(f"{name}: {text}")
         else:
-            out.print(f"[bold]{name:<19}[/bold] {text}", soft_wrap=True)
+            out.print(f"[bold]{set_cell_size(name, 18)}[/bold] {text}", soft_wrap=True)
 
     result = demo.run(tell)
     good = (
@@ -66,8 +72,9 @@ def _show(out, result):
         table.add_column(heading, justify="right" if heading == "tCO2e" else "left")
     for row in result["sources"]:
         table.add_row(row["source"], str(row["scope"]), row["tco2e"])
+    table.add_section()
     for key, value in result["tco2e"].items():
-        table.add_row(say("total", "合计") if key == "total" else "", key.replace("scope", ""), value)
+        table.add_row(say("total", "合计"), "" if key == "total" else key.replace("scope", ""), value)
     out.print(table)
     counts = [
         (say("readings", "读数"), result["readings"]), (say("entries", "记录"), result["entries"]),

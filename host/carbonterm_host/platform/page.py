@@ -4,18 +4,18 @@ Figures are the terminal's own, decoded from its entries, with the names of its 
 """
 
 import html as markup
-from datetime import UTC, datetime
 
 from sqlalchemy import select
 from sqlalchemy.sql import func
 
+from carbonterm import clock
 from carbonterm import site as sites
 from carbonterm.errors import CarbonError
 from carbonterm.ledger import entry as formats
 from carbonterm.number import Number
 from carbonterm_host.platform.store import checkpoints, entries, evidence, figures, logs
 
-PERIODS = ("second", "minute", "hour", "day", "month", "year")
+_QUALITIES = ("有效 good", "估算 estimated", "存疑 suspect", "无效 invalid", "无应答 silent", "被拒 refused")
 _CHINESE = {"second": "秒", "minute": "分", "hour": "时", "day": "日", "month": "月", "year": "年"}
 
 
@@ -41,7 +41,7 @@ def terminal(store, terminal_id):
         return {
             "terminal": terminal_id,
             "name": site.name if site else None,
-            "epochs": [_epoch(connection, log) for log in found],
+            "epochs": [_epoch(connection, log, site) for log in found],
             "closings": _latest(connection, found[-1], formats.CLOSING, site),
             "emissions": _latest(connection, found[-1], formats.EMISSION, site),
         }
@@ -66,7 +66,7 @@ def html(store, name, public):
     return "\n".join(parts)
 
 
-def _epoch(connection, log):
+def _epoch(connection, log, site):
     of_log = entries.c.log == log.id
     kinds = connection.execute(select(entries.c.kind, func.count()).where(of_log).group_by(entries.c.kind)).all()
     last_ms = connection.execute(select(entries.c.time_ms).where(of_log, entries.c.seq == log.next_seq - 1)).scalar()
@@ -80,8 +80,8 @@ def _epoch(connection, log):
         "entries": log.next_seq,
         "kinds": {formats.KINDS[kind]: count for kind, count in kinds},
         "sealed": sealed or 0,
-        "last_entry": _time(last_ms),
-        "last_heard": _time(log.heard_ms),
+        "last_entry": _time(last_ms, site),
+        "last_heard": _time(log.heard_ms, site),
         "evidence": {code: count for code, count in proofs},
     }
 
@@ -109,8 +109,8 @@ def _figure(row, site):
     rows = (site.sources if emission else site.points) if site else []
     known = rows[row.subject] if row.subject < len(rows) else None
     figure = {
-        "period": PERIODS[row.period],
-        "start": _time(row.start_ms),
+        "period": clock.PERIODS[row.period],
+        "start": _time(row.start_ms, site),
         "source" if emission else "point": known.name if known else row.subject,
         "quality": row.quality,
         "tco2e" if emission else "increment": row.value,
@@ -153,10 +153,10 @@ def _section(found):
     if proofs:
         parts.append(f"<p class=bad>拒收证据 Evidence of refused data: {markup.escape(proofs)}</p>")
     if found["emissions"]:
-        parts.append("<table><tr><th>周期 Period<th>开始 Start<th>排放源 Source<th>范围 Scope<th>tCO2e")
+        parts.append("<table><tr><th>周期 Period<th>开始 Start<th>排放源 Source<th>范围 Scope<th>质量 Quality<th>tCO2e")
         for row in found["emissions"]:
             value = "—" if row["tco2e"] is None else str(Number(row["tco2e"]))
-            cells = (_both(row["period"]), row["start"], row["source"], row["scope"])
+            cells = (_both(row["period"]), row["start"], row["source"], row["scope"], _QUALITIES[row["quality"]])
             parts.append("<tr>" + "".join(f"<td>{markup.escape(str(c))}" for c in cells) + f"<td class=n>{value}")
         parts.append("</table>")
     return "\n".join(parts)
@@ -166,8 +166,6 @@ def _both(period):
     return f"{_CHINESE[period]} {period}"
 
 
-def _time(time_ms):
-    """ISO 8601 in UTC with milliseconds, or None."""
-    if time_ms is None:
-        return None
-    return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{time_ms % 1000:03}Z"
+def _time(time_ms, site):
+    """ISO 8601 in the site's zone (UTC where there is no site), or None."""
+    return None if time_ms is None else clock.text(time_ms, site.zone if site else 0)
