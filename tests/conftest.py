@@ -30,7 +30,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "requirement(*ids): the requirements of docs/requirements that this test proves")
+    config.addinivalue_line(
+        "markers", "requirement(*ids, part=text): the requirements that this test proves, or what part of them"
+    )
     config.addinivalue_line("markers", "slow: not part of `make check`, which runs the 64-bit MicroPython only")
 
 
@@ -173,7 +175,7 @@ def pytest_collection_modifyitems(session, items):
             cases.setdefault((item.path, item.originalname), []).append(item.nodeid)
         for mark in item.iter_markers("requirement"):
             for requirement in mark.args:
-                item.user_properties.append(("requirement", requirement))
+                item.user_properties.append(("requirement", [requirement, mark.kwargs.get("part")]))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -186,12 +188,14 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_runtest_logreport(report):
     if report.when == "call" or report.outcome != "passed":
-        row = {"test": report.nodeid, "result": report.outcome, "runtime": "cpython", "requirements": []}
+        row = {"test": report.nodeid, "result": report.outcome, "runtime": "cpython", "requirements": [], "parts": {}}
         for key, value in report.user_properties:
             if key == "runtime":
                 row["runtime"] = value
-            elif key == "requirement" and value not in row["requirements"]:
-                row["requirements"].append(value)
+            elif key == "requirement" and value[0] not in row["requirements"]:
+                row["requirements"].append(value[0])
+                if value[1]:
+                    row["parts"][value[0]] = value[1]
         if report.nodeid not in _rows or report.failed:  # what failed once stays failed
             _rows[report.nodeid] = row
     if report.skipped:

@@ -3,8 +3,9 @@
 usage: python tools/conformance.py build/tests.json [-o docs/conformance.md] [--requirements docs/requirements]
 
 The record is what `pytest --record=FILE` writes: per test its node id, runtime, result and requirement ids. A
-requirement is proven if every test that names it passed on every runtime it ran on, failed if one of them failed,
-and not yet if there is none or none of them ran. A test that names an unknown id is an error (exit code 1).
+requirement is proven if every test that names it passed on every runtime it ran on, in part if all of them say that
+they prove only a part of it, failed if one of them failed, and not yet if there is none or none of them ran. A test
+that names an unknown id is an error (exit code 1).
 """
 
 import argparse
@@ -21,7 +22,7 @@ TITLES = {
     "park": "Draft 《工业园区碳排放动态监测与认证实施指南》: dynamic monitoring and certification of a park",
     "pilot": "Experience of the greenhouse gas monitoring pilots",
 }
-PROVEN, FAILED, NOT_YET = "proven", "failed", "not yet"
+PROVEN, PARTLY, FAILED, NOT_YET = "proven", "in part", "failed", "not yet"
 RUNTIMES = ("cpython", "micropython", "micropython32")
 
 
@@ -35,30 +36,35 @@ def documents(folder):
 
 
 def proofs(record):
-    """{requirement id: {test name without runtime and parameters: {runtime: [results]}}}."""
+    """{requirement id: {test: {runtime: [results]}}}; a test is (name without runtime and parameters, part or None)."""
     found = {}
     for row in record:
         name = re.sub(r"\[.*\]$", "", row["test"])
         for requirement in row["requirements"]:
-            found.setdefault(requirement, {}).setdefault(name, {}).setdefault(row["runtime"], []).append(row["result"])
+            test = name, row["parts"].get(requirement)
+            runtimes = found.setdefault(requirement, {}).setdefault(test, {})
+            runtimes.setdefault(row["runtime"], []).append(row["result"])
     return found
 
 
 def verdict(tests):
-    """proven, failed or not yet, of {test: {runtime: [results]}}."""
+    """proven, in part, failed or not yet, of {test: {runtime: [results]}}."""
     results = {result for runtimes in tests.values() for found in runtimes.values() for result in found}
     if "failed" in results:
         return FAILED
-    return PROVEN if "passed" in results else NOT_YET
+    if "passed" not in results:
+        return NOT_YET
+    return PROVEN if any(part is None for _, part in tests) else PARTLY
 
 
-def told(name, runtimes):
-    """A test and where it passed: `tests/…::test_x` on cpython, micropython; what did not pass is said."""
+def told(test, runtimes):
+    """A test and where it passed: `tests/…::test_x` (cpython, micropython): part; what did not pass is said."""
+    name, part = test
     parts = []
     for runtime in (r for r in RUNTIMES if r in runtimes):
         bad = sorted(set(runtimes[runtime]) - {"passed"})
         parts.append(runtime + (f" **{', '.join(bad)}**" if bad else ""))
-    return f"`{name.removeprefix('tests/')}` ({', '.join(parts)})"
+    return f"`{name.removeprefix('tests/')}` ({', '.join(parts)})" + (f": {cell(part)}" if part else "")
 
 
 def cell(text):
@@ -77,17 +83,18 @@ def page(found, proven):
         "# Conformance",
         "",
         "Written by `make conformance` from the tests' own record; not edited by hand. A requirement is *proven* if",
-        "all tests that name it passed wherever they ran, *failed* if one did not, *not yet* if none has run. The full",
-        "texts and their acceptance criteria are in [requirements/](requirements).",
+        "all tests that name it passed wherever they ran, *in part* if each of them says that it shows a part only,",
+        "*failed* if one did not pass, *not yet* if none has run. The full texts and their acceptance criteria are in",
+        "[requirements/](requirements).",
         "",
-        "| document | requirements | proven | failed | not yet |",
-        "|---|--:|--:|--:|--:|",
+        "| document | requirements | proven | in part | failed | not yet |",
+        "|---|--:|--:|--:|--:|--:|",
     ]
     sums = {}
     for name, rows in found:
         verdicts = [verdict(proven.get(row["id"], {})) for row in rows]
-        counts = [len(rows)] + [verdicts.count(v) for v in (PROVEN, FAILED, NOT_YET)]
-        sums = [a + b for a, b in zip(sums or [0] * 4, counts, strict=True)]
+        counts = [len(rows)] + [verdicts.count(v) for v in (PROVEN, PARTLY, FAILED, NOT_YET)]
+        sums = [a + b for a, b in zip(sums or [0] * 5, counts, strict=True)]
         lines.append(f"| [{name}](#{name}) | {' | '.join(map(str, counts))} |")
     lines.append(f"| **all** | {' | '.join(f'**{count}**' for count in sums)} |")
     for name, rows in found:
@@ -96,7 +103,7 @@ def page(found, proven):
         lines += ["| id | clause | level | requirement | proven by | result |", "|---|---|---|---|---|---|"]
         for row in rows:
             tests = proven.get(row["id"], {})
-            by = "<br>".join(told(test, tests[test]) for test in sorted(tests))
+            by = "<br>".join(told(test, tests[test]) for test in sorted(tests, key=str))
             texts = [row["id"], cell(row["clause"]), cell(row["level"]), brief(row["requirement"]), by, verdict(tests)]
             lines.append("| " + " | ".join(texts) + " |")
     return "\n".join(lines) + "\n"
@@ -120,7 +127,7 @@ def main(arguments=None):
     if twice:
         return fail(f"the requirement lists give these ids twice: {', '.join(twice)}")
     proven = proofs(record)
-    unknown = {i: sorted(tests) for i, tests in proven.items() if i not in known}
+    unknown = {i: sorted({name for name, _ in tests}) for i, tests in proven.items() if i not in known}
     if unknown:
         lines = [f"  {i} in {test}" for i, tests in sorted(unknown.items()) for test in tests]
         return fail("tests name requirements that no list has; correct the id:\n" + "\n".join(lines))

@@ -300,7 +300,7 @@ class Stages:
             self._entry(entries.decode(raw), fingerprint)
         centre = status["centres"][0]
         if self.entry is not None and status["sealed"] > self.entry.seq:
-            text = say("Merkle root of %d entries signed, entry %d is under it", "%d 条记录的 Merkle 根已签，含第 %d 条")
+            text = say("Merkle root of %d entries signed, with entry %d", "%d 条记录的 Merkle 根已签，含第 %d 条")
             self.once("checkpoint", text % (status["sealed"], self.entry.seq))
             if (centre["cursor"] or 0) > self.entry.seq:
                 text = say("signed receipt of '%s': %d entries held durably", "'%s' 已签回执：持久保存 %d 条")

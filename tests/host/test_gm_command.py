@@ -40,7 +40,7 @@ def test_sm3_of_nothing_and_of_stdin(capsys, monkeypatch, tmp_path):
         assert call(capsys, "sm3", "-") == (0, ABC + "\n", "")
 
 
-@pytest.mark.requirement("T-7.4-1")
+@pytest.mark.requirement("T-7.4-1", part="SM2 and SM3; SM4 follows")
 @pytest.mark.parametrize("backend", ["core", "openssl", "gmssl"])
 def test_verify(capsys, backend):
     code, out, _ = verify(capsys, "--json", "--backend", backend)

@@ -50,7 +50,7 @@ def affine(point):
     return None if point[2] == 0 else curve.affine(*point)
 
 
-@pytest.mark.requirement("T-7.4-1")
+@pytest.mark.requirement("T-7.4-1", part="SM2 and SM3; SM4 follows")
 def test_published_signature_with_its_nonce():
     za = sm2._za(PUBLIC)
     e = sm2._digest(za, unhex(OFFICIAL["msg"]))
@@ -62,7 +62,7 @@ def test_published_signature_with_its_nonce():
     assert (r.to_bytes(32, "big") + s.to_bytes(32, "big")).hex() == OFFICIAL["sig"]
 
 
-@pytest.mark.requirement("T-7.4-1")
+@pytest.mark.requirement("T-7.4-1", part="SM2 and SM3; SM4 follows")
 def test_signature_vectors():
     for vector in VECTORS["sm2_sign"]:
         private, message = unhex(vector["d"]), unhex(vector["msg"])
@@ -74,7 +74,7 @@ def test_signature_vectors():
     assert len(VECTORS["sm2_sign"]) >= 16
 
 
-@pytest.mark.requirement("T-7.4-1")
+@pytest.mark.requirement("T-7.4-1", part="SM2 and SM3; SM4 follows")
 def test_invalid_vectors():
     for vector in VECTORS["sm2_invalid"]:
         assert sm2.verify(unhex(vector["pub"]), unhex(vector["msg"]), unhex(vector["sig"])) is False, vector["name"]
