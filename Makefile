@@ -4,8 +4,9 @@
 PYTHON ?= python3 python3.13 python3.12 python3.11
 PYTEST ?=
 BIN := .venv/bin
-# a file's tests stay together, so that each file is run once on each runtime
-WORKERS := -n auto --maxprocesses 8 --dist loadfile
+# one more than processors, because firmware tests wait for lines; a file's tests stay together, because each file is
+# run once on each runtime
+WORKERS = -n $$(n=$$(nproc); echo $$((n < 8 ? n + 1 : 8))) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test bench conformance clean

@@ -325,6 +325,7 @@ def test_a_fork_stops_delivery_and_says_so(tmp_path):
         assert held(platform) == list(other.entries())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ("micropython", "micropython32"))
 def test_attempts_that_fail_leave_no_socket_open(tmp_path, runtime):
     """The line is down for weeks: nothing may pile up. Refused connections, and handshakes that never come."""

@@ -62,6 +62,7 @@ def last(lines, word):
     return max([int(line.split()[1]) for line in lines if line.startswith(word + " ")], default=0)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path):
     dice = random.Random(SEED)
     folder = tmp_path / "data"

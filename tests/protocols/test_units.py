@@ -118,6 +118,7 @@ def test_every_known_name_parses():
     print(len(names))
 
 
+@pytest.mark.slow
 def test_any_text_is_a_unit_or_refused():
     random, good = Random(4), 0
     parts = ("kWh", "t", "CO2", "10^4", "Nm3", "/", "·", ".", "(", ")", "^", "-", "2", "0", "万", "吨", "°C", "%",
