@@ -155,6 +155,12 @@ def test_links():
     assert not (found := findings(linked, (".md",), str)), linked.__doc__ + "\n" + "\n".join(found)
 
 
+def test_every_page_is_on_the_map():
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    pages = [path.removeprefix("docs/") for path in files(".md") if re.fullmatch(r"docs/(?!index)[^/]+\.md", path)]
+    assert [page for page in pages if f"({page})" not in index] == []
+
+
 def test_top_level_holds_only_what_belongs_there():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert {path.split("/")[0] for path in listed} <= TOP
