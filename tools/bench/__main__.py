@@ -36,11 +36,9 @@ def names():
 def machine():
     """What the figures depend on, as pairs of texts."""
     cpu = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n")
-        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    except OSError:
-        pass  # not Linux: the short name is enough
+    cpuinfo = Path("/proc/cpuinfo")  # elsewhere than on Linux the short name is enough
+    lines = cpuinfo.read_text().split("\n") if cpuinfo.exists() else []
+    cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
     try:
         micropython = runtime.version(runtime.find())
     except runtime.NotFound as reason:
