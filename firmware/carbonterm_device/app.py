@@ -11,29 +11,18 @@ import gc
 import json
 
 from carbonterm import site as sites
-from carbonterm.clock import HOLDOVER, RTC
 from carbonterm.errors import LedgerError
 from carbonterm.ledger.frames import terminal_of
 from carbonterm.ledger.segment import Log
 from carbonterm_device import bus, delivery, keys
 from carbonterm_device.acquisition import Acquisition
+from carbonterm_device.clockwork import Clock
 from carbonterm_device.ports import port
 from carbonterm_device.storage import Folder
 from carbonterm_device.terminal import Terminal
 
 DRAIN_MS = 15000
 EPOCH = 0
-
-
-class Clock:
-    """The port's clock and how far it is trusted; an offset makes it a simulated one (holdover)."""
-
-    def __init__(self, offset_ms=0):
-        self._offset_ms = offset_ms
-        self.state = HOLDOVER if offset_ms else RTC
-
-    def now_ms(self):
-        return port.now_ms() + self._offset_ms
 
 
 class App:
