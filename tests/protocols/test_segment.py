@@ -17,11 +17,13 @@ CHECKPOINTS = "00000-0000000000.ckp"
 
 
 class Stamp:
-    """Signs quickly and wrongly: these tests are about bytes and order, not about signatures."""
+    """Signs entries quickly and wrongly: these tests are about bytes and order. The log checks checkpoints itself."""
 
     public = SIGNER.public
 
     def sign(self, message, extra):
+        if message.startswith(b"carbonterm/"):
+            return SIGNER.sign(message, extra)
         return bytes((len(message) & 255,)) * 64
 
 
@@ -85,6 +87,38 @@ def test_hedged_signatures():
     assert asked == [32, 32]
     raw, fingerprint = next(log.entries())
     assert sm2.verify(SIGNER.public, raw, fingerprint) and fingerprint != SIGNER.sign(raw)
+
+
+def test_a_wrong_checkpoint_signature_is_never_released():
+    class Faulty:
+        """A processor that slips while it signs a checkpoint: one bit of s, or the key of someone else."""
+
+        public = SIGNER.public
+        slip = None
+
+        def sign(self, message, extra):
+            right = SIGNER.sign(message, extra)
+            if self.slip is None or not message.startswith(b"carbonterm/"):
+                return right
+            return right[:63] + bytes((right[63] ^ 1,)) if self.slip == "bit" else OTHER.sign(message, extra)
+
+    for slip in ("bit", "key"):
+        storage, signer = MemoryStorage(), Faulty()
+        log = opened(storage, signer)
+        readings(log, 3)
+        log.checkpoint()
+        before = bytes(storage.files[CHECKPOINTS])
+        readings(log, 2)
+        signer.slip = slip
+        with pytest.raises(LedgerError, match="does not verify") as caught:
+            log.checkpoint()
+        print(caught.value)
+        assert storage.files[CHECKPOINTS] == before and (log.sealed, log.size) == (3, 5)
+        with pytest.raises(LedgerError, match="closed"):
+            log.append(T0, 1, entry.READINGS, [[], None])
+        signer.slip = None
+        log = opened(storage, signer)
+        assert log.size == 5 and checkpoint.parse(log.checkpoint()).size == 5
 
 
 def test_rotation_and_restart():

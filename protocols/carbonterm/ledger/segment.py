@@ -30,6 +30,7 @@ from carbonterm.ledger.tree import Tree, leaf
 SEGMENT_SIZE = 1 << 20  # a new segment is begun where the next commit would pass it
 SEAL_ENTRIES = 60  # a checkpoint at least every so many entries …
 SEAL_MS = 15 * 60 * 1000  # … and so much time
+FAULT = "it is thrown away; restart, and replace the terminal if it happens again: its processor or its key is damaged"
 
 
 class Log:
@@ -138,12 +139,17 @@ class Log:
         self._since_ms = None
 
     def _seal(self):
-        """Signs the oldest owed head and stores it before anybody sees it: nothing else is ever signed for its size."""
+        """Signs the oldest owed head and stores it before anybody sees it: nothing else is ever signed for its size.
+
+        A faulty signature can give the key away, so each is verified first: LedgerError, and the log is closed.
+        """
         size, root = self._owed.pop(0)
         buffer, self._buffer = self._buffer, None
         name = checkpoint.origin(self.terminal_id, self.epoch)
         body = checkpoint.body(self.terminal_id, self.epoch, size, root)
         text = checkpoint.signed(body, name, self.signer.public, self._sign)
+        if not checkpoint.verify(checkpoint.parse(text), name, self.signer.public):
+            raise LedgerError("the signature does not verify that was just made over %d entries" % size, FAULT)
         data = text.encode()
         data = len(data).to_bytes(4, "big") + data
         file = checkpoints_name(self.epoch, self._firsts[-1] if self._firsts else 0)
