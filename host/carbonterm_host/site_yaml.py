@@ -17,6 +17,7 @@ from carbonterm.errors import CarbonError
 from carbonterm.field import models
 from carbonterm.number import Number
 from carbonterm_host import library as files
+from carbonterm_host import site_instrument
 
 DEFAULTS = {
     "modbus-tcp": {"port": 502, "timeout": "1000ms", "retries": 1, "gap": "0ms"},
@@ -195,6 +196,7 @@ class _Reader:
         self.buses, self.bus_index = self.each(top["buses"], "buses", self._bus)
         self.meters, self.meter_index = self.each(top["meters"], "meters", self._meter)
         self._same_unit_twice(top["meters"])
+        site_instrument.same_serial_twice(self, top["meters"])
         self.points, self.point_index = self.each(top["points"], "points", self._point)
         self.used_points = {}
         sources, _ = self.each(top.get("sources"), "sources", self._source)
@@ -253,7 +255,7 @@ class _Reader:
         return row[0], row
 
     def _meter(self, node):
-        keys = self.table(node, "a meter", ("name", "bus", "unit", "model"))
+        keys = self.table(node, "a meter", ("name", "bus", "unit", "model"), site_instrument.KEYS)
         bus = self.reference(keys["bus"], self.bus_index, "bus")
         unit = self.integer(keys["unit"], 0, 255)
         row_bus = self.buses[bus]
@@ -265,7 +267,7 @@ class _Reader:
         except CarbonError as error:
             raise self.bad(keys["model"], error.what, error.hint) from None
         row = [self.text(keys["name"]), bus, unit, name, model["max_registers"]]
-        return row[0], (row, model)
+        return row[0], (row + site_instrument.read(self, keys, model), model)
 
     def _same_unit_twice(self, node):
         seen = {}

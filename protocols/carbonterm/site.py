@@ -5,10 +5,11 @@ what the terminal reads, what the `config` entry holds and what replay uses: not
 It is one canonical array of rows; rows refer to each other by index. docs/site.md describes every field.
 """
 
-from carbonterm import cbor
+from carbonterm import cbor, units
 from carbonterm.accounting import source as accounting
-from carbonterm.clock import DAY, HOUR, MINUTE, MONTH, YEAR
+from carbonterm.clock import DAY, HOUR, MINUTE, MONTH, YEAR, stamp
 from carbonterm.errors import CarbonError, SiteError, quoted
+from carbonterm.field import identity
 from carbonterm.field.registers import ORDERS, TYPES
 from carbonterm.number import Number
 
@@ -125,8 +126,75 @@ class Bus(Row):
     )
 
 
+def day_of(text):
+    """Day number from 1970-01-01 of a date written YYYY-MM-DD; SiteError or ClockError otherwise."""
+    parts = text.split("-") if isinstance(text, str) and len(text) == 10 else ()
+    if [len(part) for part in parts] != [4, 2, 2] or not all("0" <= c <= "9" for part in parts for c in part):
+        raise SiteError("%s is no date" % quoted(str(text)), "write it like 2026-01-31")
+    return stamp(int(parts[0]), int(parts[1]), int(parts[2])) // 86400000
+
+
+def _date(value):
+    day_of(value)
+    return value
+
+
+def _above_zero(value):
+    number = _number(value)
+    if not number > 0:
+        raise SiteError("must be above 0")
+    return number
+
+
+def _unit(value):
+    units.parse(value)
+    return value
+
+
+class Certificate(Row):
+    """A certificate of verification or calibration (检定证书, 校准证书), dates YYYY-MM-DD; due: the first day on which
+    it no longer holds. uncertainty: expanded, in `unit` ("%" is relative), with coverage factor k; standard: what the
+    values are traced to; digest: SM3 of the certificate's file."""
+
+    NAME = "certificate"
+    FIELDS = (
+        ("number", _text(64)),
+        ("authority", _text(128)),
+        ("date", _date),
+        ("due", _date),
+        ("result", _text(64)),
+        ("uncertainty", _optional(_above_zero)),
+        ("unit", _optional(_unit)),
+        ("k", _optional(_above_zero)),
+        ("standard", _optional(_text(200))),
+        ("digest", _optional(_bytes(32, 32))),
+    )
+
+    def __init__(self, values, where):
+        Row.__init__(self, values, where)
+        if day_of(self.due) <= day_of(self.date):
+            raise SiteError("%s is due on %s, not after its date %s" % (where, self.due, self.date))
+        if (self.uncertainty is None) != (self.unit is None):
+            raise SiteError("%s: an uncertainty has a unit, and a unit an uncertainty" % where)
+
+    def days_left(self, at_ms, zone):
+        """Days from the civil date of a moment in a zone (minutes east) to the due date; 0 or less: it has expired."""
+        return day_of(self.due) - (at_ms + zone * 60000) // 86400000
+
+
+def _certificate(value):
+    return Certificate(value, "certificate")
+
+
+def _identity(value):
+    identity.check(value)
+    return list(value)
+
+
 class Meter(Row):
-    """A meter on a bus; most: the largest number of registers it answers in one reply."""
+    """A meter on a bus; most: the largest number of registers it answers in one reply. serial (出厂编号), asset id and
+    place are the record of the instrument (11.8); identity: where the meter itself says its serial number, as
+    carbonterm.field.identity has it."""
 
     NAME = "meter"
     FIELDS = (
@@ -135,6 +203,11 @@ class Meter(Row):
         ("unit", _integer(0, 255)),
         ("model", _text(64)),
         ("most", _integer(1, 125)),
+        ("serial", _optional(_text(64))),
+        ("asset", _optional(_text(64))),
+        ("place", _optional(_text(128))),
+        ("identity", _optional(_identity)),
+        ("certificate", _optional(_certificate)),
     )
 
 
@@ -251,6 +324,7 @@ class Site:
             for name in names:
                 if names.count(name) > 1:
                     raise SiteError("two rows are named %s" % quoted(name), "give each a name of its own")
+        self._check_serials()
         for source in self.sources:
             fed = [feed.parameter for feed in source.inputs]
             if sorted(fed) != sorted([name for name, _ in source.compiled[accounting.INPUTS]]):
@@ -261,6 +335,16 @@ class Site:
                 for point, _, _ in feed.points:
                     if point >= len(self.points) or self.points[point].kind != REGISTER:
                         raise SiteError("source %s: point %d is no running total" % (quoted(source.name), point))
+
+    def _check_serials(self):
+        known = []
+        for meter in self.meters:
+            if meter.serial is not None:
+                for other in known:
+                    if other.model == meter.model and identity.same(other.serial, meter.serial):
+                        both = quoted(other.name), quoted(meter.name), quoted(meter.serial)
+                        raise SiteError("meters %s and %s have one serial number, %s" % both, "correct one of them")
+                known.append(meter)
 
     def canonical(self):
         """The document's canonical bytes."""

@@ -1,5 +1,6 @@
 """`carbonterm site check`: a site.yaml is right, or all its mistakes at once; -o writes the terminal's document."""
 
+import time
 from pathlib import Path
 
 import typer
@@ -7,7 +8,7 @@ from rich.table import Table
 
 from carbonterm import clock
 from carbonterm.gm import sm3
-from carbonterm_host import site_yaml
+from carbonterm_host import site_instrument, site_yaml
 from carbonterm_host.screen import FINDING, JSON, USAGE, Failure, console, put, say
 
 app = typer.Typer(help="the site document · 站点文档", no_args_is_help=True)
@@ -41,7 +42,7 @@ def check(
         "a register that shows 0 by mistake would count as a rollover; give it a limit"
         for point in site.points
         if point.modulus is not None and point.limit is None
-    ]
+    ] + site_instrument.warnings(site, time.time_ns() // 1000000)
     if output:
         output.write_bytes(document)
     digest = sm3.digest(document).hex()

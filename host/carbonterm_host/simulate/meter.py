@@ -8,6 +8,7 @@ import json
 import threading
 import time
 
+from carbonterm.field import identity, models
 from carbonterm_host.simulate.profile import MeterState
 
 
@@ -54,12 +55,14 @@ class Truth:
 
 
 class Meter:
-    """`model` as models.load gives it; see MeterState for rate and start."""
+    """`model` as models.load gives it; see MeterState for rate and start. serial: what it says its serial number is,
+    where its model has a register for that."""
 
-    def __init__(self, name, unit, model, seed=1, rate=None, start=None):
+    def __init__(self, name, unit, model, seed=1, rate=None, start=None, serial=None):
         self.name = name
         self.unit = unit
         self.model = model
+        self.serial = serial or str(10000000 + seed)
         self.settings = seed, rate, start
         self.state = None
         self.answered = 0
@@ -77,6 +80,9 @@ class Meter:
 
     def read(self, function, address, count, fault):
         """(registers' bytes, None), or (None, exception code); goes on to now first. Writes ground truth."""
+        place = models.identity(self.model)
+        if place and [function, address, count] == place[:3]:
+            return (None, 4) if fault == "exception" else (identity.tell(self.serial, *place[2:]), None)
         now = self.clock.now_ms()
         self.state.advance(now)
         back = self.faults.random.randint(1, 500) if fault == "backwards" else 0

@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from carbonterm.errors import NumberError
-from carbonterm.field import registers
+from carbonterm.field import models, registers
 from carbonterm.number import Number
 
 MINUTE_MS = 60000
@@ -140,7 +140,9 @@ class MeterState:
             for row in model["registers"]
         ]  # fmt: skip
         self._named = {register.name: register for register in self.registers}
-        self._blocks = _blocks(self.registers)
+        spans = [(register.function, register.address, register.width) for register in self.registers]
+        place = models.identity(model)
+        self._blocks = _blocks(spans + [tuple(place[:3])] if place else spans)
         self.start_ms = self.now_ms = start_ms
         self.integral = 0  # of the load since the start, in milliseconds
 
@@ -229,13 +231,12 @@ def _first(seed, quantity):
 
 def _blocks(rows):
     found = {}
-    for row in sorted(rows, key=lambda r: (r.function, r.address)):
-        spans = found.setdefault(row.function, [])
-        end = row.address + row.width
-        if spans and row.address <= spans[-1][1] + 16:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+    for function, address, width in sorted(rows):
+        spans = found.setdefault(function, [])
+        if spans and address <= spans[-1][1] + 16:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], address + width))
         else:
-            spans.append((row.address, end))
+            spans.append((address, address + width))
     return found
 
 

@@ -137,7 +137,7 @@ def from_site(site, seed=1, speed=1, truth=None, faults=()):
     buses, moved = [], []
     for index, row in enumerate(site.buses):
         meters = [
-            Meter(meter.name, meter.unit, models.load(meter.model), seed=seed * 100 + number)
+            Meter(meter.name, meter.unit, models.load(meter.model), seed=seed * 100 + number, serial=meter.serial)
             for number, meter in enumerate(site.meters)
             if meter.bus == index
         ]

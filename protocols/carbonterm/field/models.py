@@ -9,6 +9,7 @@ import os
 
 from carbonterm import units
 from carbonterm.errors import CarbonError, ModelError, quoted
+from carbonterm.field import identity as places
 from carbonterm.field.modbus import LIMITS
 from carbonterm.field.registers import ORDERS, TYPES, WIDTH
 from carbonterm.nearest import hint
@@ -58,7 +59,7 @@ def register(model, name):
 def check(document):
     """List of what breaks the schema of docs/meters.md, empty if nothing does."""
     problems = []
-    _table("the model", document, _MODEL, problems)
+    _table("the model", document, _MODEL + (_IDENTITY if _has_identity(document) else ()), problems)
     if problems:
         return problems
     _table("serial", document["serial"], _SERIAL, problems)
@@ -77,6 +78,28 @@ def check(document):
         names.append(row["name"])
         _register(where, row, document["max_registers"], problems)
     return problems
+
+
+def identity(model):
+    """[function, address, count, type, order] where meters of a loaded model say their serial number, or None."""
+    if not _has_identity(model):
+        return None
+    row = model["identity"]
+    return [row["function"], row["address"], row["count"], row["type"], row["order"]]
+
+
+def _has_identity(document):
+    return isinstance(document, dict) and "identity" in document
+
+
+def _is_identity(row):
+    if not isinstance(row, dict) or sorted(row) != ["address", "count", "function", "order", "source", "type"]:
+        return False
+    try:
+        places.check([row["function"], row["address"], row["count"], row["type"], row["order"]])
+    except CarbonError:
+        return False
+    return _text(row["source"])
 
 
 def _register(where, row, max_registers, problems):
@@ -159,6 +182,7 @@ _MODEL = (
     ("notes", _text, "a text"),
     ("registers", lambda value: isinstance(value, list), "a list"),
 )
+_IDENTITY = (("identity", _is_identity, "an object of function, address, count, type, order and source"),)
 _SERIAL = (
     ("baud", _integer(300, 4000000), "300 to 4000000"),
     ("parity", _choice(*PARITIES), "one of " + " ".join(PARITIES)),
