@@ -55,14 +55,15 @@ class Truth:
 
 
 class Meter:
-    """`model` as models.load gives it; see MeterState for rate and start. serial: what it says its serial number is,
-    where its model has a register for that."""
+    """`model` as models.load gives it; see MeterState for rate and start. serial: what it says its serial number is, if
+    its model has a register for that; None: it has no such register."""
 
     def __init__(self, name, unit, model, seed=1, rate=None, start=None, serial=None):
         self.name = name
         self.unit = unit
         self.model = model
-        self.serial = serial or str(10000000 + seed)
+        self.serial = serial
+        self.place = models.identity(model) if serial else None
         self.settings = seed, rate, start
         self.state = None
         self.answered = 0
@@ -71,7 +72,8 @@ class Meter:
         """Called by the simulation when it starts."""
         seed, rate, start = self.settings
         self.clock, self.faults, self.truth = clock, faults, truth
-        self.state = MeterState(self.model, clock.start_ms, seed, rate, start)
+        place = tuple(self.place[:3]) if self.place else None
+        self.state = MeterState(self.model, clock.start_ms, seed, rate, start, place=place)
         self.first = self.state.totals()
 
     def fault(self):
@@ -80,9 +82,8 @@ class Meter:
 
     def read(self, function, address, count, fault):
         """(registers' bytes, None), or (None, exception code); goes on to now first. Writes ground truth."""
-        place = models.identity(self.model)
-        if place and [function, address, count] == place[:3]:
-            return (None, 4) if fault == "exception" else (identity.tell(self.serial, *place[2:]), None)
+        if self.place and [function, address, count] == self.place[:3]:
+            return (None, 4) if fault == "exception" else (identity.tell(self.serial, *self.place[2:]), None)
         now = self.clock.now_ms()
         self.state.advance(now)
         back = self.faults.random.randint(1, 500) if fault == "backwards" else 0

@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from carbonterm.errors import NumberError
-from carbonterm.field import models, registers
+from carbonterm.field import registers
 from carbonterm.number import Number
 
 MINUTE_MS = 60000
@@ -116,10 +116,11 @@ class MeterState:
     """One meter: `model` as models.load gives it, from `start_ms` on (milliseconds of simulated time).
 
     seed: of the noise; rate: nominal of the medium as a decimal text (NOMINAL); start: {register name: decimal text} of
-    totals at the start; zone: of the plant, minutes east.
+    totals at the start; zone: of the plant, minutes east; place: registers beside the model's rows that can be read,
+    (function, address, count), or None.
     """
 
-    def __init__(self, model, start_ms, seed=1, rate=None, start=None, zone=480):
+    def __init__(self, model, start_ms, seed=1, rate=None, start=None, zone=480, place=None):
         self.model = model
         self.seed = seed
         self.zone = zone
@@ -141,8 +142,7 @@ class MeterState:
         ]  # fmt: skip
         self._named = {register.name: register for register in self.registers}
         spans = [(register.function, register.address, register.width) for register in self.registers]
-        place = models.identity(model)
-        self._blocks = _blocks(spans + [tuple(place[:3])] if place else spans)
+        self._blocks = _blocks([*spans, place] if place else spans)
         self.start_ms = self.now_ms = start_ms
         self.integral = 0  # of the load since the start, in milliseconds
 
