@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "demo",
     "gm": "gm",
     "platform": "platform",
+    "prove": "prove",
     "pull": "pull",
     "replay": "replay",
     "settle": "settle",
