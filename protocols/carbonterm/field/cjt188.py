@@ -77,7 +77,7 @@ HEAT_46 = (
 ) + _TAIL  # fmt: skip
 HEAT_43 = (
     ("settle_heat", "energy", 4, 2), ("current_heat", "energy", 4, 2), ("power", "power", 3, 2),
-    ("flow", "flow", 3, 4), ("volume", "volume", 4, 2), ("supply_temp", "temperature", 2, 2),
+    ("flow", "flow", 3, 3), ("volume", "volume", 4, 2), ("supply_temp", "temperature", 2, 2),
     ("return_temp", "temperature", 2, 2), ("work_hours", "hours", 4, 0),
 ) + _TAIL  # fmt: skip
 _PLAIN = {"temperature": "°C", "hours": "h"}
