@@ -1,4 +1,4 @@
-"""The posix back end of the log's storage: one folder (the interface is in carbonterm.ledger.segment).
+"""The log's storage in a folder of posix or littlefs (the interface is in carbonterm.ledger.frames).
 
 On MicroPython a file's flush() is fsync(2), for a folder too; CPython has os.fsync. A new name is durable only after
 its folder was flushed.
@@ -7,6 +7,7 @@ its folder was flushed.
 import os
 
 _FOLDER = 0x4000  # S_IFDIR
+_EISDIR = 21
 
 
 class Folder:
@@ -94,5 +95,11 @@ def _flush_folder(path):
         finally:
             os.close(number)
     else:
-        with open(path) as folder:
-            folder.flush()
+        try:
+            folder = open(path)  # noqa: SIM115 - littlefs opens no folder
+        except OSError as error:
+            if error.errno != _EISDIR:
+                raise
+            return  # littlefs: a name is durable with the file's flush, rename or removal
+        folder.flush()
+        folder.close()

@@ -22,36 +22,33 @@ class Terminal:
         self.clock = clock
         self.runtime = runtime
         self.site = None
-        self.readings = 0
         self.disagreements = 0
-        self._pipeline = None
+        self._replay = Replay()
         self._day_ended = False
 
     def start(self, site):
-        """Folds the log, continues it under `site` (a Site). Returns the number of entries found."""
-        replay = Replay()
+        """Folds the log from its last snapshot on, continues it under `site` (a Site). Returns the log's size as it
+        was found."""
+        replay = self._replay = Replay()
         found = self.log.size
-        document = None
-        for raw, _ in self.log.entries(0):
-            entry = entries.decode(raw)
-            if replay.entry(entry) is not None:
+        if self.log.restored is not None:
+            replay.restore(self.log.restored)
+        for raw, _ in self.log.entries(self.log.base):
+            if replay.entry(entries.decode(raw)) is not None:
                 self.disagreements += 1
-            if entry.kind == entries.CONFIG:
-                document = entry.body[1]
-            elif entry.kind == entries.READINGS:
-                self.readings += len(entry.body[0])
-        self._pipeline = replay.pipeline
         self.site = site
+        self.log.state = replay.state
         self._append(
             self.clock.now_ms(),
             self.clock.state,
             entries.START,
             [__version__, self.runtime, "restart" if found else "first", found],
         )
-        for late in replay.expected:
-            self._append(*late)
+        late, replay.expected = replay.expected, []
+        for one in late:
+            self._append(*one)
         canonical = site.canonical()
-        if canonical != document:
+        if canonical != replay.pipeline.document:
             self._append(self.clock.now_ms(), self.clock.state, entries.CONFIG, [sm3.digest(canonical), canonical])
         self.log.checkpoint()
         return found
@@ -60,7 +57,16 @@ class Terminal:
         """Appends one round of readings and what follows from it. rows as in docs/formats.md; frames: the response
         frames in the order they came, joined (empty if none came)."""
         self._append(time_ms, self.clock.state, entries.READINGS, [rows, sm3.digest(frames) if frames else None])
-        self.readings += len(rows)
+        self._replay.readings += len(rows)
+
+    @property
+    def readings(self):
+        """Rows of readings in the log."""
+        return self._replay.readings
+
+    def audit(self, who, what, detail):
+        """Appends what happened to the terminal or its meters: three texts of at most 200 characters."""
+        self._append(self.clock.now_ms(), self.clock.state, entries.AUDIT, [who, what, detail])
 
     def _append(self, time_ms, state, kind, body):
         seq = self.log.append(time_ms, state, kind, body)
@@ -68,7 +74,7 @@ class Terminal:
         if kind in (entries.CLOSING, entries.EMISSION):
             self._day_ended = self._day_ended or body[0] >= DAY
             return
-        for derived in self._pipeline.fold(entry):
+        for derived in self._replay.pipeline.fold(entry):
             self._append(*derived)
 
     def commit(self):
@@ -82,11 +88,11 @@ class Terminal:
     def totals(self):
         """What the log says so far: per register point (name, unit, total), per source (name, scope, tCO2e text)."""
         points, sources = [], []
-        for point, settler in zip(self.site.points, self._pipeline.settlers):
+        for point, settler in zip(self.site.points, self._replay.pipeline.settlers):
             if settler is not None:
                 points.append((point.name, point.unit, str(settler.total)))
         for index, source in enumerate(self.site.sources):
-            value = self._pipeline.emitted(index)
+            value = self._replay.pipeline.emitted(index)
             sources.append((source.name, source.scope(), None if value is None else str(value.round(6))))
         return points, sources
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from carbonterm.errors import LedgerError
-from carbonterm.ledger import checkpoint
+from carbonterm.ledger import checkpoint, entry
 from carbonterm.ledger.frames import WAY_OUT, Frames, read_checkpoints, read_key, segments
 
 
@@ -33,6 +33,11 @@ class Pulled:
         self.torn = []
 
 
+def _begins_with_snapshot(storage, name, epoch, first):
+    frame = Frames(storage, name, epoch, first).next()
+    return first > 0 and frame is not None and entry.decode(frame[0]).kind == entry.SNAPSHOT
+
+
 def pull(storage, writer):
     """Copies all entries and checkpoints of a data folder into a bundle's writer, up to its `end`. Returns a Pulled.
 
@@ -53,6 +58,9 @@ def pull(storage, writer):
                 raise LedgerError(f"the folder holds entries of epoch {epoch} but no key file for it", "restore it")
             writer.key(epoch, public)
             last_epoch, seq = epoch, 0
+            if done.entries == 0 and _begins_with_snapshot(storage, name, epoch, first):
+                seq = first  # what came before was dropped by retention; the snapshot carries its tree
+                heads = {at: texts for at, texts in heads.items() if at > (epoch, first)}
             for text in heads.pop((epoch, 0), ()):
                 writer.checkpoint(text)
                 done.checkpoints += 1

@@ -34,6 +34,7 @@ class Verifier:
         self.keys = {}  # epoch: public
         self.centres = {}  # name: public
         self.entries = self.checkpoints = self.receipts = self.cosignatures = 0
+        self.begins = None  # seq of the first entry, where those before it were dropped
         self._epoch = None
         self._tree = Tree(digest)
         self._sealed = 0
@@ -64,6 +65,7 @@ class Verifier:
             "ok": all(self.verdicts[name] is True for name in VERDICTS),
             "verdicts": self.verdicts,
             "entries": self.entries,
+            "begins": self.begins or 0,
             "unsealed": self._unsealed_before + self._tree.size - self._sealed,
             "checkpoints": self.checkpoints,
             "cosignatures": self.cosignatures,
@@ -128,6 +130,10 @@ class Verifier:
         """The entry must be the next one of this terminal."""
         if found.terminal_id != self.terminal_id:
             self._offend("sequence", f"entry {found.seq} is of {found.terminal_id}, the bundle of {self.terminal_id}")
+        if self._epoch is None and found.kind == entry.SNAPSHOT and found.seq > 0:
+            self._resume(found)
+        elif found.kind == entry.SNAPSHOT and list(self._tree.state()[1]) != _peaks(found.body):
+            self._offend("tree", f"entry {found.seq}: the snapshot's tree is not the one of the entries before it")
         following = 0 if self._epoch is None else self._epoch + 1
         if found.epoch == following and (self._epoch is None or found.seq == 0):
             self._begin(found.epoch)
@@ -135,6 +141,16 @@ class Verifier:
             self._offend("sequence", f"entry {found.seq} of epoch {found.epoch} stands in epoch {self._epoch}")
         if found.seq != self._tree.size:
             self._offend("sequence", f"entry {found.seq} stands where {self._tree.size} should")
+
+    def _resume(self, found):
+        """The log's beginning was dropped: its tree is that of the signed snapshot, confirmed by later checkpoints."""
+        self._begin(found.epoch)
+        try:
+            self._tree.restore(found.seq, _peaks(found.body))
+        except LedgerError as error:
+            self._offend("tree", f"entry {found.seq}: its snapshot cannot be: {error.what}")
+        else:
+            self.begins = self._sealed = found.seq
 
     def _begin(self, epoch):
         unsealed = self._tree.size - self._sealed
@@ -207,3 +223,8 @@ class Verifier:
         if (receipt.terminal_id, receipt.epoch) != (self.terminal_id, self._epoch or 0):
             self._offend("checkpoints", f"the receipt of {receipt.centre} is for another terminal or epoch")
         self._root(f"the receipt over {receipt.next_seq} entries", receipt.next_seq, receipt.root)
+
+
+def _peaks(body):
+    """The tree of a snapshot, or an empty list where its body is no snapshot's."""
+    return body[0] if isinstance(body, list) and len(body) == 2 and isinstance(body[0], list) else []

@@ -5,27 +5,31 @@ are the bodies of `closing` and `emission` entries. The terminal appends them wh
 with the ones in a log: both run this code, so a log whose derived entries differ by a bit was not made by it.
 """
 
+from carbonterm import cbor
 from carbonterm import site as sites
 from carbonterm.accounting import source as accounting
 from carbonterm.errors import CarbonError, LedgerError, SeriesError
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number, Ratio
-from carbonterm.series.closing import Settler
+from carbonterm.series.closing import Settlement, Settler
 
 PLACES = 6  # an emission is recorded to 0.000001 t, one gram
 SUSPECT, INVALID = 2, 3
 REPLACED, RESET = 0, 1
 DERIVED = (entries.CLOSING, entries.EMISSION)
+MAX_WAITING = 2048  # figures that wait for a point that is silent; beyond them the oldest stay unknown for good
 
 
 class Pipeline:
-    """State of the fold: `site` in force (None before the first config), one settler per register point."""
+    """State of the fold: `site` in force and its canonical `document` (None before the first config), one settler per
+    register point."""
 
     def __init__(self):
         self.site = None
         self.settlers = []
         self.digests = []
+        self.document = None
         self._keys = []
         self._waiting = {}
 
@@ -58,10 +62,48 @@ class Pipeline:
         """tCO2e of a source from all its increments so far, exact (Ratio); None where it cannot be evaluated."""
         return self._evaluate(self.site.sources[index], lambda point: self.settlers[point].total)
 
+    def state(self):
+        """All that later derived entries depend on, for a snapshot: [document or null, settlers' states, waiting]."""
+        waiting = []
+        for key in sorted(self._waiting):
+            rows = []
+            for point, settlement in sorted(self._waiting[key].items()):
+                increment = settlement.increment
+                rows.append([point, settlement.quality, increment.exponent, str(increment.mantissa)])
+            waiting.append([key[0], key[1], key[2], rows])
+        return [self.document, [None if s is None else s.state() for s in self.settlers], waiting]
+
+    def restore(self, state):
+        """Goes on from a `state()`; LedgerError if it is not one, and then the pipeline is not to be used."""
+        try:
+            document, settlers, waiting = state
+            if document is not None:
+                self._take(document)
+            if len(settlers) != len(self.settlers):
+                raise ValueError
+            for settler, one in zip(self.settlers, settlers):
+                if (settler is None) != (one is None):
+                    raise ValueError
+                if settler is not None:
+                    settler.restore(one)
+            self._waiting = {}
+            for index, period, start_ms, rows in waiting:
+                have = {}
+                for point, quality, exponent, mantissa in rows:
+                    increment = Number(int(mantissa), exponent)
+                    have[point] = Settlement(period, start_ms, None, increment, None, None, quality, None)
+                self._waiting[(index, period, start_ms)] = have
+        except (ValueError, TypeError, IndexError, AttributeError) as error:
+            why = error.what if isinstance(error, CarbonError) else "it has not the shape of one"
+            raise LedgerError("a snapshot cannot be restored: " + why, "verify the log, and replay it whole")
+
     def _configure(self, entry):
         digest, document = entry.body
         if sm3.digest(document) != digest:
             raise LedgerError("entry %d: the site document is not the one its digest names" % entry.seq)
+        self._take(document)
+
+    def _take(self, document):
         site = sites.decode(document)
         settlers, keys = [], []
         for point in site.points:
@@ -77,7 +119,8 @@ class Pipeline:
                 settlers.append(None)
             keys.append(key)
         self.site, self.settlers, self._keys, self._waiting = site, settlers, keys, {}
-        self.digests = [sm3.digest(sites.cbor.encode(source.canonical())) for source in site.sources]
+        self.document = document
+        self.digests = [sm3.digest(cbor.encode(source.canonical())) for source in site.sources]
 
     def _settler(self, entry, point):
         if self.site is None:
@@ -114,7 +157,10 @@ class Pipeline:
             have = self._waiting.setdefault(key, {})
             have.update(fresh)
             if len(have) < len(set(needed)):
-                continue  # the figure waits for its last point; until then it is unknown, not smaller
+                # the figure waits for its last point; until then it is unknown, not smaller
+                if len(self._waiting) > MAX_WAITING:
+                    del self._waiting[min(self._waiting, key=lambda k: (k[2], k[1], k[0]))]
+                continue
             del self._waiting[key]
             value = self._evaluate(source, lambda point, have=have: have[point].increment)
             if value is None or accounting.expired(source.compiled, start_ms):
@@ -146,10 +192,26 @@ class Replay:
         self.pipeline = Pipeline()
         self.expected = []
         self.compared = 0
+        self.readings = 0
+        self._begun = False
 
     def entry(self, entry):
-        """None, or what is wrong with `entry` (an entry of the log, in order)."""
+        """None, or what is wrong with `entry` (an entry of the log, in order).
+
+        Where a log's beginning was dropped, the first entry is a snapshot, and what it says is taken for granted.
+        """
+        begun, self._begun = self._begun, True
+        if entry.kind == entries.SNAPSHOT:
+            if not begun and entry.seq > 0:
+                self.restore(entry.body[1])
+                return None
+            self.compared += 1
+            if cbor.encode(self.state()) != cbor.encode(entry.body[1]):
+                return "entry %d: recomputing this snapshot gives other bytes" % entry.seq
+            return None
         if entry.kind not in DERIVED:
+            if entry.kind == entries.READINGS:
+                self.readings += len(entry.body[0])
             self.expected.extend(self.pipeline.fold(entry))
             return None
         name = entries.KINDS[entry.kind]
@@ -160,6 +222,21 @@ class Replay:
         if entries.encode(entry.terminal_id, entry.epoch, entry.seq, *wanted) != entry.raw:
             return "entry %d: recomputing this %s gives other bytes" % (entry.seq, name)
         return None
+
+    def state(self):
+        """What a snapshot says of the entries before it: [1, rows of readings, pipeline's state, owed entries]."""
+        owed = [[time_ms, state, kind, body] for time_ms, state, kind, body in self.expected]
+        return [1, self.readings, self.pipeline.state(), owed]
+
+    def restore(self, state):
+        """Goes on from a `state()`; LedgerError if it is not one."""
+        if not isinstance(state, (list, tuple)) or len(state) != 4 or state[0] != 1:
+            raise LedgerError("a snapshot is not of version 1", "use a newer carbonterm")
+        _, self.readings, pipeline, owed = state
+        self.pipeline = Pipeline()
+        self.pipeline.restore(pipeline)
+        self.expected = [tuple(one) for one in owed]
+        self._begun = True
 
 
 def _closing_row(point, settlement):

@@ -11,6 +11,7 @@ import binascii
 
 from carbonterm import cbor
 from carbonterm.errors import LedgerError
+from carbonterm.gm import sm2
 from carbonterm.ledger import checkpoint, entry
 from carbonterm.ledger.frames import (
     HEADER,
@@ -27,7 +28,7 @@ from carbonterm.ledger.frames import (
 )
 from carbonterm.ledger.tree import Tree, leaf
 
-SEGMENT_SIZE = 1 << 20  # a new segment is begun where the next commit would pass it
+SEGMENT_SIZE = 1 << 20  # the first commit behind this size begins a new segment
 SEAL_ENTRIES = 60  # a checkpoint at least every so many entries …
 SEAL_MS = 15 * 60 * 1000  # … and so much time
 FAULT = "it is thrown away; restart, and replace the terminal if it happens again: its processor or its key is damaged"
@@ -40,48 +41,77 @@ class Log:
     signatures. LedgerError where the log is damaged, or belongs to another terminal or key.
     `size`: durable entries; `next_seq`: with those in the buffer; `sealed`: entries under `last_checkpoint` (its text).
     `cut`: body of the gap entry that recovery owes, written before the first entry appended; else None.
+    state: function giving the owner's state, a pure function of the entries so far (pipeline.Replay.state); then every
+    segment but the epoch's first begins with a snapshot entry, and start-up reads from the last one on. `base`: seq of
+    the snapshot that start-up began with, `restored`: the owner's state in it; 0 and None where it read everything.
+    `buffered`: bytes that wait for a commit; `kept`: seq of the first entry that was not dropped.
     """
 
     __slots__ = (
         "_buffer", "_file_size", "_firsts", "_mark", "_owed", "_prefix", "_segment_size", "_since_ms", "_tree",
-        "cut", "epoch", "last_checkpoint", "next_seq", "random", "sealed", "signer", "size", "storage", "terminal_id",
+        "base", "buffered", "cut", "epoch", "last_checkpoint", "next_seq", "random", "restored", "sealed", "signer",
+        "size", "state", "storage", "terminal_id",
     )  # fmt: skip
 
-    def __init__(self, storage, terminal_id, epoch, signer, random=None, segment_size=SEGMENT_SIZE):
+    def __init__(self, storage, terminal_id, epoch, signer, random=None, segment_size=SEGMENT_SIZE, state=None):
         self.storage = storage
         self.terminal_id = terminal_id
         self.epoch = epoch
         self.signer = signer
         self.random = random
-        self.cut = None
-        self.sealed = 0
-        self.last_checkpoint = None
+        self.state = state
         self._segment_size = segment_size
         self._prefix = entry.prefix(terminal_id, epoch)
+        self.recover()
+
+    def recover(self):
+        """Begins anew from what is durable; the way on after a failed write. What only waited in the buffer is gone."""
+        self.cut = self.restored = self.last_checkpoint = None
+        self.sealed = self.base = self.buffered = 0
         self._tree = Tree()
         self._since_ms = None  # time of the first entry that no checkpoint covers
-        self._buffer = []
+        self._buffer = None
         self._owed = []  # (size, root) that the next commit seals
         self._mark = None  # (seq, first seq of the segment, offset) where the last reader stopped
         self._firsts = []  # first seq of each segment
-        self._file_size = segment_size  # of the last segment; at the limit: the next commit begins a new one
+        self._file_size = self._segment_size  # of the last segment; at the limit: the next commit begins a new one
         self._recover()
+        self._buffer = []
         self.size = self.next_seq = self._tree.size
+
+    @property
+    def kept(self):
+        return self._firsts[0] if self._firsts else 0
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
     def append(self, time_ms, clock_state, kind, body):
         """Adds an entry to the buffer and returns its seq; it counts after `commit` only."""
         self._open()
+        if not self._buffer and self._file_size >= self._segment_size and self.size and self.state:
+            self._snapshot(time_ms, clock_state)
         if self.cut:
             cut, self.cut = self.cut, None
-            self.append(time_ms, clock_state, entry.GAP, cut)
+            self._put(time_ms, clock_state, entry.GAP, cut)
+        return self._put(time_ms, clock_state, kind, body)
+
+    def _put(self, time_ms, clock_state, kind, body):
         seq = self.next_seq
         raw = entry.encode_after(self._prefix, seq, time_ms, clock_state, kind, body)
         self._buffer.append((raw, self._sign(raw)))
+        self.buffered += len(raw)
         self._grow(raw, time_ms)
         self.next_seq = seq + 1
         return seq
+
+    def _snapshot(self, time_ms, clock_state):
+        """The first entry of a new segment; a checkpoint over exactly what it speaks of is signed with it."""
+        body = [list(self._tree.state()[1]), self.state()]
+        if len(cbor.encode(body)) > entry.MAX_ENTRY - 200:
+            return  # a site so large: start-up reads on from the last snapshot there is, or from the beginning
+        if self.sealed < self.size:
+            self._owe()
+        self._put(time_ms, clock_state, entry.SNAPSHOT, body)
 
     def commit(self):
         """Makes all appended entries durable (one write, one flush) and signs the checkpoints that fell due.
@@ -92,7 +122,7 @@ class Log:
         if self._buffer:
             buffer, self._buffer = self._buffer, None
             data = frames_of(buffer)
-            if self._file_size + len(data) > self._segment_size:
+            if self._file_size >= self._segment_size:
                 self._firsts.append(self.size)
                 self._file_size = 0
                 data = header(self.epoch, self.size) + data
@@ -101,6 +131,7 @@ class Log:
             self.storage.sync(name)
             self._file_size += len(data)
             self.size += len(buffer)
+            self.buffered = 0
             self._buffer = []
         while self._owed:
             self._seal()
@@ -158,11 +189,34 @@ class Log:
         self.sealed, self.last_checkpoint = size, text
         self._buffer = buffer
 
+    def drop_before(self, seq):
+        """Removes whole segments of entries before `seq`, the oldest first, never the last two; returns the first seq
+        that is kept. Only what is durable elsewhere may go: the caller asks the centres' receipts (`retention`). A
+        segment goes only where the next one begins with a snapshot, so that the rest stands by itself."""
+        while len(self._firsts) > 2 and self._firsts[1] <= seq:
+            first, second = self._firsts[:2]
+            following = Frames(self.storage, segment_name(self.epoch, second), self.epoch, second).next()
+            if not following or entry.decode(following[0]).kind != entry.SNAPSHOT:
+                break
+            self.storage.remove(segment_name(self.epoch, first))
+            if checkpoints_name(self.epoch, first) in self.storage.names():
+                self.storage.remove(checkpoints_name(self.epoch, first))
+            self._firsts.pop(0)
+        return self.kept
+
     # --- reading ----------------------------------------------------------------------------------------------------
 
     def entries(self, from_seq=0, to_seq=None):
-        """Iterates (entry bytes, fingerprint) of durable entries from_seq … to_seq - 1 (default: all) in order."""
+        """Iterates (entry bytes, fingerprint) of durable entries from_seq … to_seq - 1 (default: all) in order.
+
+        LedgerError where from_seq is below `kept`: those entries were dropped.
+        """
         to_seq = self.size if to_seq is None else min(to_seq, self.size)
+        if from_seq < self.kept:
+            raise LedgerError(
+                "entry %d was dropped; the log begins with entry %d" % (from_seq, self.kept),
+                "a centre that gave a receipt for it has it",
+            )
         firsts = self._firsts + [to_seq]
         for i in range(len(firsts) - 1):
             first, last = firsts[i], min(firsts[i + 1], to_seq)
@@ -188,16 +242,26 @@ class Log:
     # --- recovery ---------------------------------------------------------------------------------------------------
 
     def _recover(self):
-        """Reads the whole epoch: sequence, CRC-32, tree against the checkpoints; finds the torn tail."""
+        """Reads the epoch from its last snapshot on: sequence, CRC-32, tree against the checkpoints; the torn tail."""
         found = segments(self.storage)
         if found and found[-1][0] > self.epoch:
             raise LedgerError("the log goes on in epoch %d" % found[-1][0], "use the key and number of that epoch")
         found = [(first, name) for epoch, first, name in found if epoch == self.epoch]
         self._check_key(len(found) > 0)
-        heads = self._read_checkpoints([first for first, _ in found] or [0])
+        begin = len(found) - 1
+        while begin > 0 and not self._restore(*found[begin]):
+            begin -= 1
+        if begin == 0 and found[0][0]:
+            self._restore(*found[0])
+        heads = self._read_checkpoints([first for first, _ in found] or [0], max(begin, 0))
+        while heads and heads[0][0] < self.base:
+            heads.pop(0)
+        self._firsts = [first for first, _ in found[: max(begin, 0)]]
+        if self.sealed < self.base:
+            self._owe()
         self._confirm(heads, None, 0)
         frames = None
-        for first, name in found:
+        for first, name in found[max(begin, 0) :]:
             if first != self._tree.size:
                 raise _damaged(name, 0, "it begins with entry %d, but %d should follow" % (first, self._tree.size))
             frames = Frames(self.storage, name, self.epoch, first)
@@ -211,6 +275,19 @@ class Log:
             self._cut(frames, name)
         elif frames:
             self.storage.sync(name)  # whole, but perhaps not durable: the writer may have been killed before its flush
+
+    def _restore(self, first, name):
+        """Takes over the snapshot with which a segment begins, signed with our key; False where there is none."""
+        frame = Frames(self.storage, name, self.epoch, first).next()
+        begin = self._prefix + cbor.encode(first)
+        if first == 0 or not frame or frame[0][: len(begin)] != begin:
+            return False
+        one = entry.decode(frame[0])
+        if one.kind != entry.SNAPSHOT or not sm2.verify(self.signer.public, frame[0], frame[1]):
+            return False
+        self._tree.restore(first, one.body[0])
+        self.base, self.restored = first, one.body[1]
+        return True
 
     def _read_segment(self, frames, name, heads):
         """Takes over all frames of a segment; removes from `heads` the checkpoints whose roots it confirms."""
@@ -255,10 +332,13 @@ class Log:
                 "restore the key of epoch %d, or begin the next epoch" % self.epoch,
             )
 
-    def _read_checkpoints(self, firsts):
-        """[(size, root), …] of all stored checkpoints in order; a torn last record is removed, it was never shown."""
+    def _read_checkpoints(self, firsts, begin):
+        """[(size, root), …] of the checkpoints from segment number `begin` on, and of those before it back to the last
+        that has one; a torn last record is removed, it was never shown."""
         heads = []
-        for first in firsts:
+        while begin > 0 and not read_checkpoints(self.storage, self.epoch, firsts[begin])[0]:
+            begin -= 1
+        for first in firsts[begin:]:
             texts, whole, size = read_checkpoints(self.storage, self.epoch, first)
             for text in texts:
                 head = checkpoint.parse(text)

@@ -1,0 +1,134 @@
+"""Snapshots: a log that begins with the last one goes on as if it had read everything; dropping what may go."""
+
+import pytest
+
+from carbonterm import cbor
+from carbonterm.errors import LedgerError
+from carbonterm.gm import sm2, sm3
+from carbonterm.ledger import checkpoint, entry, frames, segment
+from carbonterm.ledger.tree import leaf, root_of
+from carbonterm.pipeline import DERIVED, Replay
+from carbonterm.site import Site
+from memory_storage import MemoryStorage
+from seeded import Random
+from sites import document
+
+SIGNER = sm2.Signer(bytes(31) + b"\x07")
+T0 = 1772290800000  # 2026-02-28T23:00:00+08:00
+
+
+class Owner:
+    """What a terminal does with its log, without a terminal: folds, appends what follows, goes on after a restart."""
+
+    def __init__(self, storage, size=3000):
+        self.log = segment.Log(storage, "CT-TEST-1", 0, SIGNER, segment_size=size)
+        self.replay = Replay()
+        if self.log.restored is not None:
+            self.replay.restore(self.log.restored)
+        self.wrong = []
+        for raw, _ in self.log.entries(self.log.base):
+            finding = self.replay.entry(entry.decode(raw))
+            if finding:
+                self.wrong.append(finding)
+        self.log.state = self.replay.state
+        late, self.replay.expected = self.replay.expected, []
+        if not self.log.size:
+            data = Site(document()).canonical()
+            self.add(T0, entry.CONFIG, [sm3.digest(data), data])
+        for one in late:
+            self.add(one[0], one[2], one[3])
+
+    def add(self, time_ms, kind, body):
+        seq = self.log.append(time_ms, 2, kind, body)
+        if kind in DERIVED:
+            return
+        if kind == entry.READINGS:
+            self.replay.readings += len(body[0])
+        for one in self.replay.pipeline.fold(entry.Entry("CT-TEST-1", 0, seq, time_ms, 2, kind, body, None)):
+            self.add(one[0], one[2], one[3])
+
+    def read(self, minute, values):
+        rows = [[i, 0, 0, -2, values[i]] for i in range(3) if values[i] is not None]
+        self.add(T0 + minute * 60000, entry.READINGS, [rows, None])
+
+
+def run(storage, minutes, restarts, seed=5):
+    random = Random(seed)
+    owner = Owner(storage)
+    values = [1000, 2000, 3000]
+    for minute in range(minutes):
+        values = [value + random.below(50) for value in values]
+        silent = minute % 7 == 0
+        owner.read(minute, [values[0], None if silent else values[1], values[2]])
+        if minute % 4 == 3:
+            owner.log.commit()
+            if minute in restarts:
+                owner = Owner(storage)
+                assert owner.wrong == []
+    owner.log.checkpoint()
+    return owner
+
+
+def whole(log):
+    replay = Replay()
+    wrong = [found for found in [replay.entry(entry.decode(raw)) for raw, _ in log.entries()] if found]
+    return replay, wrong
+
+
+@pytest.mark.requirement("T-12.4-2", part="snapshots")
+def test_restarts_change_nothing():
+    """The same readings with and without restarts give the same entries, byte for byte, snapshots included."""
+    plain, restarted = MemoryStorage(), MemoryStorage()
+    one = run(plain, 130, ())
+    two = run(restarted, 130, tuple(range(3, 130, 8)))
+    first, second = [[raw for raw, _ in owner.log.entries()] for owner in (one, two)]
+    assert first == second
+    kinds = [entry.decode(raw).kind for raw in first]
+    assert kinds.count(entry.SNAPSHOT) >= 2
+    found = frames.segments(plain)
+    assert all(kinds[at] == entry.SNAPSHOT for _, at, _ in found if at)
+    replay, wrong = whole(one.log)
+    assert wrong == [] and cbor.encode(replay.state()) == cbor.encode(one.replay.state())
+    again = Owner(plain)
+    assert again.log.base == found[-1][1] and again.wrong == []
+    assert cbor.encode(again.replay.state()) == cbor.encode(one.replay.state())
+    assert checkpoint.parse(again.log.checkpoint()).root == root_of([leaf(raw) for raw in first])
+    print(kinds.count(entry.SNAPSHOT), len(first), sm3.digest(b"".join(first)).hex())
+
+
+def test_start_up_reads_only_the_tail():
+    storage = MemoryStorage()
+    run(storage, 130, ())
+    last = frames.segments(storage)[-1][2]
+    for name in list(storage.files):
+        if name.endswith(".seg") and name != last:
+            storage.files[name] = bytearray(storage.size(name))
+    owner = Owner(storage)
+    assert owner.wrong == [] and owner.log.size > owner.log.base > 0
+
+
+def test_dropping():
+    storage = MemoryStorage()
+    owner = run(storage, 200, ())
+    firsts = [first for _, first, _ in frames.segments(storage)]
+    whole_log = [raw for raw, _ in owner.log.entries()]
+    assert len(firsts) > 3 and owner.log.drop_before(firsts[1] - 1) == 0
+    assert owner.log.drop_before(firsts[1]) == firsts[1] == owner.log.kept
+    assert owner.log.drop_before(10**9) == firsts[-2]
+    with pytest.raises(LedgerError, match="was dropped"):
+        next(owner.log.entries(0))
+    assert [raw for raw, _ in owner.log.entries(firsts[-2])] == whole_log[firsts[-2] :]
+    again = Owner(storage)
+    assert again.wrong == [] and again.log.kept == firsts[-2] and again.log.size == len(whole_log)
+    replay = Replay()
+    assert [f for f in [replay.entry(entry.decode(raw)) for raw, _ in again.log.entries(again.log.kept)] if f] == []
+    assert cbor.encode(replay.state()) == cbor.encode(owner.replay.state())
+
+
+def test_a_snapshot_that_cannot_be():
+    replay = Replay()
+    for state in (None, [], [2, 0, [None, [], []], []], [1, 0, [None, [None], []], []], [1, 0, [b"", [], []], []],
+                  [1, 0, 5, []], [1, 0, [None, [], [[0, 2]]], []]):  # fmt: skip
+        with pytest.raises(ValueError) as caught:
+            replay.restore(state)
+        print(caught.value)
