@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from carbonterm.errors import GmError
 from carbonterm.gm import sm2
-from carbonterm_host.gm_der import private_to_der, public_to_der, signature_from_der, signature_to_der
+from carbonterm.gm.der import private_to_der, public_to_der, signature_from_der, signature_to_der
 
 _LIBRARIES = ("libcrypto.so.3", "libcrypto.3.dylib", "libcrypto-3-x64.dll")
 _PROTOTYPES = {

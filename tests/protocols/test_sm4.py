@@ -51,8 +51,8 @@ def test_million_iterations():
 def test_cbc_vectors():
     for vector in VECTORS["sm4_cbc_pkcs7"]:
         cipher, iv = Cipher(unhex(vector["key"])), unhex(vector["iv"])
-        assert cipher.encrypt_cbc(iv, unhex(vector["pt"])).hex() == vector["ct"]
-        assert cipher.decrypt_cbc(iv, unhex(vector["ct"])).hex() == vector["pt"]
+        assert cipher.encrypt_cbc(iv, unhex(vector["pt"])) == unhex(vector["ct"])
+        assert cipher.decrypt_cbc(iv, unhex(vector["ct"])) == unhex(vector["pt"])
     assert len(VECTORS["sm4_cbc_pkcs7"]) >= 6
 
 
@@ -62,7 +62,7 @@ def test_gcm_vectors():
         gcm, iv, aad = Gcm(unhex(vector["key"])), unhex(vector["iv"]), unhex(vector["aad"])
         sealed = gcm.seal(iv, unhex(vector["pt"]), aad)
         assert sealed.hex() == vector["ct"] + vector["tag"], vector["name"]
-        assert gcm.open(iv, sealed, aad).hex() == vector["pt"], vector["name"]
+        assert gcm.open(iv, sealed, aad) == unhex(vector["pt"]), vector["name"]
         print(vector["name"], sealed.hex()[-32:])
     assert len(VECTORS["sm4_gcm"]) >= 4
 
@@ -118,7 +118,7 @@ def test_modes_are_made_of_blocks():
         assert cipher.decrypt_cbc(start, chained) == data
         assert cipher.ctr(start, data) == counted[:size]
         assert cipher.ctr(start, counted[:size]) == data
-        print(size, chained.hex(), counted[:size].hex())
+        print(size, (chained + counted[:size]).hex())
 
 
 def test_counter_carries_and_wraps():
@@ -233,7 +233,7 @@ def test_both_paths_give_the_same():
                 process(keys, mode, after, data, out)
                 found.append((after, out))
             assert found[0] == found[1]
-            print(mode, bytes(found[0][0]).hex(), bytes(found[0][1]).hex())
+            print(mode, bytes(found[0][0] + found[0][1]).hex())
     table = sm4_gcm.multiples(random.bytes(16))
     for _ in range(5):
         data, state = random.bytes(48), random.bytes(16)

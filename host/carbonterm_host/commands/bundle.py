@@ -5,9 +5,9 @@ from pathlib import Path
 import typer
 
 from carbonterm.errors import LedgerError
+from carbonterm.gm.der import public_to_pem, signature_to_der
 from carbonterm.ledger import checkpoint, entry
 from carbonterm_host import bundles
-from carbonterm_host.gm_der import public_to_pem, signature_to_der
 from carbonterm_host.screen import JSON, UNVERIFIED, USAGE, Failure, put, say
 
 # every line of `list` is a key and a message; its signature lies beside it

@@ -7,8 +7,8 @@ from enum import StrEnum
 import typer
 
 from carbonterm.errors import GmError, quoted
+from carbonterm.gm.der import signature_from_der
 from carbonterm_host import gm_backends
-from carbonterm_host.gm_der import signature_from_der
 from carbonterm_host.screen import JSON, OK, UNVERIFIED, USAGE, Failure, console, put, say
 
 Backend = StrEnum("Backend", {name: name for name in gm_backends.BACKENDS})

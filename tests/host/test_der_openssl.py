@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from carbonterm.errors import GmError
-from carbonterm_host.gm_der import public_to_pem, signature_from_der, signature_to_der
+from carbonterm.gm.der import public_to_pem, signature_from_der, signature_to_der
 from seeded import Random
 from vectors import load
 

@@ -1,0 +1,74 @@
+"""Keys and signatures in DER and PEM: one encoding each, whatever differs is refused."""
+
+import pytest
+
+from carbonterm.errors import GmError
+from carbonterm.gm import der, sm2
+from seeded import Random
+from vectors import load
+
+VECTORS = load("gm")
+PRIVATE = bytes.fromhex(VECTORS["sm2_sign"][0]["d"])
+PUBLIC = sm2.public(PRIVATE)
+
+
+def test_signature_vectors():
+    for v in VECTORS["sm2_sign"]:
+        assert der.signature_to_der(bytes.fromhex(v["sig"])).hex() == v["sig_der"]
+        assert der.signature_from_der(bytes.fromhex(v["sig_der"])).hex() == v["sig"]
+    for v in VECTORS["sm2_invalid_der"]:
+        with pytest.raises(GmError) as caught:
+            der.signature_from_der(bytes.fromhex(v["sig_der"]))
+        print(v["name"], caught.value)
+
+
+def test_keys_there_and_back():
+    assert der.public_from_der(der.public_to_der(PUBLIC)) == PUBLIC
+    assert der.public_from_pem(der.public_to_pem(PUBLIC)) == PUBLIC
+    print(der.public_to_pem(PUBLIC))
+    for sec1 in (False, True):
+        assert der.private_from_der(der.private_to_der(PRIVATE, PUBLIC, sec1)) == PRIVATE
+        text = der.private_to_pem(PRIVATE, PUBLIC, sec1)
+        assert der.private_from_pem(text) == der.private_from_pem(text.replace("\n", "\r\n")) == PRIVATE
+        print(text)
+    assert der.private_from_pem(text.replace("SM2 PRIVATE", "EC PRIVATE")) == PRIVATE
+
+
+def test_changed_keys_are_refused():
+    random = Random(70)
+    for good, read in (
+        (der.public_to_der(PUBLIC), der.public_from_der),
+        (der.private_to_der(PRIVATE, PUBLIC), der.private_from_der),
+        (der.private_to_der(PRIVATE, PUBLIC, True), der.private_from_der),
+    ):
+        for at in range(0, len(good), 3):
+            wrong = bytearray(good)
+            wrong[at] ^= 1 << random.below(8)
+            with pytest.raises(GmError) as caught:
+                read(wrong)
+            assert caught.value.hint
+        for wrong in (good + b"\0", good[:-1], b"", b"\0" + good[1:]):
+            with pytest.raises(GmError):
+                read(wrong)
+
+
+def test_texts_that_are_no_pem():
+    text = der.public_to_pem(PUBLIC)
+    for wrong in (
+        "", "\n", text[:-1], text + "\n", " " + text, text.replace("PUBLIC", "PRIVATE"), text.replace("M", "!"),
+        text.replace("\n", ""), text + text, "x" * 1001, "é" + text, None, text.encode(),
+    ):  # fmt: skip
+        with pytest.raises(GmError, match="no PEM"):
+            der.public_from_pem(wrong)
+    with pytest.raises(GmError, match="no PEM"):
+        der.private_from_pem(text)
+
+
+def test_wrong_lengths():
+    for size in (0, 63, 65):
+        with pytest.raises(GmError, match="64 bytes, not %d" % size):
+            der.signature_to_der(bytes(size))
+        with pytest.raises(GmError, match="64 bytes, not %d" % size):
+            der.public_to_der(bytes(size))
+        with pytest.raises(GmError, match="32 bytes and its public"):
+            der.private_to_der(PRIVATE, bytes(size))
