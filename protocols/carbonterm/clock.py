@@ -10,6 +10,8 @@ SECOND, MINUTE, HOUR, DAY, MONTH, YEAR = range(6)
 PERIODS = ("second", "minute", "hour", "day", "month", "year")
 LENGTHS = (1000, 60000, 3600000, 86400000)  # of the periods that always last the same
 MAX_MS = 253402300799999  # 9999-12-31T23:59:59.999Z
+FLOOR_MS = 1577836800000  # 2020-01-01: a clock that shows less was never set
+CEILING_MS = 253370764800000  # 9999-01-01: a clock that shows more is no clock
 EPOCH_2000_S = 946684800  # what ports that count from 2000-01-01 are behind
 
 UNSET, HOLDOVER, RTC, NETWORK, GNSS = range(5)

@@ -23,7 +23,11 @@ BODIES = (
     (entry.EMISSION, [5, 0, 0, [[0, 0, -6, 123, DIGEST], [1, 4, 0, None, DIGEST]]]),
     (entry.METER, [3, 0, 1750000000000, -2, 99999, 0]),
     (entry.GAP, ["torn", "00000-0000000000.seg", 20, 77]),
-    (entry.CLOCK, [0, 1]),
+    (entry.CLOCK, [entry.SYNC, 1750000000000, 1750000000007, 2, 3, None]),
+    (entry.CLOCK, [entry.STEP, 1 << 32, 253402300799999, 3, 3, None]),
+    (entry.CLOCK, [entry.REBASE, 5000, 1750000000000, 0, 3, 9999999999]),
+    (entry.AUDIT, ["terminal", "identified", "em-1: 0042"]),
+    (entry.MANUAL, [0, 1]),
     (entry.SNAPSHOT, None),
 )
 
@@ -64,6 +68,17 @@ BROKEN = (
     (entry.METER, [0, 2, 0, 0, 1, 0], "event"),
     (entry.METER, [0, 0, 0, 0, None, 0], "last"),
     (entry.GAP, ["torn", "x", -1, 0], "offset"),
+    (entry.CLOCK, [0, 1], "array of 6"),
+    (entry.CLOCK, [3, 0, 0, 2, 2, None], "event"),
+    (entry.CLOCK, [1, -1, 0, 2, 2, None], "before_ms"),
+    (entry.CLOCK, [1, 0, 253402300800000, 2, 2, None], "after_ms"),
+    (entry.CLOCK, [1, 0, 0, 5, 2, None], "state before"),
+    (entry.CLOCK, [1, 0, 0, 2, 2, 7], "seq"),
+    (entry.CLOCK, [2, 0, 0, 0, 2, None], "seq"),
+    (entry.CLOCK, [2, 0, 0, 2, 2, 7], "re-bases"),
+    (entry.CLOCK, [1, 0, 0, 0, 2, None], "without re-basing"),
+    (entry.AUDIT, ["a", "b"], "array of 3"),
+    (entry.AUDIT, ["a", "b", "c" * 201], "detail"),
 )
 
 # a field of the entry, values it must not have
@@ -138,17 +153,17 @@ def test_a_body_too_deep():
     body = 0
     for _ in range(15):
         body = [body]
-    raw = entry.encode("T1", 0, 0, 0, 0, entry.CLOCK, body)
+    raw = entry.encode("T1", 0, 0, 0, 0, entry.MANUAL, body)
     assert entry.decode(raw).body == body
     with pytest.raises(LedgerError, match="deeper"):
-        entry.encode("T1", 0, 0, 0, 0, entry.CLOCK, [body])
+        entry.encode("T1", 0, 0, 0, 0, entry.MANUAL, [body])
 
 
 def test_size_limit():
-    whole = entry.encode("T1", 0, 0, 0, 0, entry.CLOCK, bytes(entry.MAX_ENTRY - 16))
+    whole = entry.encode("T1", 0, 0, 0, 0, entry.MANUAL, bytes(entry.MAX_ENTRY - 16))
     assert len(whole) <= entry.MAX_ENTRY
     with pytest.raises(LedgerError, match="more than"):
-        entry.encode("T1", 0, 0, 0, 0, entry.CLOCK, bytes(entry.MAX_ENTRY))
+        entry.encode("T1", 0, 0, 0, 0, entry.MANUAL, bytes(entry.MAX_ENTRY))
     with pytest.raises(LedgerError, match="more than"):
         entry.decode(bytes(entry.MAX_ENTRY + 1))
 

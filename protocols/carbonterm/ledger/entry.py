@@ -22,6 +22,8 @@ SECOND, MINUTE, HOUR, DAY, MONTH, YEAR = range(6)  # period
 
 REPLACED, RESET = range(2)  # meter event
 
+SYNC, STEP, REBASE = range(3)  # clock event
+
 MAX_ENTRY = 1 << 18  # bytes
 MAX_EPOCH = 99999  # five digits of a segment's name
 MAX_SEQ = 9999999999  # ten digits
@@ -204,6 +206,27 @@ def _closing_rule(body):
     return why
 
 
+def _clock_rule(body):
+    event, _, _, before, after, first = body
+    if (event == REBASE) != (first is not None):
+        return "has a seq where it re-bases nothing, or none where it does"
+    if event == REBASE and (before != CLOCK_UNSET or after == CLOCK_UNSET):
+        return "re-bases, but not from an unset clock to one that is set"
+    if event != REBASE and (before == CLOCK_UNSET) != (after == CLOCK_UNSET):
+        return "sets or loses the time without re-basing"
+    return None
+
+
+def _key_rule(body):
+    size = 64 if body[0] == "next" else 32
+    number, third, last = body[1:]
+    if body[0] == "next":
+        right = number > 0 and isinstance(third, bytes) and len(third) == 64
+    else:
+        right = type(third) is int and 0 <= third <= MAX_SEQ
+    return None if right and len(last) == size else "names no key with its signature, and no epoch with its size and root"
+
+
 def _config_rule(body):
     return None if sm3.digest(body[1]) == body[0] else "has a digest that is not the SM3 of its document"
 
@@ -213,6 +236,7 @@ _QUALITY = _whole(GOOD, REFUSED)
 _EXPONENT = _whole(-MAX_EXPONENT, MAX_EXPONENT)
 _PERIOD = _whole(SECOND, YEAR)
 _TIME = _whole(0, MAX_TIME)
+_STATE = _whole(CLOCK_UNSET, CLOCK_GNSS)
 _VALUE = _or_null(_integer)
 
 _closing_rows = _rows(
@@ -230,6 +254,11 @@ _SHAPES = {
         None,
     ),
     CONFIG: ((("digest", _digest), ("document", _bytes)), _config_rule),
+    CLOCK: (
+        (("event", _whole(SYNC, REBASE)), ("before_ms", _TIME), ("after_ms", _TIME), ("state before", _STATE),
+         ("state after", _STATE), ("seq", _or_null(_whole(0, MAX_SEQ)))),
+        _clock_rule,
+    ),
     READINGS: (
         (("rows", _array), ("frames", _or_null(_digest))),
         _rows(
@@ -253,6 +282,12 @@ _SHAPES = {
         (("point", _INDEX), ("event", _whole(REPLACED, RESET)), ("time_ms", _TIME), ("exponent", _EXPONENT),
          ("last", _integer), ("first", _integer)),
         None,
+    ),
+    AUDIT: ((("who", _text), ("what", _text), ("detail", _text)), None),
+    KEY: (
+        (("role", lambda v: v in ("next", "previous")), ("epoch", _whole(0, MAX_EPOCH)),
+         ("key or size", lambda v: True), ("signature or root", _bytes)),
+        _key_rule,
     ),
     GAP: ((("cause", _text), ("segment name", _text), ("offset", _TIME), ("bytes", _TIME)), None),
 }  # fmt: skip

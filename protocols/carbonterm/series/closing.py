@@ -17,6 +17,7 @@ GOOD, ESTIMATED, SUSPECT = range(3)  # quality, as in docs/formats.md
 
 # An increment over a longer time is not apportioned: that is a clock that was wrong, and work without an end. 400 days
 # are longer than any period; seconds and minutes stop earlier (28 hours, 69 days), at 100 000 of them.
+BACK = 86400000  # a clock set back by no more is waited for; what is further in the future was never true
 LONGEST = (100000000, 6000000000, 34560000000, 34560000000, 34560000000, 34560000000)
 
 
@@ -74,7 +75,10 @@ class Settler:
     `.total` is the sum of all increments, `.verdict` the register's verdict on the last reading (register.WORDS).
     """
 
-    __slots__ = ("zone", "register", "verdict", "_levels", "_exponent", "_sum", "_quality", "_sampled_ms", "_sampled")
+    __slots__ = (
+        "zone", "register", "verdict", "_levels", "_exponent", "_sum", "_quality", "_reached", "_sampled_ms",
+        "_sampled",
+    )  # fmt: skip
 
     def __init__(self, zone, modulus=None, limit=None, interval_ms=None, periods=(HOUR, DAY, MONTH, YEAR)):
         for period in periods or (None,):
@@ -89,6 +93,7 @@ class Settler:
         self._exponent = 0  # of every mantissa below: the finest that came so far
         self._sum = 0
         self._quality = GOOD  # of the reading the register stands at
+        self._reached = None  # up to when it is settled: the baseline's time, or later after a clock was set back
         self._sampled_ms = None
         self._sampled = 0  # the sum at the last believed reading, which is where a sampling interval begins
 
@@ -105,7 +110,7 @@ class Settler:
         if value is None or quality >= SUSPECT:
             return []
         register = self.register
-        before, old, held = register.time_ms, register.value, register.held
+        before, old, held = self._reached, register.value, register.held
         self.verdict, step = register.step(time_ms, value)
         if self.verdict > ROLLOVER:
             return []
@@ -123,7 +128,34 @@ class Settler:
             self._mark(doubt)
             self._sample(before, time_ms)
             self._ends(time_ms, quality, closed)
+            self._reached = time_ms
         self._quality = quality
+        return closed
+
+    def stepped(self, before_ms, after_ms):
+        """The clock was set from before_ms to after_ms between two readings. Returns the settlements that this closes.
+
+        The baseline moves along, so that the time to the next reading stays the true one. Set back by at most a day,
+        the series waits: increments count at the time it had reached, until the clock is there again. Otherwise it
+        goes on from the new time: what was open there closes as it stands, where it ends before or begins after it.
+        Both sides are estimated, and so is every open period if the step is longer than two sampling intervals.
+        """
+        register = self.register
+        if register.time_ms is None:
+            return []
+        shift = after_ms - before_ms
+        register.time_ms = min(max(register.time_ms + shift, clock.FLOOR_MS), after_ms)
+        self._sampled_ms = min(max(self._sampled_ms + shift, clock.FLOOR_MS), after_ms)
+        target = register.time_ms
+        closed = []
+        if not target < self._reached <= target + BACK:
+            for level in self._levels:
+                if not level.start <= target < level.end:
+                    closed.append(self._settlement(level, self._sum, ESTIMATED))
+                    self._reopen(level, clock.start(level.period, target, self.zone), self._sum, ESTIMATED)
+            self._reached = target
+        if register.interval_ms is None or abs(shift) > 2 * register.interval_ms:
+            self._mark(ESTIMATED)
         return closed
 
     def replaced(self, time_ms, last, first):
@@ -132,7 +164,7 @@ class Settler:
 
         Returns the settlements it closes, as `feed`. SeriesError where `last` can't follow; then nothing has changed.
         """
-        before, old = self.register.time_ms, self.register.value
+        before, old = self._reached, self.register.value
         step = self.register.replaced(time_ms, last, first)
         if old is None:
             self._begin(time_ms, first, GOOD)
@@ -145,6 +177,7 @@ class Settler:
             if time_ms < before:  # the clock was more than a year ahead: the operator brings the series back
                 self.register.time_ms = time_ms
                 self._sampled_ms, self._sampled = time_ms, self._sum
+            self._reached = time_ms
             self._ends(time_ms, GOOD, closed)
         self._quality = GOOD
         return closed
@@ -171,7 +204,7 @@ class Settler:
             level.quality = ESTIMATED if inside else quality  # nobody saw how the period began
             level.readings = 1 if inside else 0
         self._quality = quality
-        self._sampled_ms = time_ms
+        self._reached = self._sampled_ms = time_ms
 
     def _span(self, before, after, old, exponent, step, quality):
         """Adds the increment `step` over (before, after] and closes the periods that end in between."""
@@ -276,7 +309,7 @@ class Settler:
         for level in self._levels:
             numbers = [_text(level.base), _text(level.max), _text(level.min)]
             levels.append([level.period, level.start, level.end, level.quality, level.readings] + numbers)
-        own = [self._exponent, str(self._sum), self._quality, self._sampled_ms, str(self._sampled)]
+        own = [self._exponent, str(self._sum), self._quality, self._sampled_ms, str(self._sampled), self._reached]
         return [1, self.register.state(), own, levels]
 
     def restore(self, state):
@@ -284,7 +317,7 @@ class Settler:
         one."""
         try:
             version, register, own, rows = state
-            exponent, total, quality, sampled_ms, sampled = own
+            exponent, total, quality, sampled_ms, sampled, reached = own
             total, sampled = int(total), int(sampled)
             levels = []
             for period, start, end, worst, readings, base, high, low in rows:
@@ -297,14 +330,14 @@ class Settler:
                 raise ValueError
             exponent, quality = exponent + 0, quality + 0
             if sampled_ms is not None:
-                sampled_ms = sampled_ms + 0
-            if (sampled_ms is None) != (register[0] is None):
+                sampled_ms, reached = sampled_ms + 0, reached + 0
+            if (sampled_ms is None) != (register[0] is None) or (reached is None) != (sampled_ms is None):
                 raise ValueError
             self.register.restore(register)
         except (ValueError, TypeError, IndexError, AttributeError):
             raise SeriesError("this is no state of a settler of these periods", "rebuild it from the log")
         self._exponent, self._sum, self._quality = exponent, total, quality
-        self._sampled_ms, self._sampled, self._levels = sampled_ms, sampled, levels
+        self._sampled_ms, self._sampled, self._reached, self._levels = sampled_ms, sampled, reached, levels
 
 
 def _text(mantissa):
