@@ -9,6 +9,7 @@ import binascii
 from carbonterm.field.plan import plan
 from carbonterm.field.registers import WIDTH
 from carbonterm_device.bus import LinkDown, NoAnswer, Refused
+from carbonterm_device.identification import Identification
 from carbonterm_device.terminal import REFUSED, SILENT, missing, reading
 
 
@@ -26,6 +27,7 @@ class Acquisition:
         self.clock = clock
         self.port = port
         self.requests = plan(site, index)
+        self.identification = Identification(index, site, driver, terminal, clock)
         self.timeout_ms = site.buses[index].timeout_ms
         self.retries = site.buses[index].retries
         self.rounds = 0
@@ -47,6 +49,7 @@ class Acquisition:
             now = self.clock.now_ms()
             active = [interval for interval in intervals if due[interval] <= moment]
             await self._round(moment, active)
+            await self.identification.look()
             for interval in active:
                 due[interval] += interval
                 after = self.clock.now_ms()
@@ -100,7 +103,7 @@ class Acquisition:
         counters = self.driver.counters
         return {
             "bus": self.name, "rounds": self.rounds, "late": self.late_rounds,
-            "frames": binascii.hexlify(self.frames).decode(),
+            "frames": binascii.hexlify(self.frames).decode(), "meters": self.identification.status(),
             "requests": counters.requests, "replies": counters.replies, "timeouts": counters.timeouts,
             "errors": counters.errors, "exceptions": counters.exceptions, "dropped": counters.dropped,
         }  # fmt: skip

@@ -122,6 +122,7 @@ class App:
             "entries": log.size, "sealed": log.sealed, "found": self.found, "readings": self.terminal.readings,
             "disagreements": self.terminal.disagreements, "heap_peak": self.heap_peak,
             "points": points, "sources": sources, "errors": self.errors,
+            "alarms": [text for a in self.acquisitions for text in a.identification.alarms()],
             "buses": [a.status() for a in self.acquisitions], "centres": [d.status() for d in self.deliveries],
         }  # fmt: skip
 
