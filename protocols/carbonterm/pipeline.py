@@ -8,6 +8,7 @@ with the ones in a log: both run this code, so a log whose derived entries diffe
 from carbonterm import cbor
 from carbonterm import site as sites
 from carbonterm.accounting import source as accounting
+from carbonterm.clock import FLOOR_MS
 from carbonterm.errors import CarbonError, LedgerError, SeriesError
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
@@ -42,9 +43,21 @@ class Pipeline:
             closed = []
             for point, offset, quality, exponent, mantissa in entry.body[0]:
                 settler = self._settler(entry, point)
+                time_ms = entry.time_ms + offset
+                if entry.clock_state == entries.CLOCK_UNSET or time_ms < FLOOR_MS:
+                    continue  # nobody knows which day it was; the next reading with a time carries the increment
                 if settler is not None and mantissa is not None and quality < SUSPECT:
                     value = Number(mantissa, exponent)
-                    closed.extend((point, s) for s in settler.feed(entry.time_ms + offset, value, quality))
+                    closed.extend((point, s) for s in settler.feed(time_ms, value, quality))
+            return self._derived(entry, closed)
+        elif entry.kind == entries.CLOCK:
+            event, before_ms, after_ms = entry.body[:3]
+            if event != entries.STEP:
+                return []
+            closed = []
+            for point, settler in enumerate(self.settlers):
+                if settler is not None:
+                    closed.extend((point, s) for s in settler.stepped(before_ms, after_ms))
             return self._derived(entry, closed)
         elif entry.kind == entries.METER:
             point, _, time_ms, exponent, last, first = entry.body
@@ -155,7 +168,8 @@ class Pipeline:
                 continue
             key = (index, period, start_ms)
             have = self._waiting.setdefault(key, {})
-            have.update(fresh)
+            for point, settlement in fresh:
+                have[point] = _together(have.get(point), settlement)
             if len(have) < len(set(needed)):
                 # the figure waits for its last point; until then it is unknown, not smaller
                 if len(self._waiting) > MAX_WAITING:
@@ -237,6 +251,14 @@ class Replay:
         self.pipeline.restore(pipeline)
         self.expected = [tuple(one) for one in owed]
         self._begun = True
+
+
+def _together(first, second):
+    """Two settlements of one period, which closed twice because the clock was set, as one for the figure that waits."""
+    if first is None:
+        return second
+    increment, quality = first.increment + second.increment, max(first.quality, second.quality)
+    return Settlement(second.period, second.start_ms, second.end_ms, increment, None, None, quality, None)
 
 
 def _closing_row(point, settlement):

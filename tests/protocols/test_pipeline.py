@@ -6,6 +6,7 @@ from carbonterm import cbor, clock
 from carbonterm.errors import LedgerError
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
+from carbonterm.number import Number
 from carbonterm.pipeline import Pipeline, Replay
 from carbonterm.site import Site
 from seeded import Random
@@ -28,8 +29,8 @@ class Book:
         for wanted in follow:
             self.put(wanted[0], wanted[2], wanted[3])
 
-    def put(self, time_ms, kind, body):
-        raw = entries.encode("CT-TEST-1", 0, len(self.entries), time_ms, 2, kind, body)
+    def put(self, time_ms, kind, body, state=2):
+        raw = entries.encode("CT-TEST-1", 0, len(self.entries), time_ms, state, kind, body)
         entry = entries.decode(raw)
         self.entries.append(entry)
         return [] if kind in (entries.CLOSING, entries.EMISSION) else self.pipeline.fold(entry)
@@ -128,6 +129,49 @@ def test_rollover_and_replacement_are_facts_of_the_log():
     # a last register below the one that was read is no event that can be
     book.add(NIGHT + 4 * MINUTE, entries.METER, [1, 0, NIGHT + 4 * MINUTE, -2, 10, 0])
     assert [str(settler.total) for settler in book.pipeline.settlers] == totals
+
+
+@pytest.mark.requirement("T-12.4-2", part="the clock is set while the terminal runs")
+def test_a_set_clock_is_a_fact_of_the_log():
+    year = 365 * 86400000
+    for steps in ((-86400000, 86400000), (year, -year), (1500, -1500)):
+        book, now, value = Book(), NIGHT, 0
+        book.configure(document())
+        for step in (0,) + steps:
+            if step:
+                book.add(now + step, entries.CLOCK, [entries.STEP, now, now + step, 2, 3, None])
+                now += step
+            for _ in range(100):
+                now += MINUTE
+                value += 10
+                book.read(now, value, value, value)
+        assert [str(settler.total) for settler in book.pipeline.settlers] == ["29.90"] * 3
+        for level in (clock.HOUR, clock.DAY, clock.MONTH, clock.YEAR):
+            found = [row for body in book.bodies(entries.CLOSING) if body[0] == level for row in body[2] if row[0] == 0]
+            total = book.pipeline.settlers[0].open(level).increment
+            for row in found:
+                total = total + Number(row[3], row[2])
+            assert total == Number(2990, -2), (step, level)
+        replay, wrong = replayed(book.entries)
+        assert wrong == [] and replay.expected == []
+        assert replay.pipeline.state() == book.pipeline.state()
+        print(steps, [cbor.encode(body).hex() for body in book.bodies(entries.CLOSING)])
+
+
+@pytest.mark.requirement("T-12.4-2", part="the terminal does not know the time for a while")
+def test_readings_without_a_time_are_not_settled_and_nothing_is_lost():
+    book = Book()
+    book.configure(document())
+    book.read(NIGHT, 100, 100, 100)
+    for minute in range(90):  # a start without a clock: 1970, in a zone where that was the year before
+        rows = [[point, 0, 0, -2, 200 + minute] for point in range(3)]
+        assert book.put(minute * MINUTE, entries.READINGS, [rows, None], minute % 2) == []
+    book.add(NIGHT + 120 * MINUTE, entries.CLOCK, [entries.REBASE, 90 * MINUTE, NIGHT + 120 * MINUTE, 0, 3, 2])
+    book.read(NIGHT + 121 * MINUTE, 300, 300, 300)
+    assert [str(settler.total) for settler in book.pipeline.settlers] == ["2.00"] * 3
+    assert all(body[1] >= NIGHT - 366 * 86400000 for body in book.bodies(entries.CLOSING))
+    _, wrong = replayed(book.entries)
+    assert wrong == []
 
 
 def test_an_unchanged_point_keeps_its_series_over_a_new_document():
