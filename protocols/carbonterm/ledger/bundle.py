@@ -30,6 +30,12 @@ class Writer:
     def key(self, epoch, public):
         self._frame("key", epoch, public)
 
+    def registration(self, body, device_signature, operator_signature):
+        self._frame("registration", body, device_signature, operator_signature)
+
+    def revocation(self, body, signature):
+        self._frame("revocation", body, signature)
+
     def centre(self, name, public):
         self._frame("centre", name, public)
 
@@ -133,6 +139,8 @@ def _is_bytes(value):
 _TYPES = {
     "header": (entry.is_terminal_id, _text(entry.MAX_TEXT)),
     "key": (_whole(entry.MAX_EPOCH), _sized(64)),
+    "registration": (_is_bytes, _sized(64), _sized(64)),
+    "revocation": (_is_bytes, _sized(64)),
     "centre": (lambda value: isinstance(value, str) and checkpoint.is_name(value), _sized(64)),
     "entry": (_is_bytes, _sized(64)),
     "checkpoint": (_text(checkpoint.MAX_TEXT),),
