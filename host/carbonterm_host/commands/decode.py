@@ -11,15 +11,18 @@ from carbonterm.errors import quoted
 from carbonterm.field.modbus import FUNCTIONS
 from carbonterm.field.registers import ORDERS, TYPES
 from carbonterm.nearest import hint
-from carbonterm_host import decode_modbus
+from carbonterm_host import decode_cjt188, decode_hj212, decode_modbus
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, put, say
 
 # protocol: function of (bytes, type, order) that yields the objects
 PROTOCOLS = {
     "modbus-rtu": lambda data, type, order: decode_modbus.decode(data, False, type, order),
     "modbus-tcp": lambda data, type, order: decode_modbus.decode(data, True, type, order),
+    "cjt188": lambda data, type, order: decode_cjt188.decode(data),
+    "hj212": lambda data, type, order: decode_hj212.decode(data),
 }
-PLANNED = ("dlt645-2007", "dlt645-1997", "cjt188", "hj212")
+TEXT = ("hj212",)  # take text, the others hex
+PLANNED = ("dlt645-2007", "dlt645-1997")
 
 Type = StrEnum("Type", {name: name for name in TYPES})
 Order = StrEnum("Order", {name: name for name in ORDERS})
@@ -38,8 +41,8 @@ _CHINESE = {
 
 
 def main(
-    protocol: str = typer.Argument(help="modbus-rtu modbus-tcp · 协议"),
-    data: list[str] = typer.Argument(metavar="HEX|-", help="bytes in hex, or - for stdin · 十六进制报文，- 读标准输入"),
+    protocol: str = typer.Argument(help="modbus-rtu modbus-tcp cjt188 hj212 · 协议"),
+    data: list[str] = typer.Argument(metavar="HEX|-", help="hex, hj212 text, - stdin · 十六进制或文本"),
     type: Type | None = typer.Option(None, "--as", help="type of the registers' values · 寄存器数据类型"),
     order: Order = typer.Option(Order.ABCD, help="order of bytes and words · 字节序"),
     as_json: bool = JSON,
@@ -53,16 +56,17 @@ def main(
     if protocol not in PROTOCOLS:
         raise Failure(USAGE, f"unknown protocol {quoted(protocol)}", hint(protocol, list(PROTOCOLS), "supported"))
     text = sys.stdin.read() if data == ["-"] else " ".join(data)
-    found = PROTOCOLS[protocol](unhex(text), type and type.value, order.value)
+    found = PROTOCOLS[protocol](text if protocol in TEXT else unhex(text), type and type.value, order.value)
     code = OK
     for frame in found:
         if not frame["valid"]:
             code = FINDING
         role = frame.pop("role")
+        title = frame.pop("title", None)
         if as_json:
             put(frame)
         else:
-            _show(frame, role)
+            _show(frame, role, title)
     return code
 
 
@@ -85,25 +89,28 @@ def unhex(text):
     return bytes(data)
 
 
-def _show(frame, role):
+def _show(frame, role, title):
     out = console()
     width = min(out.width, 80)
     if not frame["valid"]:
         out.print(say("invalid", "无效报文") + ": " + frame["error"], style="red", width=width, markup=False)
         return
-    function = int(frame["control"], 16)
-    name = _said(FUNCTIONS[function & 0x7F])
-    unit = say("unit", "地址")
-    title = f"{_said(role)} · {unit} {frame['address']} · {frame['control']} {name}"
+    title = title or _modbus_title(frame, role)
     out.print(title, style="bold", width=width, markup=False)
     table = Table()
     for column in (say("code", "代码"), say("name", "名称"), say("value", "数值")):
         table.add_column(column, overflow="fold", justify="right" if column in ("value", "数值") else "left")
     for item in frame["items"]:
-        table.add_row(item["code"], _said(item["name"]), "—" if item["value"] is None else item["value"])
+        value = "—" if item["value"] is None else item["value"]
+        table.add_row(item["code"], _said(item["name"]), value if item["unit"] is None else f"{value} {item['unit']}")
     out.print(table, width=width)
     if frame["error"]:
         out.print(frame["error"], style="yellow", width=width, markup=False)
+
+
+def _modbus_title(frame, role):
+    name = _said(FUNCTIONS[int(frame["control"], 16) & 0x7F])
+    return f"{_said(role)} · {say('unit', '地址')} {frame['address']} · {frame['control']} {name}"
 
 
 def _said(name):

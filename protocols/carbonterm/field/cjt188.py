@@ -264,7 +264,7 @@ def match(request, answer):
 
     AA in the request stands for any. The identifier may come back the other way round. An error answer has SER only.
     """
-    if answer.role == REQUEST or answer.function != request.function:
+    if request.role == RESPONSE or answer.role == REQUEST or answer.function != request.function:
         return False
     if request.type not in (ANY_TYPE, answer.type):
         return False

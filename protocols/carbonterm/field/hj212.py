@@ -247,10 +247,14 @@ def packet(head, items=(), cipher=None):
         raise FrameError("a data area of %d bytes, a segment of %d" % (len(area), len(segment)),
                          "at most %d and %d: split it" % (MAX_DATA, MAX_SEGMENT))  # fmt: skip
     back = parse(segment)
-    if back.head != [(name, str(value)) for name, value in head] or area_of(back.items) != area_of(items):
+    if back.head != _texts(head) or back.items != [_texts(item) for item in items]:
         raise FrameError("a name or value holds one of ; , = & or a control character")
     sent = segment if cipher is None else front + _encrypted(area, cipher) + b"&&"
     return b"##%04d" % len(segment) + sent + b"%04X" % crc(segment) + b"\r\n"
+
+
+def _texts(pairs):
+    return [(name, str(value)) for name, value in pairs]
 
 
 def parse(segment, raw=None):
@@ -403,6 +407,8 @@ def length_at(data, start, ciphered=False):
         if end >= 0:
             return end + 2 - start, end - 4 - start - 6
         return (held + 1, 0) if held < _MAX_CIPHERED + 12 else (0, 0)
+    if ciphered and end < 0 and MAX_SEGMENT < size <= _MAX_CIPHERED and held <= MAX_SEGMENT:
+        return held + 1, 0  # its data area is not in sight yet
     if not 1 <= size <= MAX_SEGMENT:
         return 0, 0
     length = size + 12
@@ -419,6 +425,8 @@ def whole(raw, cipher=None):
     """Packet of exactly these bytes (length_at told how many); FrameError says what is wrong."""
     if len(raw) < 13 or raw[-2:] != b"\r\n":
         raise FrameError("CR LF is missing at the end")
+    if raw[:2] != _HEAD or not all(48 <= byte <= 57 for byte in raw[2:6]):
+        raise FrameError("a packet begins with ## and 4 digits of length")
     segment = bytes(raw[6:-6])
     said = int(bytes(raw[2:6]).decode())
     sent = len(segment)
