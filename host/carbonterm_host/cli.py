@@ -26,6 +26,7 @@ COMMANDS = {
     "settle": "settle",
     "simulate": "simulate",
     "site": "site",
+    "trace": "trace",
     "verify": "verify",
 }
 

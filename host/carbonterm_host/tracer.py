@@ -1,0 +1,200 @@
+"""Where a figure comes from: the log folded once, with every reading's part in every increment kept (9.2, T-9.2-5).
+
+`Tracer(book)` runs the same fold as replay (carbonterm.pipeline) and listens to its registers. A settlement is then
+recomputed a second time, by the rule of docs/formats.md on the two readings around each border, and a figure of
+emissions from the closing rows it names; both must be what the log holds.
+"""
+
+from carbonterm import clock
+from carbonterm.accounting import source as accounting
+from carbonterm.errors import CarbonError
+from carbonterm.ledger import entry as entries
+from carbonterm.number import Number, Ratio, half_even
+from carbonterm.pipeline import PLACES, Replay
+from carbonterm.series.closing import LONGEST
+from carbonterm.series.register import ROLLOVER, WORDS
+
+
+class Step:
+    """A reading or meter event as its register took it: `index` of the entry and `row` in it (None: an event), `value`
+    Number, `total` of all increments after it, `verdict` (None: an event), `believed`: it moved the series on."""
+
+    __slots__ = ("believed", "index", "quality", "row", "time_ms", "total", "value", "verdict")
+
+    def __init__(self, index, row, time_ms, value, quality, verdict, total):
+        self.index, self.row, self.time_ms, self.value, self.quality = index, row, time_ms, value, quality
+        self.verdict, self.total = verdict, total
+        self.believed = verdict is None or verdict <= ROLLOVER
+
+    @property
+    def word(self):
+        return "meter event" if self.verdict is None else WORDS[self.verdict]
+
+
+class _Heard:
+    """A settler that tells what it is fed; everything else it is asked goes to the settler itself."""
+
+    def __init__(self, settler, tracer):
+        self._settler = settler
+        self._tracer = tracer
+        self.steps = []
+
+    def __getattr__(self, name):
+        return getattr(self._settler, name)
+
+    def feed(self, time_ms, value, quality=0):
+        closed = self._settler.feed(time_ms, value, quality)
+        verdict = self._settler.verdict
+        at = self._tracer.index, self._tracer.row_of(time_ms, value, self)
+        self.steps.append(Step(*at, time_ms, value, quality, verdict, self._settler.total))
+        return closed
+
+    def replaced(self, time_ms, last, first):
+        closed = self._settler.replaced(time_ms, last, first)
+        self.steps.append(Step(self._tracer.index, None, time_ms, first, 0, None, self._settler.total))
+        return closed
+
+
+class Figure:
+    """A row of a closing or emission entry: `index` of the entry, `row` in it; period, start_ms, `site` in force,
+    `config` (index of its entry), `name` of its source or point, `steps` of a point's register (None of a source)."""
+
+    __slots__ = ("config", "index", "kind", "name", "period", "row", "site", "start_ms", "steps", "subject")
+
+    def __init__(self, index, row, kind, period, start_ms, subject, site, config, name, steps):
+        self.index, self.row, self.kind, self.period, self.start_ms = index, row, kind, period, start_ms
+        self.subject, self.site, self.config, self.name, self.steps = subject, site, config, name, steps
+
+
+class Tracer:
+    """Folds all entries of a proofs.Book. `figures` in log order; `wrong`: what replay finds, by index of the entry."""
+
+    def __init__(self, book):
+        self.book = book
+        self.figures = []
+        self.wrong = {}
+        self.index = self._config = self._site = None
+        self._heard = []
+        replay = Replay()
+        for self.index, one in enumerate(book.entries):
+            self._taken = set()
+            try:
+                finding = replay.entry(one)
+            except CarbonError as error:
+                finding = str(error)
+            if finding:
+                self.wrong[self.index] = finding
+            pipeline = replay.pipeline
+            if pipeline.site is not self._site:
+                self._site, self._config = pipeline.site, self.index
+                self._heard = pipeline.settlers
+                self._heard[:] = [self._hear(settler) for settler in self._heard]
+            if one.kind in (entries.CLOSING, entries.EMISSION) and self._site is not None:
+                self._figures(one)
+
+    def row_of(self, time_ms, value, heard):
+        """Row of the entry at hand that a register was fed with: the first that fits and was not taken before."""
+        one = self.book.entries[self.index]
+        for row, (point, offset, _, exponent, mantissa) in enumerate(one.body[0]):
+            if row in self._taken or mantissa is None or self._heard[point] is not heard:
+                continue
+            if one.time_ms + offset == time_ms and Number(mantissa, exponent) == value:
+                self._taken.add(row)
+                return row
+        return None
+
+    def settled(self, figure):
+        """(increment recomputed or None, first Step, last Step, Steps between) of a closing row."""
+        end_ms = clock.end(figure.period, figure.start_ms, figure.site.zone)
+        steps = [step for step in figure.steps.steps if step.believed]
+        begin, first, _ = self._border(figure, steps, figure.start_ms)
+        end, _, last = self._border(figure, steps, end_ms)
+        if first is None or last is None:
+            return None, None, None, []
+        between = figure.steps.steps[figure.steps.steps.index(first) : figure.steps.steps.index(last) + 1]
+        return None if begin is None or end is None else end - begin, first, last, between
+
+    def accounted(self, figure):
+        """([(parameter, unit, Ratio, [(point, numerator, denominator, closing Figure)])], exact tCO2e or None)."""
+        source = figure.site.sources[figure.subject]
+        units = dict(source.compiled[accounting.INPUTS])
+        rows, values = [], {}
+        for feed in source.inputs:
+            parts, total = [], Ratio(0)
+            for point, numerator, denominator in feed.points:
+                closing = self._closing(figure, point)
+                parts.append((point, numerator, denominator, closing))
+                increment = closing and self.value(closing)
+                total = None if total is None or not increment else total + Ratio(numerator, denominator) * increment
+            rows.append((feed.parameter, units[feed.parameter], total, parts))
+            values[feed.parameter] = total
+        try:
+            exact = accounting.evaluate_compiled(source.compiled, values)
+        except CarbonError:
+            exact = None
+        return rows, exact
+
+    def row(self, figure):
+        """The row of the entry."""
+        body = self.book.entries[figure.index].body
+        return (body[2] if figure.kind == entries.CLOSING else body[3])[figure.row]
+
+    def value(self, figure):
+        """The Number in the log, or None where there is none."""
+        row = self.row(figure)
+        return None if row[3] is None else Number(row[3], row[2])
+
+    def equal(self, figure):
+        """True if the entry is byte for byte what replay gives and the figure what its parts give."""
+        if figure.index in self.wrong:
+            return False
+        if figure.kind == entries.CLOSING:
+            again = self.settled(figure)[0]
+            return again is not None and again == self.value(figure)
+        exact, held = self.accounted(figure)[1], self.value(figure)
+        return held is None or (exact is not None and exact.round(PLACES) == held)
+
+    def _figures(self, one):
+        period, start_ms = one.body[:2]
+        for number, row in enumerate(one.body[2] if one.kind == entries.CLOSING else one.body[3]):
+            of = self._site.points if one.kind == entries.CLOSING else self._site.sources
+            if row[0] >= len(of):
+                self.wrong.setdefault(self.index, f"entry {one.seq}: its row {number} names what is not in the site")
+                continue
+            steps = self._heard[row[0]] if one.kind == entries.CLOSING else None
+            name, at = of[row[0]].name, (self.index, number, one.kind, period, start_ms)
+            self.figures.append(Figure(*at, row[0], self._site, self._config, name, steps))
+
+    def _closing(self, figure, point):
+        """The last closing before a figure of emissions with its period and a point."""
+        wanted = entries.CLOSING, figure.period, figure.start_ms, point, figure.site
+        for one in reversed(self.figures):
+            if one.index < figure.index and (one.kind, one.period, one.start_ms, one.subject, one.site) == wanted:
+                return one
+        return None
+
+    def _border(self, figure, steps, border):
+        """(sum of the increments up to a border, Step before, Step at or behind); the sum None where a gap is too long
+        to be apportioned, the Steps None where the log does not reach."""
+        at = before = None
+        for step in steps:
+            at = step.time_ms if at is None else max(at, step.time_ms)
+            if before is None and at >= border:
+                return step.total, step, step
+            if at >= border:
+                break
+            before, since = step, at
+        else:
+            return None, None, None
+        if at == border:
+            return step.total, step, step
+        length = at - since
+        if length > LONGEST[figure.period]:
+            return None, before, step
+        exponent = min(before.value.exponent, step.value.exponent, figure.steps.register.floor)
+        old, more = before.value.at(exponent), (step.total - before.total).at(exponent)
+        border_value = half_even(old * length + more * (border - since), length)
+        return before.total + Number(border_value - old, exponent), before, step
+
+    def _hear(self, settler):
+        return settler if settler is None or isinstance(settler, _Heard) else _Heard(settler, self)

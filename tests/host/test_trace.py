@@ -1,0 +1,235 @@
+"""`carbonterm prove` and `trace`: every figure leads to its raw readings and comes out equal; every bit counts."""
+
+import io
+import json
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
+
+import pytest
+
+import sites
+from carbonterm.gm import sm2
+from carbonterm.ledger import bundle, checkpoint, entry, proof
+from carbonterm_host import bundles, cli, datafolder, gm_backends
+from carbonterm_host.commands import trace as command
+from carbonterm_host.commands.verify import proof_report, tools
+from carbonterm_host.proofs import Book
+from carbonterm_host.tracer import Tracer
+from logs import HOUR, Written
+from memory_storage import MemoryStorage
+from seeded import Random
+
+SIGNER = sm2.Signer(bytes(31) + b"\x07")
+CENTRE = sm2.Signer(bytes(31) + b"\x08")
+T0 = 1767196800000 - 8 * HOUR  # midnight of 2026-01-01 in China
+FAST = tools(gm_backends.best())
+
+
+def carbonterm(*arguments, lang="en"):
+    """(exit code, stdout, stderr) of the command."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("CARBONTERM_LANG", lang)
+        patch.setenv("COLUMNS", "80")
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["--lang", lang, *map(str, arguments)])
+    return ended.value.code, out.getvalue(), err.getvalue()
+
+
+def write(file, storage, cosign=True):
+    """Pulls a log into `file`; a centre cosigns its checkpoints."""
+    raw = io.BytesIO()
+    writer = bundle.Writer(raw, "CT-TEST-1", "test")
+    datafolder.pull(storage, writer)
+    writer.end()
+    with open(file, "wb") as out:
+        writer = bundle.Writer(out, "CT-TEST-1", "test")
+        writer.centre("centre.example", CENTRE.public)
+        for _, frame in bundle.read(io.BytesIO(raw.getvalue())):
+            if frame[0] == "checkpoint" and cosign:
+                text = checkpoint.cosigned(frame[1], "centre.example", CENTRE.public, T0 // 1000, CENTRE.sign)
+                writer.checkpoint(text)
+            elif frame[0] != "header":
+                getattr(writer, frame[0])(*frame[1:])
+        writer.end()
+
+
+def plant(seed=1, hours=60):
+    """A log of two electricity meters and a gas meter over days: rollovers, gaps, late, backward and silent readings,
+    borders hit and missed, a meter replaced."""
+    random, storage = Random(seed), MemoryStorage()
+    made = Written(storage, SIGNER, sites.document(), T0 - 90000)
+    values, time_ms = [999000, 500, 7], T0 - 60000
+    while time_ms < T0 + hours * HOUR:
+        rows = []
+        for point in range(3):
+            values[point] += random.between(0, 900)
+            shown = values[point] % (1000000 if point < 2 else 10**9)
+            chance = random.between(0, 30)
+            if chance == 0:
+                rows.append((point, 0, 4, 0, None))
+            elif chance == 1 and point != 2:
+                rows.append((point, random.between(-500, 500), 0, -2, max(shown - 5, 0)))
+            elif chance > 4:
+                rows.append((point, random.between(-500, 500) * (chance % 2), 0, -2, shown))
+        if rows:
+            made.readings(time_ms, rows)
+        step = random.between(0, 9)
+        time_ms += HOUR - time_ms % HOUR if step == 0 else random.between(1, 9 if step == 1 else 2) * 1500000
+        if random.between(0, 40) == 0:
+            settler = made.pipeline.settlers[2]
+            values[2] = 100
+            last = settler.register.value.at(-2) + 50
+            made.entry(time_ms - 700000, entry.METER, [2, entry.REPLACED, time_ms - 700000, -2, last, 100])
+    made.log.commit()
+    made.log.checkpoint()
+    return storage
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("trace") / "t.bundle"
+    write(path, plant())
+    return path
+
+
+@pytest.mark.requirement("T-9.2-5", "P-4.2-2")
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_figure_leads_to_its_readings(seed, tmp_path):
+    write(tmp_path / "t.bundle", plant(seed), cosign=False)
+    tracer = Tracer(Book(bundles.read(tmp_path / "t.bundle")))
+    assert not tracer.wrong and len(tracer.figures) > 150
+    assert {one.kind for one in tracer.figures} == {entry.CLOSING, entry.EMISSION}
+    for one in tracer.figures:
+        assert tracer.equal(one), command._named(one)
+        out = command.trace(tracer, one, everything=True)
+        assert out["ok"], out
+        parts = [out] if one.kind == entry.CLOSING else [p for a in out["activity"] for p in a["points"]]
+        for part in parts:
+            rows = part["readings"]["rows"]
+            assert len(rows) == part["readings"]["believed"] + part["readings"]["held"]
+            for row in rows:
+                held = tracer.book.entries[tracer.book.find(row["seq"], row["epoch"])]
+                if held.kind == entry.READINGS:
+                    reading = held.body[0][row["row"]]
+                    number = command.Number(reading[4], reading[3])
+                    assert str(number) == row["value"] and held.body[1].hex() == row["frames"]
+                else:
+                    assert held.kind == entry.METER and row["verdict"] == "meter event"
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-9.2-5", "P-4.2-2", part="every figure of the demo's bundle")
+def test_every_figure_of_a_demo(tmp_path):
+    code, _, err = carbonterm("demo", "--seconds", "12", "--folder", tmp_path / "demo", "--json")
+    assert code == 0, err
+    file = tmp_path / "demo" / "demo.bundle"
+    figures = json.loads(carbonterm("trace", file, "--list", "--json")[1])["figures"]
+    assert len(figures) >= 12
+    for one in figures:
+        code, out, _ = carbonterm("trace", file, one["figure"], "--json", "--all")
+        found = json.loads(out)
+        assert code == 0 and found["ok"] is True and one["value"] in [row["value"] for row in found["figures"]]
+    assert carbonterm("trace", file, figures[0]["figure"])[0] == 0
+
+
+def test_ways_to_name_a_figure(file):
+    listed = json.loads(carbonterm("trace", file, "--list", "--json")[1])["figures"]
+    assert listed[0]["figure"] in carbonterm("trace", file, "--list")[1]
+    one = next(row for row in listed if row["kind"] == "emission")
+    for arguments in ((one["figure"],), one["figure"].split(), (one["seq"],), (f"{one['epoch']}/{one['seq']}",)):
+        code, out, _ = carbonterm("trace", file, *arguments, "--json")
+        found = json.loads(out)
+        assert code == 0 and one["figure"] in [row["figure"] for row in found["figures"]]
+    trace = next(row for row in found["figures"] if row["figure"] == one["figure"])
+    assert trace["recomputed"]["equal"] and trace["recomputed"]["rounded"] == trace["value"]
+    assert trace["checkpoint"]["cosignatures"] and trace["site"]["digest"]
+    assert {"method", "version", "formula", "constants"} <= trace["source"].keys()
+
+
+def test_the_tree_on_a_screen(file):
+    said = {"en": ("recomputed", "frames SM3", "every step holds"), "zh": ("重算", "仪表", "各级均一致")}
+    for lang, words in said.items():
+        code, out, _ = carbonterm("trace", file, "electricity", "day", "2026-01-01", lang=lang)
+        assert code == 0 and all(word in out for word in words), out
+        assert max(sum(2 if ord(c) > 0x2E7F else 1 for c in line) for line in out.split("\n")) <= 80
+
+
+def test_trace_refuses(file, tmp_path):
+    for arguments in (
+        (), ("electricity",), ("99999",), ("0",), ("7/3",), ("electricity", "day", "2026-13-01"),
+        ("electricity", "day", "2026-01-01T00"), ("nobody", "day", "2026-01-01"), ("electricity", "decade", "2020"),
+        ("3", "--list"),
+    ):  # fmt: skip
+        code, _, err = carbonterm("trace", file, *arguments)
+        assert code in (1, 2) and "→" in err, arguments
+    (tmp_path / "cut").write_bytes(file.read_bytes()[:-9])
+    assert carbonterm("trace", tmp_path / "cut", "--list")[0] == 4
+    assert carbonterm("trace", tmp_path / "none", "--list")[0] == 2
+
+
+def test_a_changed_reading_shows(file, tmp_path):
+    """The terminal's own key signs a log whose figure is not what its readings give: replay and trace say so."""
+    found = bundles.read(file)
+    tracer = Tracer(Book(found))
+    figure = next(one for one in tracer.figures if one.kind == entry.CLOSING)
+    one = tracer.book.entries[figure.index]
+    one.body[2][figure.row][3] += 1
+    raw = entry.encode(one.terminal_id, one.epoch, one.seq, one.time_ms, one.clock_state, one.kind, one.body)
+    found.entries[figure.index] = (raw, SIGNER.sign(raw))
+    again = Tracer(Book(found))
+    bad = next(row for row in again.figures if (row.index, row.row) == (figure.index, figure.row))
+    out = command.trace(again, bad)
+    assert not again.equal(bad) and out["ok"] is False
+    assert out["increment"]["equal"] is False and out["settlement"]["proof"]["ok"] is False
+
+
+@pytest.mark.requirement("T-11.12-1", part="one record with its proof, checked without the log")
+def test_prove_and_verify(file, tmp_path):
+    out = tmp_path / "one.proof"
+    for seq in (0, 1, 30):
+        code, text, _ = carbonterm("prove", file, seq, "-o", out, "--json")
+        made = json.loads(text)
+        assert code == 0 and made["seq"] == seq and made["cosigned"] == ["centre.example"]
+        code, text, _ = carbonterm("verify", out, "--json", "--key", SIGNER.public.hex())
+        report = json.loads(text)
+        assert code == 0 and report["ok"] is True and report["entry"]["seq"] == seq
+        assert set(report["verdicts"]) == set(proof.VERDICTS)
+    assert carbonterm("prove", file, 3, "--epoch", 0, "-o", out)[0] == 0
+    for lang, word in (("en", "verified"), ("zh", "核验通过")):
+        assert word in carbonterm("verify", out, lang=lang)[1]
+    assert carbonterm("verify", out, "--key", CENTRE.public.hex())[0] == 4
+    for arguments in ((10**6, "-o", out), (0, "--epoch", 4, "-o", out), (0, "-o", tmp_path / "no" / "x"), (0,)):
+        code, _, err = carbonterm("prove", file, *arguments)
+        assert code == 2 and "→" in err
+    out.write_bytes(out.read_bytes()[:-1])
+    code, text, _ = carbonterm("verify", out, "--json")
+    verdicts = json.loads(text)["verdicts"]
+    assert code == 4 and verdicts["encoding"] is False and verdicts["tree"] is None
+    out.write_bytes(out.read_bytes() + bytes(1 << 20))
+    assert carbonterm("verify", out)[0] == 4
+
+
+def test_no_proof_without_a_checkpoint(tmp_path):
+    storage = MemoryStorage()
+    made = Written(storage, SIGNER, sites.document(), T0)
+    made.log.commit()
+    write(tmp_path / "t.bundle", storage)
+    code, _, err = carbonterm("prove", tmp_path / "t.bundle", 0, "-o", tmp_path / "p")
+    assert code == 2 and "no checkpoint" in err and not (tmp_path / "p").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-11.12-1", part="no bit of a proof can be changed")
+def test_every_bit_of_a_proof(file):
+    data = proof.encode(Book(bundles.read(file)).prove(5))
+    report = partial(proof_report, trusted=(), options=FAST)
+    assert report(data)["ok"] is True
+    passed = []
+    for at in range(len(data) * 8):
+        bad = bytearray(data)
+        bad[at // 8] ^= 1 << at % 8
+        if report(bytes(bad))["ok"]:
+            passed.append(at)
+    print(f"{len(data) * 8} bits flipped, {len(passed)} passed")
+    assert passed == []
