@@ -39,14 +39,12 @@ class Acquisition:
         if not self.requests:
             return
         intervals = sorted(set([request.interval_ms for request in self.requests]))
-        now = self.clock.now_ms()
-        due = {interval: now - now % interval + interval for interval in intervals}
+        due = self._grid(intervals)
         while not self.stopping:
             moment = min(due.values())
-            await self._until(moment)
-            if self.stopping:
-                return
-            now = self.clock.now_ms()
+            if not await self._until(moment, intervals[0]):
+                due = self._grid(intervals)  # the clock was set back: the old moments are far away now
+                continue
             active = [interval for interval in intervals if due[interval] <= moment]
             await self._round(moment, active)
             await self.identification.look()
@@ -59,13 +57,22 @@ class Acquisition:
                     due[interval] = after - after % interval + interval
             self.rounds += 1
 
-    async def _until(self, moment):
-        """Sleeps until `moment`; in short steps, so that a clock that is set back a day does not stop the bus."""
+    def _grid(self, intervals):
+        """{interval: its next moment}."""
+        now = self.clock.now_ms()
+        return {interval: now - now % interval + interval for interval in intervals}
+
+    async def _until(self, moment, longest_ms):
+        """Sleeps until `moment`, in short steps. False if it is not to be waited for: the task ends, or the moment is
+        further away than it can be, because the clock was set back."""
         while not self.stopping:
             left = moment - self.clock.now_ms()
-            if left <= 0 or left > 86400000:
-                return
+            if left <= 0:
+                return True
+            if left > longest_ms:
+                return False
             await self.port.sleep_ms(min(left, 500))
+        return False
 
     async def _round(self, moment, intervals):
         rows, frames = [], []

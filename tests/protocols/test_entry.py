@@ -28,7 +28,7 @@ BODIES = (
     (entry.CLOCK, [entry.REBASE, 5000, 1750000000000, 0, 3, 9999999999]),
     (entry.AUDIT, ["terminal", "identified", "em-1: 0042"]),
     (entry.MANUAL, [0, 1]),
-    (entry.SNAPSHOT, None),
+    (entry.SNAPSHOT, [[bytes(32), bytes(range(32))], [1, None, ["state"]]]),
 )
 
 # kind, a body that breaks its shape, what the message names
@@ -68,6 +68,8 @@ BROKEN = (
     (entry.METER, [0, 2, 0, 0, 1, 0], "event"),
     (entry.METER, [0, 0, 0, 0, None, 0], "last"),
     (entry.GAP, ["torn", "x", -1, 0], "offset"),
+    (entry.SNAPSHOT, [[b"short"], []], "peaks"),
+    (entry.SNAPSHOT, [[], 7], "state"),
     (entry.CLOCK, [0, 1], "array of 6"),
     (entry.CLOCK, [3, 0, 0, 2, 2, None], "event"),
     (entry.CLOCK, [1, -1, 0, 2, 2, None], "before_ms"),

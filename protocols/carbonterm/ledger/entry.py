@@ -198,6 +198,10 @@ def _rows(what, fields, at, first_value):
     return rule
 
 
+def _peaks(value):
+    return isinstance(value, (list, tuple)) and len(value) <= 64 and all([_digest(peak) for peak in value])
+
+
 def _closing_rule(body):
     why = _closing_rows(body)
     for row in body[2]:
@@ -224,7 +228,9 @@ def _key_rule(body):
         right = number > 0 and isinstance(third, bytes) and len(third) == 64
     else:
         right = type(third) is int and 0 <= third <= MAX_SEQ
-    return None if right and len(last) == size else "names no key with its signature, and no epoch with its size and root"
+    if right and len(last) == size:
+        return None
+    return "names no key with its signature, and no epoch with its size and root"
 
 
 def _config_rule(body):
@@ -289,5 +295,6 @@ _SHAPES = {
          ("key or size", lambda v: True), ("signature or root", _bytes)),
         _key_rule,
     ),
+    SNAPSHOT: ((("peaks", _peaks), ("state", _array)), None),
     GAP: ((("cause", _text), ("segment name", _text), ("offset", _TIME), ("bytes", _TIME)), None),
 }  # fmt: skip

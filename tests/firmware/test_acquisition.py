@@ -1,0 +1,61 @@
+"""The bus's task and a clock that is set while it runs: it goes on reading, whatever the clock says."""
+
+import asyncio
+
+import pytest
+
+from carbonterm.field import models
+from carbonterm.gm import sm2
+from carbonterm.ledger.segment import Log
+from carbonterm_device.acquisition import Acquisition
+from carbonterm_device.bus import TcpBus
+from carbonterm_device.ports import port
+from carbonterm_device.terminal import Terminal
+from carbonterm_host import site_yaml
+from carbonterm_host.simulate.meter import Meter
+from carbonterm_host.simulate.site import Simulation
+from carbonterm_host.simulate.tcp import TcpServer
+from memory_storage import MemoryStorage
+
+SITE = """\
+terminal: CT-1
+name: one meter
+zone: Z
+buses: [{name: lan, kind: modbus-tcp, host: 127.0.0.1, port: PORT}]
+meters: [{name: m, bus: lan, unit: 1, model: generic-mass-modbus}]
+points: [{name: W1, meter: m, register: mass, every: 100ms}]
+"""
+
+
+class Clock:
+    """The machine's clock with an offset that somebody sets."""
+
+    state = 2
+
+    def __init__(self):
+        self.offset_ms = 0
+
+    def now_ms(self):
+        return port.now_ms() + self.offset_ms
+
+
+@pytest.mark.parametrize("offset_ms", (-3600000, -86400000, 7200000, 400))
+def test_a_clock_that_is_set_does_not_stop_the_bus(offset_ms):
+    async def run(number):
+        clock = Clock()
+        site = site_yaml.compile_text(SITE.replace("PORT", str(number)))
+        terminal = Terminal(Log(MemoryStorage(), "CT-1", 0, sm2.Signer(bytes(31) + b"\x07")), clock, "test")
+        terminal.start(site)
+        task = Acquisition(0, site, TcpBus("127.0.0.1", number), terminal, clock, port)
+        running = asyncio.create_task(task.run())
+        for offset in (0, offset_ms):
+            clock.offset_ms = offset
+            wanted = task.rounds + 3
+            while task.rounds < wanted:
+                await asyncio.sleep(0.01)
+        task.stopping = True
+        await running
+        task.driver.close()
+
+    with Simulation([TcpServer("lan", [Meter("m", 1, models.load("generic-mass-modbus"))])]) as plant:
+        asyncio.run(asyncio.wait_for(run(plant.buses[0].port), 10))
