@@ -14,7 +14,8 @@ OTHER = sm2.Signer(bytes(31) + b"\x09")
 
 
 def made(seq=2, count=5, signer=SIGNER, centre="centre.example", terminal_id="T1"):
-    rows = [entry.encode(terminal_id, 0, i, 1750000000000 + i, 3, entry.AUDIT, ["test", "entry", str(i)]) for i in range(count)]
+    bodies = [["test", "entry", str(i)] for i in range(count)]
+    rows = [entry.encode(terminal_id, 0, i, 1750000000000 + i, 3, entry.AUDIT, bodies[i]) for i in range(count)]
     leaves = [tree.leaf(raw) for raw in rows]
     name = checkpoint.origin(terminal_id, 0)
     text = checkpoint.signed(checkpoint.body(terminal_id, 0, count, tree.root_of(leaves)), name, signer.public,
