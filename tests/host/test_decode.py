@@ -239,7 +239,6 @@ def test_hex_is_read_as_people_paste_it(run, text):
         (("modbus-rtu", "0x"), "no hex digit"),
         (("modbus-rtu", "０１"), "no hex digit"),
         (("modbus-ascii", "01"), "unknown protocol 'modbus-ascii'"),
-        (("dlt645-2007", "68"), "not supported yet"),
         (("modbus-rtu", "01", "--as", "int8"), "int8"),
         (("modbus-rtu", "01", "--order", "ABDC"), "ABDC"),
         (("modbus-rtu",), "HEX"),

@@ -11,18 +11,19 @@ from carbonterm.errors import quoted
 from carbonterm.field.modbus import FUNCTIONS
 from carbonterm.field.registers import ORDERS, TYPES
 from carbonterm.nearest import hint
-from carbonterm_host import decode_cjt188, decode_hj212, decode_modbus
+from carbonterm_host import decode_cjt188, decode_dlt645, decode_hj212, decode_modbus
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, put, say
 
 # protocol: function of (bytes, type, order) that yields the objects
 PROTOCOLS = {
+    "dlt645-2007": lambda data, type, order: decode_dlt645.decode(data, "dlt645-2007"),
+    "dlt645-1997": lambda data, type, order: decode_dlt645.decode(data, "dlt645-1997"),
     "modbus-rtu": lambda data, type, order: decode_modbus.decode(data, False, type, order),
     "modbus-tcp": lambda data, type, order: decode_modbus.decode(data, True, type, order),
     "cjt188": lambda data, type, order: decode_cjt188.decode(data),
     "hj212": lambda data, type, order: decode_hj212.decode(data),
 }
 TEXT = ("hj212",)  # take text, the others hex
-PLANNED = ("dlt645-2007", "dlt645-1997")
 
 Type = StrEnum("Type", {name: name for name in TYPES})
 Order = StrEnum("Order", {name: name for name in ORDERS})
@@ -41,7 +42,7 @@ _CHINESE = {
 
 
 def main(
-    protocol: str = typer.Argument(help="modbus-rtu modbus-tcp cjt188 hj212 · 协议"),
+    protocol: str = typer.Argument(help="dlt645-2007 dlt645-1997 modbus-rtu modbus-tcp cjt188 hj212 · 协议"),
     data: list[str] = typer.Argument(metavar="HEX|-", help="hex, hj212 text, - stdin · 十六进制或文本"),
     type: Type | None = typer.Option(None, "--as", help="type of the registers' values · 寄存器数据类型"),
     order: Order = typer.Option(Order.ABCD, help="order of bytes and words · 字节序"),
@@ -51,8 +52,6 @@ def main(
 
     Exit code 0 if every frame is valid, 1 if any is not, 2 for a wrong call.
     """
-    if protocol in PLANNED:
-        raise Failure(USAGE, f"protocol {protocol} is not supported yet", "supported: " + " ".join(PROTOCOLS))
     if protocol not in PROTOCOLS:
         raise Failure(USAGE, f"unknown protocol {quoted(protocol)}", hint(protocol, list(PROTOCOLS), "supported"))
     text = sys.stdin.read() if data == ["-"] else " ".join(data)
@@ -63,10 +62,11 @@ def main(
             code = FINDING
         role = frame.pop("role")
         title = frame.pop("title", None)
+        chinese = frame.pop("chinese", {})
         if as_json:
             put(frame)
         else:
-            _show(frame, role, title)
+            _show(frame, role, title, chinese)
     return code
 
 
@@ -89,7 +89,7 @@ def unhex(text):
     return bytes(data)
 
 
-def _show(frame, role, title):
+def _show(frame, role, title, chinese):
     out = console()
     width = min(out.width, 80)
     if not frame["valid"]:
@@ -102,7 +102,8 @@ def _show(frame, role, title):
         table.add_column(column, overflow="fold", justify="right" if column in ("value", "数值") else "left")
     for item in frame["items"]:
         value = "—" if item["value"] is None else item["value"]
-        table.add_row(item["code"], _said(item["name"]), value if item["unit"] is None else f"{value} {item['unit']}")
+        name = _said(item["name"], chinese or _CHINESE)
+        table.add_row(item["code"], name, value if item["unit"] is None else f"{value} {item['unit']}")
     out.print(table, width=width)
     if frame["error"]:
         out.print(frame["error"], style="yellow", width=width, markup=False)
@@ -113,8 +114,10 @@ def _modbus_title(frame, role):
     return f"{_said(role)} · {say('unit', '地址')} {frame['address']} · {frame['control']} {name}"
 
 
-def _said(name):
+def _said(name, chinese=_CHINESE):
     """An English name in the user's language."""
+    if name in chinese:
+        return say(name, chinese[name])
     word, _, rest = name.partition(" ")
     things = {"register": "寄存器", "coil": "线圈"}
     if word in things and rest:
