@@ -6,15 +6,14 @@ commits, lets the centres catch up for a while and leaves.
 """
 
 import asyncio
-import binascii
 import gc
 import json
 
 from carbonterm import site as sites
 from carbonterm.errors import LedgerError
-from carbonterm.ledger.frames import terminal_of
+from carbonterm.ledger.frames import segments, terminal_of
 from carbonterm.ledger.segment import Log
-from carbonterm_device import bus, delivery, keys
+from carbonterm_device import bus, delivery, epochs, keys, provision
 from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.clockwork import Clock
 from carbonterm_device.ports import port
@@ -22,44 +21,57 @@ from carbonterm_device.storage import Folder
 from carbonterm_device.terminal import Terminal
 
 DRAIN_MS = 15000
-EPOCH = 0
+WITNESS_S = 3  # so long a start waits for the centres' word before it signs anything
 
 
 class App:
-    """One terminal on `data` (folder), configured by `document` (canonical site document, bytes), by `clock`."""
+    """One terminal on `storage`, configured by `document` (canonical site document, bytes), by `clock`."""
 
-    def __init__(self, data, document, clock):
+    def __init__(self, storage, document, clock):
         self.site = sites.decode(document)
-        storage = Folder(data)
         owner = terminal_of(storage)
         if owner not in (None, self.site.terminal_id):
             raise LedgerError(
-                "%s holds the log of %s, the site document is for %s" % (data, owner, self.site.terminal_id),
+                "%s holds the log of %s, the site document is for %s" % (storage.path, owner, self.site.terminal_id),
                 "give each terminal a data folder of its own",
             )
-        signer = keys.load_or_make(storage, port.random)
-        log = Log(storage, self.site.terminal_id, EPOCH, signer, port.random)
+        self.storage = storage
         self.clock = clock
+        terminal_id = self.site.terminal_id
+        epoch, self._step = epochs.current(storage, terminal_id, port)
+        past = []
+        for one in sorted(set([row[0] for row in segments(storage)])):
+            if one < epoch:
+                past.append(epochs.seal(storage, terminal_id, one, port.random))
+        log = Log(storage, terminal_id, epoch, keys.load(storage, epoch), port.random)
+        self._past = past
         self.terminal = Terminal(log, clock, port.RUNTIME)
-        self.found = self.terminal.start(self.site)
+        self.found = log.size
         self.acquisitions = [
             Acquisition(i, self.site, _driver(row), self.terminal, clock, port) for i, row in enumerate(self.site.buses)
         ]
-        self.deliveries = [delivery.Delivery(log, centre, port) for centre in self.site.centres]
+        self.deliveries = [
+            delivery.Courier(past + [log], centre, port, self._contradicted) for centre in self.site.centres
+        ]
         self.stopping = False
         self.heap_peak = 0
         self.errors = []
 
     async def run(self, status_file=None, console=False):
         """Until the console says stop; returns 0."""
-        tasks = [asyncio.create_task(self._guarded(a.name, a.run)) for a in self.acquisitions]
-        senders = [asyncio.create_task(self._guarded("delivery", d.run)) for d in self.deliveries]
         if console:
             self._listener = asyncio.create_task(port.console_lines(self._console))
+        tasks, senders = [], []
+        if await self._may_sign():
+            self._start()
+            tasks = [asyncio.create_task(self._guarded(a.name, a.run)) for a in self.acquisitions]
+            senders = [asyncio.create_task(self._guarded("delivery", d.run)) for d in self.deliveries]
         beat = 0
         while not self.stopping:
             await port.sleep_ms(self.site.settings.commit_ms)
             self.terminal.commit()
+            if self._step == epochs.ROTATE:
+                self._rotate()
             self._wake()
             now = port.now_ms()
             if now - beat >= 1000 or now < beat:
@@ -69,13 +81,78 @@ class App:
             acquisition.stopping = True
         for task in tasks:
             await task
-        self.terminal.log.checkpoint()
-        self._wake()
-        await self._drain()
+        if not self.terminal.stopped:
+            self.terminal.log.checkpoint()
+            self._wake()
+            await self._drain()
         for sender in senders:
             sender.cancel()
         self._heartbeat(status_file)
         return 0
+
+    def _start(self):
+        """What the log says, and the first entries of this start."""
+        log = self.terminal.log
+        past = (raw for one in self._past for raw, _ in one.entries(one.kept))
+        previous = epochs.previous(self.storage, log.terminal_id, log.epoch) if not log.size else None
+        self.found = self.terminal.start(self.site, past, previous)
+
+    async def _may_sign(self):
+        """False where a centre has shown, now or before, that the log at hand is not the only history of its epoch."""
+        log = self.terminal.log
+        name = _stopped_name(log.epoch)
+        if name in self.storage.names():
+            self.terminal.stop(self.storage.read(name, 0, 1000).decode())
+            return False
+        words = []
+
+        async def ask(courier):
+            words.append(await courier.contradiction(log, WITNESS_S))
+
+        for task in [asyncio.create_task(ask(courier)) for courier in self.deliveries]:
+            await task
+        for word in words:
+            if word:
+                self._contradicted(word)
+        return not self.terminal.stopped
+
+    def _contradicted(self, reason):
+        """A centre's signed word against the log: nothing more is signed in this epoch, and every later start knows."""
+        if self.terminal.stopped:
+            return
+        log = self.terminal.log
+        reason += ". Way out: epoch %d, by the operator (docs/keys.md)" % (log.epoch + 1)
+        self.storage.replace(_stopped_name(log.epoch), reason.encode())
+        self.terminal.stop(reason)
+        for acquisition in self.acquisitions:
+            acquisition.stopping = True
+
+    def _rotate(self):
+        """Into the next epoch; a crash after any line leaves what `epochs.current` goes on from."""
+        self._step = epochs.GO_ON
+        terminal, old = self.terminal, self.terminal.log
+        if terminal.stopped:
+            return
+        follows = old.epoch + 1
+        if follows in keys.epochs(self.storage):
+            signer = keys.load(self.storage, follows)
+        else:
+            signer = keys.make(self.storage, follows, port)
+        terminal.succeed(
+            epochs.next_body(old.terminal_id, old.epoch, old.next_seq, old.signer.public, signer, port.random)
+        )
+        past = epochs.Past(self.storage, old.terminal_id, old.epoch)
+        log = Log(self.storage, old.terminal_id, follows, signer, port.random)
+        terminal.go_on(log, (old.epoch, past.sealed, past.root))
+        for courier in self.deliveries:
+            courier.add(log)
+
+    def _forget_keys(self):
+        """The key of an epoch that is over is erased when a centre holds the epoch whole, with its last checkpoint."""
+        for courier in self.deliveries:
+            for epoch in courier.delivered:
+                if epoch < self.terminal.log.epoch:
+                    keys.erase(self.storage, epoch)
 
     def _wake(self):
         for sender in self.deliveries:
@@ -102,12 +179,15 @@ class App:
                 await port.sleep_ms(1000)
 
     def _console(self, line):
-        """A line of the console: "stop". The end of the input means the same, so that no orphan is left."""
-        if line.strip() in (b"stop", b""):
+        """A line of the console: "stop", "rotate". The end of the input means stop, so that no orphan is left."""
+        if line.strip() == b"rotate":
+            self._step = epochs.ROTATE
+        elif line.strip() in (b"stop", b""):
             self.stopping = True
 
     def _heartbeat(self, status_file):
         gc.collect()
+        self._forget_keys()
         self.heap_peak = max(self.heap_peak, port.heap_used())
         if status_file:
             port.write_volatile(status_file, json.dumps(self.status()))
@@ -117,6 +197,7 @@ class App:
         log = self.terminal.log
         points, sources = self.terminal.totals()
         return {
+            "stopped": self.terminal.stopped,
             "terminal": log.terminal_id, "epoch": log.epoch, "time_ms": self.clock.now_ms(),
             "runtime": self.terminal.runtime,
             "entries": log.size, "sealed": log.sealed, "found": self.found, "readings": self.terminal.readings,
@@ -133,23 +214,29 @@ def _driver(row):
     return bus.RtuBus(row.address, row.port, row.parity, row.stop, row.gap_ms)
 
 
+def _stopped_name(epoch):
+    """File that says why nothing more is signed in the epoch."""
+    return "%05d.stopped" % epoch
+
+
 def main(argv):
     """Command line of the unix port: --data FOLDER --site FILE [--status FILE] [--console] [--clock-offset MS], or
-    --data FOLDER --init, which makes the key, prints its epoch and public half as JSON, and ends."""
+    --data FOLDER --init [--entropy HEX | -] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOTHEX]],
+    which makes the key and prints epoch, public half and the request for its registration as JSON, and ends."""
     options = _options(argv)
     if "data" not in options or not ("site" in options or "init" in options):
         print(
             "usage: carbonterm_device --data FOLDER"
-            " (--init | --site DOCUMENT [--status FILE] [--console] [--clock-offset MS])"
+            " (--init [--entropy HEX] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOT]]"
+            " | --site DOCUMENT [--status FILE] [--console] [--clock-offset MS])"
         )
         return 2
     if "init" in options:
-        signer = keys.load_or_make(Folder(options["data"]), port.random)
-        print(json.dumps({"epoch": EPOCH, "public": binascii.hexlify(signer.public).decode()}))
+        print(json.dumps(provision.init(Folder(options["data"]), options, port)))
         return 0
     with open(options["site"], "rb") as file:
         document = file.read()
-    app = App(options["data"], document, Clock(int(options.get("clock-offset", "0"))))
+    app = App(Folder(options["data"]), document, Clock(int(options.get("clock-offset", "0"))))
     return asyncio.run(app.run(options.get("status"), "console" in options))
 
 

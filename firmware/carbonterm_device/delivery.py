@@ -9,36 +9,128 @@ import asyncio
 import gc
 
 from carbonterm.errors import UplinkError
-from carbonterm.uplink.message import MAX_ANSWER
+from carbonterm.uplink.message import MAX_ANSWER, Receipt
 from carbonterm.uplink.outbox import ASK, READ, STOPPED, Outbox
 from carbonterm_device.https import Client
 
 _AT_ONCE = 32  # entries hashed before other tasks get their turn
 
 
+class Courier:
+    """Delivers a terminal's epochs to one centre, one after the other: the next begins when the one before is whole
+    there, or has stopped. `logs`: Past and Log in order of epochs, the last one being written; other arguments and
+    the rest as Delivery, of which `now` is the current one. `delivered`: epochs that are whole at the centre.
+
+    `centre_stopped(reason)` is called, once, where the centre's signed word contradicts the log being written.
+    """
+
+    def __init__(self, logs, centre, port, centre_stopped, **limits):
+        self.name = centre.name
+        self.delivered = []
+        self.stopped = []  # (epoch, error) of earlier epochs of which the centre has another history
+        self._logs = list(logs)
+        self._make = lambda log, past: Delivery(log, centre, port, closing=past, **limits)
+        self._stopped = centre_stopped
+        self.now = self._make(self._logs[0], len(self._logs) > 1)
+
+    def add(self, log):
+        """The epoch being written is over; `log` is the next one."""
+        self._logs.append(log)
+        self.now.close_when_idle()
+
+    async def run(self):
+        while True:
+            await self.now.run()
+            log = self._logs[0]
+            if self.now.idle():
+                self.delivered.append(log.epoch)
+            elif len(self._logs) > 1:
+                self.stopped.append((log.epoch, self.now.outbox.error))
+            if len(self._logs) == 1:
+                self._stopped(self.now.outbox.error)
+                return
+            self._logs.pop(0)
+            self.now = self._make(self._logs[0], len(self._logs) > 1)
+
+    def wake(self):
+        self.now.wake()
+
+    def backlog(self):
+        return self.now.backlog() + sum([log.size for log in self._logs[1:]])
+
+    def idle(self):
+        return len(self._logs) == 1 and self.now.idle()
+
+    def status(self):
+        status = self.now.status()
+        status["backlog"] = self.backlog()
+        status["epoch"] = self._logs[0].epoch
+        status["stopped_before"] = self.stopped
+        return status
+
+    async def contradiction(self, log, timeout_s):
+        """What the centre's receipt says against `log` before anything new is signed in it, as text; None if nothing,
+        or if it gives no signed answer within timeout_s."""
+        probe = self._make(log, False)
+        try:
+            return await probe.contradiction(timeout_s)
+        finally:
+            await probe.close()
+
+
 class Delivery:
     """`log`: ledger Log; `centre`: name, host, port, ca (DER), public (64 bytes) of the site document;
     `port`: the board's (sleep_ms, random, open_tls). Other arguments go to Outbox (batch sizes, pauses).
 
-    `await run()` returns only when centre and log have two histories (`status()["stopped"]`). Call `wake()` after
+    `await run()` returns when centre and log have two histories (`status()["stopped"]`), and with `closing` when the
+    centre holds all of the log. Call `wake()` after
     each commit. `outbox`: cursor, uploaded, retries, error, receipt.
     """
 
-    def __init__(self, log, centre, port, timeout_s=30, **limits):
+    def __init__(self, log, centre, port, timeout_s=30, closing=False, **limits):
         self._log = log
         self._port = port
         self._client = Client(port.open_tls, centre.host, centre.port, centre.ca, timeout_s)
         self._news = asyncio.Event()
         self._path = "/v1/terminals/%s/entries" % log.terminal_id
+        self._public = centre.public
+        self._closing = closing
         self.name = centre.name
         self.outbox = Outbox(log.terminal_id, log.epoch, centre.public, self._below, **limits)
 
     async def run(self):
         try:
-            while self.outbox.state != STOPPED:
+            while self.outbox.state != STOPPED and not (self._closing and self.idle()):
                 await self._step()
         finally:
-            await self._client.close()
+            await self.close()
+
+    async def close(self):
+        await self._client.close()
+
+    def close_when_idle(self):
+        """Nothing more is appended to the log: `run` ends when the centre holds it all."""
+        self._closing = True
+        self.wake()
+
+    async def contradiction(self, timeout_s):
+        """As Courier's. Entries are sent only when they are durable: a centre that has more of them than the log, in
+        its signed word, knows a history that this log has lost."""
+        path = "%s?epoch=%d" % (self._path, self._log.epoch)
+        try:
+            status, answer = await asyncio.wait_for(
+                self._client.request("GET", path, None, MAX_ANSWER), timeout_s
+            )
+            receipt = Receipt.decode(answer) if status == 200 else None
+        except (asyncio.TimeoutError, OSError, EOFError, ValueError):
+            return None
+        if receipt is None or (receipt.terminal_id, receipt.epoch) != (self._log.terminal_id, self._log.epoch):
+            return None
+        if receipt.next_seq <= self._log.size or not receipt.signed_by(self._public):
+            return None
+        return "the centre %s holds %d entries of epoch %d, this log %d: the log was set back" % (
+            self.name, receipt.next_seq, self._log.epoch, self._log.size,
+        )  # fmt: skip
 
     def wake(self):
         """There may be new durable entries or a new checkpoint."""

@@ -23,21 +23,28 @@ class Terminal:
         self.runtime = runtime
         self.site = None
         self.disagreements = 0
+        self.stopped = ""
         self._replay = Replay()
         self._day_ended = False
 
-    def start(self, site):
+    def start(self, site, past=(), previous=None):
         """Folds the log from its last snapshot on, continues it under `site` (a Site). Returns the log's size as it
-        was found."""
+        was found. past: iterable of the entries' bytes of earlier epochs, read where this one has no snapshot;
+        previous: (epoch, size, root) of the one before, for the first entry of an epoch that follows another."""
         replay = self._replay = Replay()
         found = self.log.size
         if self.log.restored is not None:
             replay.restore(self.log.restored)
+        else:
+            for raw in past:
+                replay.entry(entries.decode(raw))
         for raw, _ in self.log.entries(self.log.base):
             if replay.entry(entries.decode(raw)) is not None:
                 self.disagreements += 1
         self.site = site
         self.log.state = replay.state
+        if not found and previous is not None:
+            self._append(self.clock.now_ms(), self.clock.state, entries.KEY, ["previous"] + list(previous))
         self._append(
             self.clock.now_ms(),
             self.clock.state,
@@ -48,10 +55,29 @@ class Terminal:
         for one in late:
             self._append(*one)
         canonical = site.canonical()
-        if canonical != replay.pipeline.document:
+        if canonical != replay.pipeline.document or not found:
             self._append(self.clock.now_ms(), self.clock.state, entries.CONFIG, [sm3.digest(canonical), canonical])
         self.log.checkpoint()
         return found
+
+    def stop(self, reason):
+        """Nothing is appended or signed any more: a centre has shown that another history of this log exists."""
+        self.stopped = reason
+
+    def succeed(self, body):
+        """Ends the epoch: its last entry is the `key` entry `body`, under its last checkpoint. Returns that text."""
+        self._append(self.clock.now_ms(), self.clock.state, entries.KEY, body)
+        return self.log.checkpoint()
+
+    def go_on(self, log, previous):
+        """Continues in `log`, the next epoch's: what was folded so far stands."""
+        log.state = self._replay.state
+        self.log = log
+        now, state = self.clock.now_ms(), self.clock.state
+        canonical = self.site.canonical()
+        self._append(now, state, entries.KEY, ["previous"] + list(previous))
+        self._append(now, state, entries.CONFIG, [sm3.digest(canonical), canonical])
+        log.checkpoint()
 
     def record(self, time_ms, rows, frames):
         """Appends one round of readings and what follows from it. rows as in docs/formats.md; frames: the response
@@ -69,6 +95,8 @@ class Terminal:
         self._append(self.clock.now_ms(), self.clock.state, entries.AUDIT, [who, what, detail])
 
     def _append(self, time_ms, state, kind, body):
+        if self.stopped:
+            return
         seq = self.log.append(time_ms, state, kind, body)
         entry = entries.Entry(self.site.terminal_id, self.log.epoch, seq, time_ms, state, kind, body, None)
         if kind in (entries.CLOSING, entries.EMISSION):
@@ -79,6 +107,8 @@ class Terminal:
 
     def commit(self):
         """Makes all that was appended durable; signs a checkpoint at a day's end and when the log asks for one."""
+        if self.stopped:
+            return
         if self._day_ended or self.log.due(self.clock.now_ms()):
             self._day_ended = False
             self.log.checkpoint()
@@ -88,6 +118,8 @@ class Terminal:
     def totals(self):
         """What the log says so far: per register point (name, unit, total), per source (name, scope, tCO2e text)."""
         points, sources = [], []
+        if self.site is None:
+            return points, sources
         for point, settler in zip(self.site.points, self._replay.pipeline.settlers):
             if settler is not None:
                 points.append((point.name, point.unit, str(settler.total)))

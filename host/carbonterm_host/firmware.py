@@ -3,6 +3,7 @@ site document. Tests and the demo start, kill and stop terminals with it."""
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -41,14 +42,24 @@ class Terminal:
 
     def key(self):
         """(epoch, public key) of the terminal; the first call makes its key."""
+        said = self.init()
+        return said["epoch"], bytes.fromhex(said["public"])
+
+    def init(self, **options):
+        """What `--init` says, with options like terminal="T1", operator="op": epoch, public key, request (hex)."""
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         done = subprocess.run(
-            [*self.command, "--data", self.data, "--init"],
+            [*self.command, "--data", self.data, "--init", "--entropy", "-", *words], input=secrets.token_hex(32) + "\n",
             env=self.environment, capture_output=True, text=True, timeout=60, umask=0o077,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"the terminal made no key:\n{done.stdout}{done.stderr}")
-        said = json.loads(done.stdout)
-        return said["epoch"], bytes.fromhex(said["public"])
+        return json.loads(done.stdout)
+
+    def rotate(self):
+        """The console's "rotate": on with the next epoch and a new key."""
+        self.process.stdin.write(b"rotate\n")
+        self.process.stdin.flush()
 
     def start(self):
         self.status_file.unlink(missing_ok=True)

@@ -114,7 +114,8 @@ class Pipeline:
         digest, document = entry.body
         if sm3.digest(document) != digest:
             raise LedgerError("entry %d: the site document is not the one its digest names" % entry.seq)
-        self._take(document)
+        if document != self.document:  # a new epoch repeats it, and changes nothing
+            self._take(document)
 
     def _take(self, document):
         site = sites.decode(document)

@@ -240,7 +240,7 @@ def test_another_terminals_folder_is_refused(terminal, plant, tmp_path):
 def test_keys_are_made_once(terminal):
     first = terminal.key()
     assert first == terminal.key() and len(first[1]) == 64
-    secret = terminal.data / "private.key"
+    secret = terminal.data / "00000.key"
     assert secret.stat().st_mode & 0o077 == 0
     secret.write_bytes(b"short")
     with pytest.raises(RuntimeError, match="not 32"):

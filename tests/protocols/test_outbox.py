@@ -260,7 +260,15 @@ def test_refusals():
     centre, box = Centre(), outbox()
     turn(box, log, centre)
     turn(box, log, centre, damage=lambda status, answer: (409, Refusal("fork", "entry 3").encode()))
-    assert box.state == STOPPED
+    assert (box.state, box.error) == (ASK, "the centre refused: fork (entry 3)")  # nobody signed that
+    deliver(box, log, centre)
+    assert box.cursor == 8
+    centre, box = Centre(), outbox()
+    turn(box, log, centre)
+    centre.entries = [entry(n + 1) for n in range(3)]  # a clone of this terminal was faster
+    turn(box, log, centre)
+    while box.state != STOPPED:
+        turn(box, log, centre)
     print(box.error)
 
 

@@ -38,6 +38,11 @@ def now_ms():
     return time.time_ns() // 1000000 + _EPOCH_MS
 
 
+def fine_ticks():
+    """A fast counter (ns), for the jitter between two looks at it; it may jump."""
+    return time.time_ns()
+
+
 def random(n):
     """n bytes from the system's random number generator."""
     return os.urandom(n)

@@ -182,10 +182,8 @@ class Outbox:
 
     def _refused(self, refusal):
         what = "the centre refused: %s (%s)" % (refusal.code, refusal.reason)
-        if refusal.code == "fork":
-            self._stop(what, "keep the log; begin a new epoch with a new key")
-        elif refusal.code == "gap":
-            self._forget_batch()  # ask what it has, and go back to there
+        if refusal.code in ("fork", "gap"):
+            self._forget_batch()  # ask what it has: its signed word moves the cursor, or shows the two histories
             self.state = ASK
             self.failed(what)
         elif refusal.code == "too-large" and len(self._leaves) > 1:
