@@ -7,12 +7,14 @@ from carbonterm_host.screen import UNVERIFIED, USAGE, Failure
 
 class Bundle:
     """terminal_id, creator, keys {epoch: public}, centres {name: public}, entries [(bytes, fingerprint)],
-    checkpoints [text], receipts [(body, signature)], each in the file's order."""
+    checkpoints [text], receipts [(body, signature)], registrations [(body, device's signature, operator's)],
+    revocations [(body, signature)], each in the file's order."""
 
     def __init__(self):
         self.terminal_id = self.creator = None
         self.keys, self.centres = {}, {}
         self.entries, self.checkpoints, self.receipts = [], [], []
+        self.registrations, self.revocations = [], []
 
 
 def read(path):
@@ -23,6 +25,8 @@ def read(path):
         "centre": found.centres.__setitem__,
         "entry": lambda raw, fingerprint: found.entries.append((raw, fingerprint)),
         "checkpoint": found.checkpoints.append,
+        "registration": lambda *row: found.registrations.append(row),
+        "revocation": lambda *row: found.revocations.append(row),
         "receipt": lambda body, signature: found.receipts.append((body, signature)),
     }
     try:

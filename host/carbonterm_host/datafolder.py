@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from carbonterm.errors import LedgerError
-from carbonterm.ledger import checkpoint, entry
+from carbonterm.ledger import checkpoint, entry, registry
 from carbonterm.ledger.frames import WAY_OUT, Frames, read_checkpoints, read_key, segments
 
 
@@ -38,6 +38,20 @@ def _begins_with_snapshot(storage, name, epoch, first):
     return first > 0 and frame is not None and entry.decode(frame[0]).kind == entry.SNAPSHOT
 
 
+def _authority(storage, writer, epoch):
+    """The operator's words about an epoch's key, where the folder has them."""
+    names = storage.names()
+    name = f"{epoch:05}.reg"
+    if name in names:
+        found = registry.Registration.decode(storage.read(name, 0, registry.MAX_BYTES + 1))
+        if found.operator_signature is not None:
+            writer.registration(found.body, found.device_signature, found.operator_signature)
+    name = f"{epoch:05}.rev"
+    if name in names:
+        found = registry.Revocation.decode(storage.read(name, 0, registry.MAX_BYTES + 1))
+        writer.revocation(found.body, found.signature)
+
+
 def pull(storage, writer):
     """Copies all entries and checkpoints of a data folder into a bundle's writer, up to its `end`. Returns a Pulled.
 
@@ -57,6 +71,7 @@ def pull(storage, writer):
             if public is None:
                 raise LedgerError(f"the folder holds entries of epoch {epoch} but no key file for it", "restore it")
             writer.key(epoch, public)
+            _authority(storage, writer, epoch)
             last_epoch, seq = epoch, 0
             if done.entries == 0 and _begins_with_snapshot(storage, name, epoch, first):
                 seq = first  # what came before was dropped by retention; the snapshot carries its tree

@@ -49,7 +49,8 @@ class Terminal:
         """What `--init` says, with options like terminal="T1", operator="op": epoch, public key, request (hex)."""
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         done = subprocess.run(
-            [*self.command, "--data", self.data, "--init", "--entropy", "-", *words], input=secrets.token_hex(32) + "\n",
+            [*self.command, "--data", self.data, "--init", "--entropy", "-", *words],
+            input=secrets.token_hex(32) + "\n",
             env=self.environment, capture_output=True, text=True, timeout=60, umask=0o077,
         )  # fmt: skip
         if done.returncode:

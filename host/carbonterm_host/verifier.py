@@ -12,6 +12,7 @@ from carbonterm.ledger import bundle, checkpoint, entry
 from carbonterm.ledger.segment import SEAL_ENTRIES, SEAL_MS
 from carbonterm.ledger.tree import Tree, leaf
 from carbonterm.uplink.message import Receipt
+from carbonterm_host.authority import Authority, Heads
 
 VERDICTS = ("encoding", "fingerprints", "keys", "tree", "checkpoints", "sequence", "policy")
 
@@ -19,11 +20,15 @@ VERDICTS = ("encoding", "fingerprints", "keys", "tree", "checkpoints", "sequence
 class Verifier:
     """Feed it a bundle with `read`, then ask `report`. `trusted`: public keys (64 bytes) the reader knows, or empty.
 
-    verify(public, message, signature) -> bool, digest(data) and hasher() come from the back end to use.
+    operators, witnesses: public keys of operators and centres the reader trusts; heads: texts of checkpoints that came
+    another way. verify(public, message, signature) -> bool, digest(data) and hasher() come from the back end to use.
     """
 
-    def __init__(self, trusted=(), verify=sm2.verify, digest=sm3.digest, hasher=sm3.Hash):
-        self.trusted = trusted
+    def __init__(self, trusted=(), verify=sm2.verify, digest=sm3.digest, hasher=sm3.Hash, operators=(), witnesses=(),
+                 heads=()):  # fmt: skip
+        self.authority = Authority(trusted, operators, witnesses, verify)
+        self.heads = Heads(heads)
+        self.sizes = {}  # epoch: entries
         self.verify = verify
         self.digest = digest
         self.hasher = hasher
@@ -31,7 +36,7 @@ class Verifier:
         self.reasons = {}
         self.first_offence = None
         self.terminal_id = self.creator = None
-        self.keys = {}  # epoch: public
+        self.keys = self.authority.keys  # epoch: public
         self.centres = {}  # name: public
         self.entries = self.checkpoints = self.receipts = self.cosignatures = 0
         self.begins = None  # seq of the first entry, where those before it were dropped
@@ -58,6 +63,25 @@ class Verifier:
             return
         if not self.checkpoints:
             self._offend("checkpoints", "the bundle has no checkpoint; without one nothing shows that the log is whole")
+        self._close()
+
+    def _close(self):
+        """What can be said only when all is read: keys, and checkpoints that came another way."""
+        if self._epoch is not None:
+            self.sizes[self._epoch] = self._tree.size
+        wrong, unsaid = self.heads.judge(self.terminal_id, self.keys, self.sizes, self.verify)
+        for why in wrong:
+            self._offend("checkpoints", why)
+        if not wrong:
+            for head in self.heads.heads:
+                if (head.epoch, head.size) in self.heads.roots:
+                    self._cosigned(head)
+        for why in self.authority.ends(self.sizes):
+            self._offend("keys", why)
+        for verdict, why in [("checkpoints", why) for why in unsaid] + [("keys", self.authority.unchecked())]:
+            if why and self.verdicts[verdict]:
+                self.verdicts[verdict] = None
+                self.reasons[verdict] = why
 
     def report(self):
         """The object that `carbonterm verify --json` prints."""
@@ -71,10 +95,8 @@ class Verifier:
             "cosignatures": self.cosignatures,
             "receipts": self.receipts,
             "terminal": self.terminal_id,
-            "keys": [
-                {"epoch": epoch, "public": public.hex(), "known": public in self.trusted}
-                for epoch, public in sorted(self.keys.items())
-            ],
+            "keys": self.authority.rows(),
+            "notes": self.authority.notes,
             "reasons": self.reasons,
             "first_offence": self.first_offence,
         }
@@ -99,11 +121,24 @@ class Verifier:
             return
         if public in self.keys.values():
             self._offend("keys", f"epoch {epoch} has the key of another epoch")
-        if self.trusted and public not in self.trusted:
-            self._offend("keys", f"the key of epoch {epoch} is not one of the keys given with --key")
         if self._epoch is not None and epoch <= self._epoch:
             self._offend("keys", f"the key of epoch {epoch} comes after its entries")
         self.keys[epoch] = public
+
+    def _registration(self, body, device_signature, operator_signature):
+        self._hear(self.authority.registration, body, device_signature, operator_signature)
+
+    def _revocation(self, body, signature):
+        self._hear(self.authority.revocation, body, signature)
+
+    def _hear(self, function, *values):
+        try:
+            wrong = function(self.terminal_id, *values)
+        except LedgerError as error:
+            self._offend("encoding", str(error))
+            return
+        for why in wrong:
+            self._offend("keys", why)
 
     def _centre(self, name, public):
         if name in self.centres:
@@ -120,9 +155,13 @@ class Verifier:
         else:
             self._follow(found)
         self._tree.append(leaf(raw, self.digest))
+        self.heads.passed(self._epoch, self._tree.size, self._tree.root)
         public = self._public()
         if public is None or not self.verify(public, raw, fingerprint):
             self._offend("fingerprints", f"entry {self._tree.size - 1}: its fingerprint is not of this epoch's key")
+        elif found and found.epoch == self._epoch:
+            for why in self.authority.entry(found):
+                self._offend("keys", why)
         if found:
             self._count(found.time_ms)
 
@@ -134,9 +173,12 @@ class Verifier:
             self._resume(found)
         elif found.kind == entry.SNAPSHOT and list(self._tree.state()[1]) != _peaks(found.body):
             self._offend("tree", f"entry {found.seq}: the snapshot's tree is not the one of the entries before it")
-        following = 0 if self._epoch is None else self._epoch + 1
-        if found.epoch == following and (self._epoch is None or found.seq == 0):
-            self._begin(found.epoch)
+        if self._epoch is None:
+            begins = found.epoch == 0 or (found.seq == 0 and found.epoch in self.authority.registrations)
+        else:
+            begins = found.epoch == self._epoch + 1 and found.seq == 0
+        if begins:
+            self._begin(found)
         elif found.epoch != self._epoch:
             self._offend("sequence", f"entry {found.seq} of epoch {found.epoch} stands in epoch {self._epoch}")
         if found.seq != self._tree.size:
@@ -144,7 +186,7 @@ class Verifier:
 
     def _resume(self, found):
         """The log's beginning was dropped: its tree is that of the signed snapshot, confirmed by later checkpoints."""
-        self._begin(found.epoch)
+        self._begin(found)
         try:
             self._tree.restore(found.seq, _peaks(found.body))
         except LedgerError as error:
@@ -152,15 +194,20 @@ class Verifier:
         else:
             self.begins = self._sealed = found.seq
 
-    def _begin(self, epoch):
+    def _begin(self, found):
+        before = None if self._epoch is None else (self._epoch, self._tree.size, self._tree.root())
+        if before:
+            self.sizes[self._epoch] = self._tree.size
         unsealed = self._tree.size - self._sealed
         if unsealed:
             self._offend("policy", f"epoch {self._epoch} ends with {unsealed} entries under no checkpoint")
         self._unsealed_before += unsealed
-        self._epoch = epoch
+        self._epoch = found.epoch
         self._tree = Tree(self.digest)
         self._sealed = 0
         self._since_ms = None
+        for why in self.authority.begins(found.epoch, found, before):
+            self._offend("keys", why)
 
     def _public(self):
         public = self.keys.get(self._epoch)
@@ -197,10 +244,11 @@ class Verifier:
         self._since_ms = None
 
     def _cosigned(self, head):
-        for name, _, _, _ in head.signatures:
+        for name, _, time_s, _ in head.signatures:
             if name in self.centres:
                 if checkpoint.verify(head, name, self.centres[name], self.verify):
                     self.cosignatures += 1
+                    self.authority.witnessed(head.epoch, head.size, time_s * 1000, self.centres[name])
                 else:
                     self._offend("checkpoints", f"the cosignature of {name} over {head.size} entries is wrong")
 
@@ -220,8 +268,10 @@ class Verifier:
         public = self.centres.get(receipt.centre)
         if public is None or not self.verify(public, body, signature):
             self._offend("checkpoints", f"the receipt over {receipt.next_seq} entries is not {receipt.centre}'s")
-        if (receipt.terminal_id, receipt.epoch) != (self.terminal_id, self._epoch or 0):
+        elif (receipt.terminal_id, receipt.epoch) != (self.terminal_id, self._epoch or 0):
             self._offend("checkpoints", f"the receipt of {receipt.centre} is for another terminal or epoch")
+        else:
+            self.authority.witnessed(receipt.epoch, receipt.next_seq, receipt.time_ms, public)
         self._root(f"the receipt over {receipt.next_seq} entries", receipt.next_seq, receipt.root)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from carbonterm import cbor
 from carbonterm.gm import sm2
-from carbonterm.ledger import bundle, checkpoint, entry
+from carbonterm.ledger import bundle, checkpoint, entry, registry
 from carbonterm.ledger.segment import Log
 from carbonterm.ledger.tree import leaf, root_of
 from carbonterm.uplink.message import Receipt
@@ -209,10 +209,13 @@ def test_a_centre_that_lies():
 def test_two_epochs():
     storage = MemoryStorage()
     first = Log(storage, "T1", 0, SIGNER)
-    readings(first, 3)
-    first.checkpoint()
+    readings(first, 2)
+    signature = FORGER.sign(registry.succession("T1", 0, 2, SIGNER.public, FORGER.public))
+    first.append(T0 + 3000, 1, entry.KEY, ["next", 1, FORGER.public, signature])
+    root = checkpoint.parse(first.checkpoint()).root
     second = Log(storage, "T1", 1, FORGER)
-    readings(second, 2, T0 + 9000)
+    second.append(T0 + 4000, 1, entry.KEY, ["previous", 0, 3, root])
+    readings(second, 1, T0 + 9000)
     second.checkpoint()
     frames = frames_of(storage)
     report = verified(joined(frames), [SIGNER.public, FORGER.public])
