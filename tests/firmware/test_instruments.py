@@ -57,6 +57,7 @@ def identified(status):
     return [row["matches"] for row in status["buses"][0]["meters"]]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-11.8-1")
 def test_a_meter_that_is_not_the_one_on_record_is_an_alarm(tmp_path, plant):
     terminal = Terminal(tmp_path / "terminal", configured(plant, "G-0043"), heap="2M")

@@ -205,6 +205,7 @@ def test_a_broken_frame_between_two_good_ones_is_one_of_its_own(run):
     assert code == 1 and [f["valid"] for f in frames] == [True, False, True]
 
 
+@pytest.mark.slow
 def test_any_bytes_give_an_answer(run):
     seeded = random.Random(11)
     for _ in range(400):

@@ -118,6 +118,7 @@ def play(settler, events, exponent, restart=None):
     return settler, closed
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-8.2.1-1", "T-8.2.1-2", "T-8.2.1-3", "T-8.2.2-1")
 def test_random_series_against_a_computation_that_keeps_everything():
     for seed in range(12):
@@ -150,6 +151,7 @@ def test_a_restart_anywhere_gives_the_same_settlements():
         print(whole.state())
 
 
+@pytest.mark.slow
 def test_garbage_never_breaks_the_sums():
     """Anything may come, in any order and at any time: the levels agree, nothing raises."""
     for seed in range(30):

@@ -49,6 +49,7 @@ def by_the_standard(da, ra, db, rb, size):
     return kdf(xu + yu + za + zb, size), sm3.digest(b"\2" + yu + inner), sm3.digest(b"\3" + yu + inner)
 
 
+@pytest.mark.slow
 def test_both_sides_and_the_standard_agree():
     random = Random(60)
     for size in (16, 32, 1, 100):

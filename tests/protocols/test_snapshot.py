@@ -75,6 +75,7 @@ def whole(log):
     return replay, wrong
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-12.4-2", part="snapshots")
 def test_restarts_change_nothing():
     """The same readings with and without restarts give the same entries, byte for byte, snapshots included."""
@@ -96,6 +97,7 @@ def test_restarts_change_nothing():
     print(kinds.count(entry.SNAPSHOT), len(first), sm3.digest(b"".join(first)).hex())
 
 
+@pytest.mark.slow
 def test_start_up_reads_only_the_tail():
     storage = MemoryStorage()
     run(storage, 130, ())
@@ -107,6 +109,7 @@ def test_start_up_reads_only_the_tail():
     assert owner.wrong == [] and owner.log.size > owner.log.base > 0
 
 
+@pytest.mark.slow
 def test_dropping():
     storage = MemoryStorage()
     owner = run(storage, 200, ())
