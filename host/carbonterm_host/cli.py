@@ -27,6 +27,7 @@ COMMANDS = {
     "simulate": "simulate",
     "site": "site",
     "trace": "trace",
+    "verifier": "verifier",
     "verify": "verify",
 }
 

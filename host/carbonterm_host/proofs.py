@@ -17,15 +17,31 @@ class Book:
         self.backend = backend or gm_backends.best()
         self.entries = [entry.decode(raw) for raw, _ in bundle.entries]
         self._at = {(one.epoch, one.seq): i for i, one in enumerate(self.entries)}
-        self._leaves = {}  # epoch: [leaf hash]
+        self._roots = {}  # (epoch, low, high): root of a subtree
+        self._sizes = {}  # epoch: entries
         for one in self.entries:
-            self._leaves.setdefault(one.epoch, []).append(tree.leaf(one.raw, self.digest))
-        self._roots = {}  # (epoch, low, high): root of a full subtree
+            if one.epoch not in self._sizes and one.seq > 0:
+                self._begun(one)
+            self._sizes[one.epoch] = one.seq + 1
+            self._roots[one.epoch, one.seq, one.seq + 1] = tree.leaf(one.raw, self.digest)
         self._heads = {}  # epoch: [(size, text, Checkpoint)] in order of size
         for text in bundle.checkpoints:
             head = checkpoint.parse(text)
             self._heads.setdefault(head.epoch, []).append((head.size, text, head))
         self._checked = {}  # (epoch, seq): the proof's report
+
+    def _begun(self, one):
+        """The log's beginning was dropped: the full subtrees before its first entry stand in the snapshot there."""
+        if one.kind != entry.SNAPSHOT:
+            raise LedgerError(f"the bundle begins with entry {one.seq}, which is no snapshot", "see carbonterm verify")
+        beginning = tree.Tree(self.digest)
+        hashes = list(one.body[0])
+        beginning.restore(one.seq, hashes)
+        low = 0
+        for bit in range(one.seq.bit_length() - 1, -1, -1):
+            if one.seq >> bit & 1:
+                self._roots[one.epoch, low, low + (1 << bit)] = hashes.pop(0)
+                low += 1 << bit
 
     def digest(self, data):
         return gm_backends.digest(data, self.backend)
@@ -35,7 +51,7 @@ class Book:
 
     def find(self, seq, epoch=None):
         """Index in `entries` of an entry, without an epoch of the last that has it; LedgerError where none has."""
-        for number in [epoch] if epoch is not None else sorted(self._leaves, reverse=True):
+        for number in [epoch] if epoch is not None else sorted(self._sizes, reverse=True):
             if (number, seq) in self._at:
                 return self._at[number, seq]
         where = "the bundle" if epoch is None else f"epoch {epoch}"
@@ -43,7 +59,7 @@ class Book:
 
     def head(self, epoch, seq):
         """(size, text, Checkpoint) of the first checkpoint over an entry, rather a cosigned one, or None."""
-        over = [row for row in self._heads.get(epoch, ()) if seq < row[0] <= len(self._leaves[epoch])]
+        over = [row for row in self._heads.get(epoch, ()) if seq < row[0] <= self._sizes[epoch]]
         cosigned = [row for row in over if any(name in self.bundle.centres for name, *_ in row[2].signatures)]
         return min(cosigned or over, key=lambda row: row[0], default=None)
 
@@ -102,7 +118,7 @@ class Book:
         key = epoch, low, high
         if key not in self._roots:
             if high - low == 1:
-                return self._leaves[epoch][low]
+                raise LedgerError(f"entry {low} of epoch {epoch} is not in the bundle", "pull the log again")
             middle = low + _half(high - low)
             left, right = self._root(epoch, low, middle), self._root(epoch, middle, high)
             self._roots[key] = tree.node(left, right, self.digest)

@@ -1,16 +1,15 @@
 """`carbonterm prove` and `trace`: every figure leads to its raw readings and comes out equal; every bit counts."""
 
-import io
 import json
-from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 
 import pytest
 
 import sites
+from carbonterm.errors import LedgerError
 from carbonterm.gm import sm2
-from carbonterm.ledger import bundle, checkpoint, entry, proof
-from carbonterm_host import bundles, cli, datafolder, gm_backends
+from carbonterm.ledger import checkpoint, entry, proof, tree
+from carbonterm_host import bundles, gm_backends
 from carbonterm_host.commands import trace as command
 from carbonterm_host.commands.verify import proof_report, tools
 from carbonterm_host.proofs import Book
@@ -18,40 +17,12 @@ from carbonterm_host.tracer import Tracer
 from logs import HOUR, Written
 from memory_storage import MemoryStorage
 from seeded import Random
+from shell import carbonterm, pulled
 
 SIGNER = sm2.Signer(bytes(31) + b"\x07")
 CENTRE = sm2.Signer(bytes(31) + b"\x08")
 T0 = 1767196800000 - 8 * HOUR  # midnight of 2026-01-01 in China
 FAST = tools(gm_backends.best())
-
-
-def carbonterm(*arguments, lang="en"):
-    """(exit code, stdout, stderr) of the command."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setenv("CARBONTERM_LANG", lang)
-        patch.setenv("COLUMNS", "80")
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["--lang", lang, *map(str, arguments)])
-    return ended.value.code, out.getvalue(), err.getvalue()
-
-
-def write(file, storage, cosign=True):
-    """Pulls a log into `file`; a centre cosigns its checkpoints."""
-    raw = io.BytesIO()
-    writer = bundle.Writer(raw, "CT-TEST-1", "test")
-    datafolder.pull(storage, writer)
-    writer.end()
-    with open(file, "wb") as out:
-        writer = bundle.Writer(out, "CT-TEST-1", "test")
-        writer.centre("centre.example", CENTRE.public)
-        for _, frame in bundle.read(io.BytesIO(raw.getvalue())):
-            if frame[0] == "checkpoint" and cosign:
-                text = checkpoint.cosigned(frame[1], "centre.example", CENTRE.public, T0 // 1000, CENTRE.sign)
-                writer.checkpoint(text)
-            elif frame[0] != "header":
-                getattr(writer, frame[0])(*frame[1:])
-        writer.end()
 
 
 def plant(seed=1, hours=60):
@@ -89,14 +60,15 @@ def plant(seed=1, hours=60):
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("trace") / "t.bundle"
-    write(path, plant())
+    path.write_bytes(pulled(plant(), "CT-TEST-1", ("centre.example", CENTRE)))
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-9.2-5", "P-4.2-2")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_figure_leads_to_its_readings(seed, tmp_path):
-    write(tmp_path / "t.bundle", plant(seed), cosign=False)
+    (tmp_path / "t.bundle").write_bytes(pulled(plant(seed), "CT-TEST-1"))
     tracer = Tracer(Book(bundles.read(tmp_path / "t.bundle")))
     assert not tracer.wrong and len(tracer.figures) > 150
     assert {one.kind for one in tracer.figures} == {entry.CLOSING, entry.EMISSION}
@@ -214,9 +186,32 @@ def test_no_proof_without_a_checkpoint(tmp_path):
     storage = MemoryStorage()
     made = Written(storage, SIGNER, sites.document(), T0)
     made.log.commit()
-    write(tmp_path / "t.bundle", storage)
+    (tmp_path / "t.bundle").write_bytes(pulled(storage, "CT-TEST-1"))
     code, _, err = carbonterm("prove", tmp_path / "t.bundle", 0, "-o", tmp_path / "p")
     assert code == 2 and "no checkpoint" in err and not (tmp_path / "p").exists()
+
+
+def test_proofs_of_a_log_whose_beginning_was_dropped():
+    """Its first entry is a snapshot with the full subtrees before it: all later entries can still be proven."""
+    for first in (1, 6, 8, 13):
+        found, leaves = bundles.Bundle(), tree.Tree(FAST["digest"])
+        found.terminal_id, found.keys = "T1", {0: SIGNER.public}
+        for seq in range(first + 9):
+            body = [list(leaves.state()[1]), []] if seq == first else ["a", "b", str(seq)]
+            kind = entry.SNAPSHOT if seq == first else entry.AUDIT
+            raw = entry.encode("T1", 0, seq, T0 + seq, 3, kind, body)
+            leaves.append(tree.leaf(raw, FAST["digest"]))
+            if seq >= first:
+                found.entries.append((raw, SIGNER.sign(raw)))
+        head = checkpoint.body("T1", 0, leaves.size, leaves.root())
+        found.checkpoints = [checkpoint.signed(head, checkpoint.origin("T1", 0), SIGNER.public, SIGNER.sign)]
+        book = Book(found)
+        assert all(book.report(index)["ok"] for index in range(9))
+        with pytest.raises(LedgerError, match="no entry"):
+            book.find(first - 1)
+    found.entries.pop(0)
+    with pytest.raises(LedgerError, match="no snapshot"):
+        Book(found)
 
 
 @pytest.mark.slow
