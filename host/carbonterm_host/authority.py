@@ -158,9 +158,10 @@ class Authority:
 class Heads:
     """Checkpoints that came another way than in the bundle (`verify --checkpoint`): do they show the same history?"""
 
-    def __init__(self, texts):
+    def __init__(self, texts, wanted=()):
+        """wanted: more (epoch, size) at which `roots` shall have the bundle's root."""
         self.heads = [checkpoint.parse(text) for text in texts]
-        self.wanted = {(head.epoch, head.size) for head in self.heads}
+        self.wanted = {(head.epoch, head.size) for head in self.heads} | set(wanted)
         self.roots = {}
 
     def passed(self, epoch, size, root):

@@ -28,7 +28,7 @@ class Verifier:
                  heads=()):  # fmt: skip
         self.authority = Authority(trusted, operators, witnesses, verify)
         self.heads = Heads(heads)
-        self.sizes = {}  # epoch: entries
+        self.sizes, self.roots = {}, {}  # epoch: entries, and the root over them
         self.verify = verify
         self.digest = digest
         self.hasher = hasher
@@ -68,7 +68,7 @@ class Verifier:
     def _close(self):
         """What can be said only when all is read: keys, and checkpoints that came another way."""
         if self._epoch is not None:
-            self.sizes[self._epoch] = self._tree.size
+            self.sizes[self._epoch], self.roots[self._epoch] = self._tree.size, self._tree.root()
         wrong, unsaid = self.heads.judge(self.terminal_id, self.keys, self.sizes, self.verify)
         for why in wrong:
             self._offend("checkpoints", why)
@@ -197,7 +197,7 @@ class Verifier:
     def _begin(self, found):
         before = None if self._epoch is None else (self._epoch, self._tree.size, self._tree.root())
         if before:
-            self.sizes[self._epoch] = self._tree.size
+            self.sizes[self._epoch], self.roots[self._epoch] = before[1:]
         unsealed = self._tree.size - self._sealed
         if unsealed:
             self._offend("policy", f"epoch {self._epoch} ends with {unsealed} entries under no checkpoint")

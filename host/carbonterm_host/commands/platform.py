@@ -12,6 +12,7 @@ from carbonterm.ledger.checkpoint import is_name
 from carbonterm_host import gm_backends
 from carbonterm_host.platform import keys
 from carbonterm_host.platform.intake import Intake
+from carbonterm_host.platform.registrar import Registrar
 from carbonterm_host.platform.store import Store
 from carbonterm_host.platform.web import application
 from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, put, say
@@ -29,6 +30,7 @@ def serve(
     tls_cert: Path | None = typer.Option(None, exists=True, help="server certificate, PEM · 证书"),
     tls_key: Path | None = typer.Option(None, exists=True, help="its key, PEM · 证书私钥"),
     register: list[str] = typer.Option([], metavar="ID:EPOCH:PUBLICHEX", help="a terminal's key · 登记终端"),
+    operator: list[str] = typer.Option([], metavar="NAME:PUBLICHEX", help="whose registrations count · 运营方"),
     key: Path | None = typer.Option(None, help="file of the SM2 key for receipts; default: STORE.key · 签名密钥"),
     name: str = typer.Option("platform", help="name in receipts and cosignatures · 名称"),
     as_json: bool = JSON,
@@ -44,14 +46,18 @@ def serve(
     opened = Store(store)
     for text in register:
         opened.register(*_terminal(text))
+    operators = dict(_operator(text) for text in operator)
     signer = keys.load_or_make(key or opened.path + ".key")
     backend = gm_backends.best()
     verify = partial(gm_backends.verify, backend=backend)
-    intake = Intake(opened, name, signer, verify, partial(gm_backends.digest, backend=backend))
+    digest = partial(gm_backends.digest, backend=backend)
+    intake = Intake(opened, name, signer, verify, digest)
+    registrar = Registrar(opened, operators, verify, digest)
     listener = _listen(host, port)
     url = f"{'https' if tls_cert else 'http'}://{_bracketed(host)}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
-        application(intake), ssl_certfile=tls_cert, ssl_keyfile=tls_key, log_level="warning", access_log=False,
+        application(intake, registrar), ssl_certfile=tls_cert, ssl_keyfile=tls_key, log_level="warning",
+        access_log=False,
         timeout_keep_alive=75, timeout_graceful_shutdown=10, limit_concurrency=1000, server_header=False,
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn ends by it, then raises it once more
@@ -125,6 +131,17 @@ def _terminal(text):
     if parts is None or len(parts) != 3:
         raise Failure(USAGE, f"{text!r} is not ID:EPOCH:PUBLICHEX", "a terminal prints it at its first start")
     return terminal_id, epoch, public
+
+
+def _operator(text):
+    name, _, public = text.rpartition(":")
+    try:
+        public = bytes.fromhex(public)
+    except ValueError:
+        public = b""
+    if not is_name(name) or len(public) != 64:
+        raise Failure(USAGE, f"{text!r} is not NAME:PUBLICHEX", "carbonterm key operator prints it")
+    return name, public
 
 
 def _listen(host, port):

@@ -10,15 +10,18 @@ from rich.table import Table
 
 from carbonterm.errors import LedgerError
 from carbonterm.gm import sm3
+from carbonterm.ledger import checkpoint as checkpoints
 from carbonterm.ledger import entry, proof
-from carbonterm_host import gm_backends
+from carbonterm.ledger.tree import Tree
+from carbonterm_host import gm_backends, witness
+from carbonterm_host.authority import Heads
 from carbonterm_host.bundles import open_bundle
 from carbonterm_host.screen import JSON, OK, UNVERIFIED, USAGE, Failure, console, put, say
 from carbonterm_host.verifier import Verifier
 
 LABELS = {
     "encoding": "编码规范", "fingerprints": "指纹", "keys": "密钥", "tree": "日志树", "checkpoints": "检查点",
-    "sequence": "顺序完整", "policy": "封存策略",
+    "sequence": "顺序完整", "policy": "封存策略", "platform": "平台比对",
 }  # fmt: skip
 
 
@@ -29,27 +32,111 @@ class Backend(StrEnum):
 
 
 def main(
-    file: Path = typer.Argument(help="FILE.bundle or FILE.proof"),
+    file: list[Path] = typer.Argument(help="FILE.bundle or FILE.proof; two bundles are compared"),
     backend: Backend = typer.Option(Backend.core, help="whose SM2 and SM3 · 密码实现"),
     key: list[str] = typer.Option([], help="public key it must have, 128 hex digits; one per epoch · 公钥"),
+    operator: list[str] = typer.Option([], help="public key of an operator you trust · 运营方公钥"),
+    centre: list[str] = typer.Option([], help="public key of a centre you trust · 平台公钥"),
+    checkpoint: list[Path] = typer.Option([], help="file of a checkpoint that came another way · 另得的检查点"),
+    platform: str | None = typer.Option(None, help="https://HOST:PORT: compare with what it holds · 与平台比对"),
+    ca: Path | None = typer.Option(None, exists=True, help="CA of the platform's certificate, PEM"),
     json: bool = JSON,
 ):
     """Check a bundle or a proof: encoding, fingerprints, keys, tree, checkpoints, sequence, policy · 核验日志."""
     keys = [_key(text) for text in key]
-    with open_bundle(file) as opened:
-        begin = opened.read(64)
-        if proof.is_proof(begin):
-            report = proof_report(begin + opened.read(proof.MAX_PROOF), keys, tools(backend.value))
-        else:
-            opened.seek(0)
-            verifier = Verifier(keys, **tools(backend.value))
-            verifier.read(opened)
-            report = verifier.report()
+    trust = {
+        "operators": [_key(text, "--operator") for text in operator],
+        "witnesses": [_key(text, "--centre") for text in centre],
+        "heads": [_head(path) for path in checkpoint],
+    }
+    if len(file) > 2:
+        raise Failure(USAGE, "more than two files", "compare two bundles at a time")
+    reports = []
+    for path in file:
+        with open_bundle(path) as opened:
+            begin = opened.read(64)
+            if proof.is_proof(begin):
+                report = proof_report(begin + opened.read(proof.MAX_PROOF), keys, tools(backend.value))
+            else:
+                opened.seek(0)
+                verifier = Verifier(keys, **tools(backend.value), **trust)
+                verifier.read(opened)
+                report = verifier.report()
+                if platform:
+                    _compare(path, verifier, report, platform, ca, tools(backend.value))
+        reports.append(report)
+    report = reports[0] if len(file) == 1 else _pair(file, reports, tools(backend.value))
     if json:
         put(report)
     else:
-        show(report)
+        for one in reports:
+            show(one)
+        if len(file) == 2:
+            _show_pair(report)
     return OK if report["ok"] else UNVERIFIED
+
+
+def _compare(path, verifier, report, url, ca, options):
+    """Adds the verdict "platform": does it hold the same entries? (7.4: a fingerprint kept there for comparison)"""
+    rows = []
+    verdict = True if verifier.sizes else None
+    for epoch, size in sorted(verifier.sizes.items()):
+        receipt = witness.ask(url, verifier.terminal_id, epoch, size, ca)
+        held = 0 if receipt is None else receipt.next_seq
+        same = True
+        if receipt is not None:
+            public = verifier.centres.get(receipt.centre)
+            witnesses = verifier.authority.witnesses or ([public] if public else [])
+            mine = (receipt.terminal_id, receipt.epoch) == (verifier.terminal_id, epoch) and held <= size
+            signed = not witnesses or any(receipt.signed_by(one, options["verify"]) for one in witnesses)
+            same = mine and signed and receipt.root == _root(path, verifier, epoch, held, options)
+        rows.append({"epoch": epoch, "held": held, "of": size, "same": same})
+        if not same:
+            verdict = False
+        elif held < size and verdict:
+            verdict = None
+    report["platform"] = {"url": url, "epochs": rows}
+    report["verdicts"]["platform"] = verdict
+    report["ok"] = report["ok"] and verdict is True
+    if verdict is False:
+        report["reasons"]["platform"] = "the platform holds other entries than this bundle: one of the two was changed"
+    elif verdict is None:
+        report["reasons"]["platform"] = "the platform does not hold all entries; those it holds are the same"
+
+
+def _root(path, verifier, epoch, size, options):
+    if size == verifier.sizes[epoch]:
+        return verifier.roots[epoch]
+    again = Verifier(**{**options, "verify": lambda *_: True})
+    again.heads = Heads((), [(epoch, size)])
+    with open_bundle(path) as opened:
+        again.read(opened)
+    return Tree(options["digest"]).root() if size == 0 else again.heads.roots.get((epoch, size))
+
+
+def _pair(files, reports, options):
+    with open_bundle(files[0]) as first, open_bundle(files[1]) as second:
+        fork = witness.clone(first, second, options["hasher"], options["verify"])
+    same = reports[0].get("terminal") == reports[1].get("terminal")
+    return {
+        "ok": all(one["ok"] for one in reports) and fork is None and same, "same_terminal": same, "fork": fork,
+        "bundles": [{"file": str(path), **one} for path, one in zip(files, reports, strict=True)],
+    }  # fmt: skip
+
+
+def _show_pair(report):
+    out = console()
+    fork = report["fork"]
+    if not report["same_terminal"]:
+        out.print(say("two terminals: nothing to compare", "不是同一终端，无法比对"))
+    elif fork is None:
+        out.print(say("no entry differs: one history", "记录一致：同一历史"))
+    else:
+        out.print(say(f"a FORK: entry {fork['seq']} of epoch {fork['epoch']} differs; the key was used twice",
+                      f"分叉：纪元 {fork['epoch']} 第 {fork['seq']} 条不同，密钥被重复使用"))  # fmt: skip
+        for one in fork["leaves"]:
+            signed = say("signed", "已签名") if one["signed"] else say("NOT signed", "未签名")
+            out.print(f"  {one['leaf']} ({signed})")
 
 
 def proof_report(data, trusted, options):
@@ -81,13 +168,22 @@ def tools(backend):
     }
 
 
-def _key(text):
+def _head(path):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(USAGE, f"--checkpoint {path} cannot be read: {error}", "give a checkpoint's text") from None
+    checkpoints.parse(text)
+    return text
+
+
+def _key(text, option="--key"):
     try:
         public = bytes.fromhex(text)
     except ValueError:
         public = b""
     if len(public) != 64:
-        raise Failure(USAGE, "--key is not a public key", "give 128 hex digits, as in the terminal's .pub file")
+        raise Failure(USAGE, f"{option} is not a public key", "give 128 hex digits, as in the terminal's .pub file")
     return public
 
 

@@ -14,15 +14,25 @@ from carbonterm.errors import LedgerError, UplinkError
 from carbonterm.gm import sm2, sm3
 from carbonterm.ledger import checkpoint as notes
 from carbonterm.ledger import entry as formats
+from carbonterm.ledger.registry import names_next
 from carbonterm.ledger.tree import leaf
 from carbonterm.number import Number
 from carbonterm.uplink.message import MAX_REASON, Batch, Receipt, Refusal
 from carbonterm_host.platform import store as tables
-from carbonterm_host.platform.store import add_evidence, find_log, newest_checkpoint, root_at, tree_of
+from carbonterm_host.platform.store import (
+    add_evidence,
+    end_log,
+    find_end,
+    find_log,
+    newest_checkpoint,
+    open_log,
+    root_at,
+    tree_of,
+)
 
 STATUS = {
     "malformed": 400, "unknown-terminal": 404, "gap": 409, "fork": 409, "too-large": 413, "fingerprint": 422,
-    "checkpoint": 422,
+    "checkpoint": 422, "revoked": 409,
 }  # fmt: skip
 
 
@@ -55,15 +65,18 @@ class Intake:
         except Refused as refused:
             return STATUS[refused.refusal.code], refused.refusal.encode()
 
-    def get(self, terminal_id, epoch):
-        """(status, answer bytes): the receipt for what is there of an epoch."""
+    def get(self, terminal_id, epoch, size=None):
+        """(status, answer bytes): the receipt for what is there of an epoch, or for its first `size` entries."""
         with self.store.read() as connection:
             log = find_log(connection, terminal_id, epoch)
             if log is None:
                 return 404, Refusal("unknown-terminal", "no key is registered for this terminal and epoch").encode()
-            root = tree_of(log, self._digest).root()
-            checkpoint = newest_checkpoint(connection, log)
-        return 200, self._receipt(log, log.next_seq, root, checkpoint).encode()
+            if size is None or size >= log.next_seq:
+                size, root = log.next_seq, tree_of(log, self._digest).root()
+                checkpoint = newest_checkpoint(connection, log)
+            else:
+                root, checkpoint = root_at(connection, log, size, self._digest), None
+        return 200, self._receipt(log, size, root, checkpoint).encode()
 
     def _post(self, terminal_id, body):
         batch = _decoded(terminal_id, body)
@@ -114,6 +127,7 @@ class Intake:
             log = find_log(connection, batch.terminal_id, batch.epoch)
             if batch.first > log.next_seq:
                 raise Refused("gap", f"entry {log.next_seq} is wanted, not {batch.first}", log.next_seq)
+            end = find_end(connection, log)
             held = _held(connection, log, batch)
             for seq, pair in enumerate(batch.pairs, batch.first):
                 if seq in held and held[seq][0] != pair[0]:
@@ -121,6 +135,8 @@ class Intake:
                         "fork", f"entry {seq} is here already with other bytes: two histories",
                         evidence=cbor.encode([seq, *pair]),
                     )  # fmt: skip
+            if end is not None and batch.first + len(batch.pairs) > log.next_seq:
+                raise Refused("revoked", f"epoch {log.epoch} takes nothing more: {end.why}", log.next_seq)
             tree = tree_of(log, self._digest)
             known = None
             if note is not None and note.size <= log.next_seq:
@@ -134,10 +150,30 @@ class Intake:
             if known is not None:
                 cosigned = self._cosigned(connection, log, batch, note, known)
             self._insert(connection, log, batch, found[fresh:], leaves[fresh:], tree)
+            if found[fresh:]:
+                self._succeed(connection, log, batch, found[-1])
             receipt = self._receipt(log, tree.size, tree.root(), cosigned)
             row = {"body": receipt.body, "signature": receipt.signature}
             _put(connection, tables.receipts, {"log": log.id, "next_seq": tree.size}, row)
         return receipt
+
+    def _succeed(self, connection, log, batch, last):
+        """The epoch's last entry names the next key, and both have signed: that key is known from now on."""
+        try:
+            public = names_next(last, log.public, self._verify)
+        except LedgerError as error:
+            raise Refused("malformed", error.what) from None
+        if public is None:
+            return
+        follower = find_log(connection, batch.terminal_id, batch.epoch + 1)
+        if follower is None:
+            open_log(connection, batch.terminal_id, batch.epoch + 1, public)
+        elif follower.public != public:
+            raise Refused(
+                "fork", f"epoch {batch.epoch + 1} is registered with another key than entry {last.seq} names",
+                evidence=cbor.encode([last.seq, *batch.pairs[-1]]),
+            )  # fmt: skip
+        end_log(connection, find_log(connection, batch.terminal_id, batch.epoch), f"epoch {batch.epoch + 1} follows")
 
     def _cosigned(self, connection, log, batch, note, root):
         if note.root != root:
@@ -215,6 +251,9 @@ def _entries(batch):
         if (entry.terminal_id, entry.epoch, entry.seq) != (batch.terminal_id, batch.epoch, seq):
             raise Refused("malformed", f"entry {seq} says that it is entry {entry.seq} of another place in a log")
         found.append(entry)
+    for entry in found[:-1]:
+        if entry.kind == formats.KEY and entry.body[0] == "next":
+            raise Refused("malformed", f"entry {entry.seq} ends its epoch, but others follow")
     return found
 
 

@@ -8,13 +8,16 @@ import html as markup
 from sqlalchemy import select
 from sqlalchemy.sql import func
 
-from carbonterm import clock
+from carbonterm import cbor, clock
 from carbonterm import site as sites
 from carbonterm.errors import CarbonError
+from carbonterm.gm import sm3
 from carbonterm.ledger import entry as formats
+from carbonterm.ledger.tree import leaf
 from carbonterm.number import Number
-from carbonterm_host.platform.store import checkpoints, entries, evidence, figures, logs
+from carbonterm_host.platform.store import checkpoints, entries, evidence, figures, find_end, logs
 
+FORKS = 20  # shown per epoch
 _QUALITIES = ("有效 good", "估算 estimated", "存疑 suspect", "无效 invalid", "无应答 silent", "被拒 refused")
 _CHINESE = {"second": "秒", "minute": "分", "hour": "时", "day": "日", "month": "月", "year": "年"}
 
@@ -73,17 +76,45 @@ def _epoch(connection, log, site):
     proofs = connection.execute(
         select(evidence.c.code, func.count()).where(evidence.c.log == log.id).group_by(evidence.c.code)
     ).all()  # fmt: skip
-    sealed = connection.execute(select(func.max(checkpoints.c.size)).where(checkpoints.c.log == log.id)).scalar()
+    sealed = connection.execute(
+        select(checkpoints.c.size, checkpoints.c.root).where(checkpoints.c.log == log.id)
+        .order_by(checkpoints.c.size.desc()).limit(1)
+    ).one_or_none()  # fmt: skip
+    end = find_end(connection, log)
     return {
         "epoch": log.epoch,
         "public_key": log.public.hex(),
         "entries": log.next_seq,
         "kinds": {formats.KINDS[kind]: count for kind, count in kinds},
-        "sealed": sealed or 0,
+        "sealed": sealed.size if sealed else 0,
+        "sealed_root": sealed.root.hex() if sealed else sm3.digest(b"").hex(),
+        "ended": end.why if end else None,
+        "forks": _forks(connection, log),
         "last_entry": _time(last_ms, site),
         "last_heard": _time(log.heard_ms, site),
         "evidence": {code: count for code, count in proofs},
     }
+
+
+def _forks(connection, log):
+    """The first entries that came with other bytes under a right fingerprint, both leaves: the key was used twice."""
+    rows = connection.execute(
+        select(evidence.c.data, evidence.c.time_ms).where(evidence.c.log == log.id, evidence.c.code == "fork")
+        .order_by(evidence.c.id).limit(FORKS)
+    ).all()  # fmt: skip
+    found = []
+    for data, time_ms in rows:
+        seq, raw, fingerprint = cbor.decode(data)
+        held = connection.execute(
+            select(entries.c.leaf, entries.c.fingerprint).where(entries.c.log == log.id, entries.c.seq == seq)
+        ).one_or_none()
+        found.append({
+            "seq": seq, "came": clock.text(time_ms, 0),
+            "held_leaf": held.leaf.hex() if held else None,
+            "held_fingerprint": held.fingerprint.hex() if held else None,
+            "other_leaf": leaf(raw).hex(), "other_fingerprint": fingerprint.hex(),
+        })  # fmt: skip
+    return found
 
 
 def _latest(connection, log, kind, site):
@@ -152,6 +183,14 @@ def _section(found):
     parts = [f"<h2>{title}</h2><table>{cells}</table>"]
     if proofs:
         parts.append(f"<p class=bad>拒收证据 Evidence of refused data: {markup.escape(proofs)}</p>")
+    for epoch in found["epochs"]:
+        if epoch["ended"]:
+            parts.append(f"<p>纪元 Epoch {epoch['epoch']}: {markup.escape(epoch['ended'])}</p>")
+        for fork in epoch["forks"][:3]:
+            parts.append(
+                f"<p class=bad>分叉 Fork: 纪元 epoch {epoch['epoch']}, 第 {fork['seq']} 条 entry {fork['seq']}: "
+                f"<code>{fork['held_leaf']}</code> ≠ <code>{fork['other_leaf']}</code></p>"
+            )
     if found["emissions"]:
         parts.append("<table><tr><th>周期 Period<th>开始 Start<th>排放源 Source<th>范围 Scope<th>质量 Quality<th>tCO2e")
         for row in found["emissions"]:

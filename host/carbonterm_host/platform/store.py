@@ -5,6 +5,8 @@ evidence of what was refused. Beside it, for people, the settlements and emissio
 takes one batch whole or not at all; a commit returns after fsync.
 """
 
+import time
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -83,6 +85,25 @@ evidence = Table(
     UniqueConstraint("log", "digest"),
 )  # fmt: skip
 
+statements = Table(
+    "statements", metadata,
+    Column("id", Integer, primary_key=True),
+    Column("terminal_id", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("kind", Text, nullable=False),  # registration, revocation
+    Column("time_ms", BigInteger, nullable=False),  # when it came
+    Column("digest", LargeBinary, nullable=False, unique=True),  # SM3 of data
+    Column("data", LargeBinary, nullable=False),  # with its signatures
+)  # fmt: skip
+
+ends = Table(
+    "ends", metadata,
+    Column("log", ForeignKey("logs.id"), primary_key=True),
+    Column("next_seq", BigInteger, nullable=False),  # entries from here on are refused
+    Column("why", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+)  # fmt: skip
+
 figures = Table(
     "figures", metadata,
     Column("log", ForeignKey("logs.id"), primary_key=True),
@@ -148,6 +169,38 @@ class Store:
                 )
 
 
+def open_log(connection, terminal_id, epoch, public):
+    """Makes the key of an epoch known that has none."""
+    connection.execute(logs.insert().values(terminal_id=terminal_id, epoch=epoch, public=public))
+
+
+def end_log(connection, log, why):
+    """Nothing new is taken for this epoch from now on; the first word stands."""
+    if find_end(connection, log) is None:
+        connection.execute(ends.insert().values(log=log.id, next_seq=log.next_seq, why=why, time_ms=_now()))
+
+
+def find_end(connection, log):
+    """The row of `ends`, or None."""
+    return connection.execute(select(ends).where(ends.c.log == log.id)).one_or_none()
+
+
+def state(connection, terminal_id, epoch, kind, data, digest):
+    """Keeps a statement; the same once."""
+    hashed = digest(data)
+    if connection.execute(select(statements.c.id).where(statements.c.digest == hashed)).scalar() is None:
+        connection.execute(
+            statements.insert().values(
+                terminal_id=terminal_id, epoch=epoch, kind=kind, time_ms=_now(), digest=hashed, data=data
+            )
+        )
+
+
+def newest_size(connection, log):
+    """Size of a log's newest cosigned checkpoint, 0 if there is none."""
+    return connection.execute(select(func.max(checkpoints.c.size)).where(checkpoints.c.log == log.id)).scalar() or 0
+
+
 def find_log(connection, terminal_id, epoch):
     """The row of `logs`, or None."""
     return connection.execute(
@@ -193,6 +246,10 @@ def add_evidence(connection, log, code, time_ms, data, digest):
         and not connection.execute(of_log.where(evidence.c.digest == hashed)).scalar()
     ):
         connection.execute(evidence.insert().values(log=log.id, code=code, time_ms=time_ms, digest=hashed, data=data))
+
+
+def _now():
+    return time.time_ns() // 1_000_000
 
 
 def _prepare(connection, _):

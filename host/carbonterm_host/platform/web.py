@@ -11,17 +11,19 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.requests import ClientDisconnect
 
-from carbonterm.ledger.entry import MAX_EPOCH, is_terminal_id
+from carbonterm.ledger.entry import MAX_EPOCH, MAX_SEQ, is_terminal_id
 from carbonterm.uplink.message import MAX_BATCH, Refusal
 from carbonterm_host.platform import page
 from carbonterm_host.platform.intake import STATUS
+from carbonterm_host.platform.registrar import Registrar
 
 BODY_S = 60  # to send a whole body
 THREADS = 4
 
 
-def application(intake):
-    """The ASGI application of one centre."""
+def application(intake, registrar=None):
+    """The ASGI application of one centre; without a Registrar it takes no operator's word."""
+    registrar = registrar or Registrar(intake.store, {})
     app = FastAPI(title="carbonterm platform", docs_url=None, redoc_url=None, openapi_url=None)
     threads = CapacityLimiter(THREADS)
 
@@ -42,10 +44,32 @@ def application(intake):
         return _cbor(*await run(intake.post, terminal_id, body))
 
     @app.get("/v1/terminals/{terminal_id}/entries")
-    async def get(terminal_id: str, epoch: str):
-        if not is_terminal_id(terminal_id) or not (epoch.isascii() and epoch.isdigit() and int(epoch[:6]) <= MAX_EPOCH):
-            return _cbor(400, Refusal("malformed", "the address names no terminal and epoch").encode())
-        return _cbor(*await run(intake.get, terminal_id, int(epoch)))
+    async def get(terminal_id: str, epoch: str, size: str = ""):
+        if not is_terminal_id(terminal_id) or not _number(epoch, MAX_EPOCH) or (size and not _number(size, MAX_SEQ)):
+            return _cbor(400, Refusal("malformed", "the address names no terminal, epoch and size").encode())
+        return _cbor(*await run(intake.get, terminal_id, int(epoch), int(size) if size else None))
+
+    @app.get("/v1/terminals/{terminal_id}/registry")
+    async def registry(terminal_id: str):
+        return _cbor(200, await run(registrar.statements, terminal_id))
+
+    @app.post("/v1/registrations")
+    async def register(request: Request):
+        return await _statement(request, registrar.register)
+
+    @app.post("/v1/revocations")
+    async def revoke(request: Request):
+        return await _statement(request, registrar.revoke)
+
+    async def _statement(request, function):
+        try:
+            async with asyncio.timeout(BODY_S):
+                body = await _body(request)
+        except (TimeoutError, ClientDisconnect):
+            return Response(status_code=408, headers={"Connection": "close"})
+        if body is None:
+            return _cbor(413, Refusal("too-large", "this is no statement").encode(), {"Connection": "close"})
+        return _cbor(*await run(function, body))
 
     @app.get("/v1/terminals/{terminal_id}")
     async def status(terminal_id: str):
@@ -61,6 +85,10 @@ def application(intake):
         return HTMLResponse(await run(page.html, intake.store, intake.name, intake.signer.public))
 
     return app
+
+
+def _number(text, most):
+    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= most
 
 
 async def _body(request):

@@ -15,7 +15,9 @@ MAX_BATCH = 2 << 20  # bytes of one batch
 MAX_ANSWER = 16384  # bytes of a receipt or refusal: room for the longest checkpoint
 MAX_REASON = 500  # characters
 
-CODES = ("malformed", "unknown-terminal", "fingerprint", "gap", "fork", "checkpoint", "too-large")
+CODES = (
+    "malformed", "unknown-terminal", "fingerprint", "gap", "fork", "checkpoint", "too-large", "revoked", "operator",
+)  # fmt: skip
 
 _BATCH = "carbonterm-batch-1"
 _RECEIPT = "carbonterm-receipt-1"
