@@ -78,13 +78,12 @@ def verify(public, message, signature):
     library = load()
     message = bytes(message)
     signature = signature_to_der(signature)
-    key = _read_key(library.d2i_PUBKEY, public_to_der(public))
-    if not key:
-        library.ERR_clear_error()
+    key = _public_key(bytes(public))
+    if key is None:
         return False
     with _Context(library, key) as context:
         return (
-            library.EVP_DigestVerifyInit(context.md, None, library.EVP_sm3(), None, key) == 1
+            library.EVP_DigestVerifyInit(context.md, None, library.EVP_sm3(), None, key.pointer) == 1
             and library.EVP_DigestVerify(context.md, signature, len(signature), message, len(message)) == 1
         )
 
@@ -93,33 +92,53 @@ def sign(private, message):
     """64-byte signature with a nonce from OpenSSL's random generator; GmError for a private key that is none."""
     library = load()
     message = bytes(message)
-    key = _read_key(library.d2i_AutoPrivateKey, private_to_der(bytes(private), sm2.public(private)))
-    if not key:
-        library.ERR_clear_error()
+    key = _read_key(library, library.d2i_AutoPrivateKey, private_to_der(bytes(private), sm2.public(private)))
+    if key is None:
         raise GmError("OpenSSL does not take this private key", "use the core's own backend")
     with _Context(library, key) as context:
         out = create_string_buffer(72)
         size = c_size_t(72)
         if (
-            library.EVP_DigestSignInit(context.md, None, library.EVP_sm3(), None, key) != 1
+            library.EVP_DigestSignInit(context.md, None, library.EVP_sm3(), None, key.pointer) != 1
             or library.EVP_DigestSign(context.md, out, byref(size), message, len(message)) != 1
         ):
             raise GmError("OpenSSL could not sign", "use the core's own backend")
         return signature_from_der(out.raw[: size.value])
 
 
-def _read_key(read, der):
+class _Key:
+    """A key inside the library, given back when nobody holds it any more."""
+
+    def __init__(self, library, pointer):
+        self.library = library
+        self.pointer = pointer
+
+    def __del__(self):
+        self.library.EVP_PKEY_free(self.pointer)
+
+
+@lru_cache(maxsize=256)
+def _public_key(public):
+    """The _Key of 64 bytes, or None; a log is checked against one key many times, and reading it costs a third."""
+    library = load()
+    return _read_key(library, library.d2i_PUBKEY, public_to_der(public))
+
+
+def _read_key(library, read, der):
     at = c_char_p(der)
-    return read(None, byref(at), len(der))
+    pointer = read(None, byref(at), len(der))
+    if not pointer:
+        library.ERR_clear_error()
+        return None
+    return _Key(library, pointer)
 
 
 class _Context:
-    """A message digest context bound to a key and our ID; gives both and the key back at the end of the `with`."""
+    """A message digest context bound to a _Key and our ID; gives both back at the end of the `with`."""
 
     def __init__(self, library, key):
         self.library = library
-        self.key = key
-        self.of_key = library.EVP_PKEY_CTX_new(key, None)
+        self.of_key = library.EVP_PKEY_CTX_new(key.pointer, None)
         self.md = library.EVP_MD_CTX_new()
 
     def __enter__(self):
@@ -132,5 +151,4 @@ class _Context:
     def __exit__(self, *_):
         self.library.EVP_MD_CTX_free(self.md)
         self.library.EVP_PKEY_CTX_free(self.of_key)
-        self.library.EVP_PKEY_free(self.key)
         self.library.ERR_clear_error()
