@@ -9,6 +9,7 @@ import asyncio
 import gc
 
 from carbonterm.errors import UplinkError
+from carbonterm.uplink.kept import keep
 from carbonterm.uplink.message import MAX_ANSWER, Receipt
 from carbonterm.uplink.outbox import ASK, READ, STOPPED, Outbox
 from carbonterm_device.https import Client
@@ -95,6 +96,7 @@ class Delivery:
         self._path = "/v1/terminals/%s/entries" % log.terminal_id
         self._public = centre.public
         self._closing = closing
+        self._kept = 0  # size of the checkpoint in the receipt that is kept
         self.name = centre.name
         self.outbox = Outbox(log.terminal_id, log.epoch, centre.public, self._below, **limits)
 
@@ -189,6 +191,16 @@ class Delivery:
             self.outbox.failed("no answer from the centre (%s)" % _line(error))
         else:
             self.outbox.answered(status, answer)
+            self._keep(self.outbox.receipt)
+
+    def _keep(self, receipt):
+        """Keeps the receipt for those who pull the log: once for each checkpoint that it brings back cosigned."""
+        if receipt is not None and receipt.checkpoint is not None and self.outbox.sealed > self._kept:
+            try:
+                keep(self._log.storage, self._public, receipt)
+            except OSError:  # no room: the entries need it more
+                return
+            self._kept = self.outbox.sealed
 
     async def _read(self):
         count = 0

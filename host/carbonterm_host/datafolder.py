@@ -5,6 +5,7 @@ from pathlib import Path
 from carbonterm.errors import LedgerError
 from carbonterm.ledger import checkpoint, entry, registry
 from carbonterm.ledger.frames import WAY_OUT, Frames, read_checkpoints, read_key, segments
+from carbonterm.uplink.kept import read_kept
 
 
 class DataFolder:
@@ -29,7 +30,7 @@ class Pulled:
     """What `pull` wrote: counts, and the torn bytes it left out, as (segment name, offset, bytes)."""
 
     def __init__(self):
-        self.entries = self.checkpoints = 0
+        self.entries = self.checkpoints = self.receipts = 0
         self.torn = []
 
 
@@ -52,18 +53,41 @@ def _authority(storage, writer, epoch):
         writer.revocation(found.body, found.signature)
 
 
+def _cosign(heads, receipts):
+    """Adds to the checkpoints' texts the cosignatures that came back in receipts, where they are right."""
+    for public, receipt in receipts:
+        if receipt.checkpoint is None:
+            continue
+        try:
+            cosigned = checkpoint.parse(receipt.checkpoint)
+        except LedgerError:
+            continue
+        own = heads.get((receipt.epoch, cosigned.size), [])
+        for i, text in enumerate(own):
+            head = checkpoint.parse(text)
+            same = head.body == cosigned.body and receipt.centre not in [row[0] for row in head.signatures]
+            if same and checkpoint.verify(cosigned, receipt.centre, public):
+                lines = receipt.checkpoint.split("\n")[4:-1]
+                own[i] = text + next(line + "\n" for line in lines if line.split(" ")[1] == receipt.centre)
+
+
 def pull(storage, writer):
     """Copies all entries and checkpoints of a data folder into a bundle's writer, up to its `end`. Returns a Pulled.
 
-    Checkpoints are read before the entries, so that a terminal that goes on writing meanwhile does not matter.
+    The last receipts that centres gave go in behind the entries they cover, their cosignatures into the checkpoints.
+    Checkpoints and receipts are read before the entries, so a terminal that goes on writing meanwhile does not matter.
     LedgerError where entries are missing in the middle; a torn tail is left out and told.
     """
+    receipts = read_kept(storage)
     found = segments(storage)
     heads = {}
     for epoch, first, _ in found:
         for text in read_checkpoints(storage, epoch, first)[0]:
             heads.setdefault((epoch, checkpoint.parse(text).size), []).append(text)
     done = Pulled()
+    _cosign(heads, receipts)
+    for name, public in {receipt.centre: public for public, receipt in receipts}.items():
+        writer.centre(name, public)
     last_epoch, seq = None, 0
     for epoch, first, name in found:
         if epoch != last_epoch:
@@ -90,6 +114,10 @@ def pull(storage, writer):
             for text in heads.pop((epoch, seq), ()):
                 writer.checkpoint(text)
                 done.checkpoints += 1
+            for _, receipt in receipts:
+                if (receipt.epoch, receipt.next_seq) == (epoch, seq):
+                    writer.receipt(receipt.body, receipt.signature)
+                    done.receipts += 1
             frame = frames.next()
         if frames.torn:
             done.torn.append((name, frames.end, frames.torn))

@@ -9,6 +9,8 @@ import sites
 from carbonterm.errors import LedgerError
 from carbonterm.gm import sm2
 from carbonterm.ledger import checkpoint, entry, proof, tree
+from carbonterm.uplink.kept import keep
+from carbonterm.uplink.message import Receipt
 from carbonterm_host import bundles, gm_backends
 from carbonterm_host.commands import trace as command
 from carbonterm_host.commands.verify import proof_report, tools
@@ -212,6 +214,23 @@ def test_proofs_of_a_log_whose_beginning_was_dropped():
     found.entries.pop(0)
     with pytest.raises(LedgerError, match="no snapshot"):
         Book(found)
+
+
+def test_pull_brings_receipts_and_cosignatures(tmp_path):
+    """What a centre gave last is in the bundle: its key, its receipt, its line in the checkpoint it brought back."""
+    storage = MemoryStorage()
+    made = Written(storage, SIGNER, sites.document(), T0)
+    made.log.commit()
+    text = made.log.checkpoint() or made.log.last_checkpoint
+    head = checkpoint.parse(text)
+    for wrong in (False, True):
+        signer = SIGNER if wrong else CENTRE
+        cosigned = checkpoint.cosigned(text, "centre.example", CENTRE.public, T0 // 1000, signer.sign)
+        receipt = Receipt.make("centre.example", "CT-TEST-1", 0, head.size, head.root, T0, cosigned, CENTRE.sign)
+        keep(storage, CENTRE.public, receipt)
+        (tmp_path / "t.bundle").write_bytes(pulled(storage, "CT-TEST-1"))
+        report = json.loads(carbonterm("verify", tmp_path / "t.bundle", "--json")[1])
+        assert report["ok"] and (report["receipts"], report["cosignatures"]) == (1, 0 if wrong else 1)
 
 
 @pytest.mark.slow

@@ -47,7 +47,8 @@ def main(
         raise Failure(USAGE, f"{error.filename}: {error.strerror}", "choose another file with -o") from None
     if json:
         torn = [{"segment": name, "offset": offset, "bytes": size} for name, offset, size in done.torn]
-        put({"file": str(output), "entries": done.entries, "checkpoints": done.checkpoints, "torn": torn})
+        put({"file": str(output), "entries": done.entries, "checkpoints": done.checkpoints,
+             "receipts": done.receipts, "torn": torn})  # fmt: skip
         return
     print(say(f"{done.entries} entries, {done.checkpoints} checkpoints → {output}",
               f"{done.entries} 条记录、{done.checkpoints} 个检查点 → {output}"))  # fmt: skip
