@@ -19,6 +19,7 @@ COMMANDS = {
     "decode": "decode",
     "demo": "demo",
     "gm": "gm",
+    "key": "key",
     "platform": "platform",
     "prove": "prove",
     "pull": "pull",
