@@ -74,7 +74,7 @@ class Tracer:
         self.figures = []
         self.wrong = {}
         self.index = self._config = self._site = None
-        self._heard = []
+        self._heard, self._closings = [], {}
         replay = Replay()
         for self.index, one in enumerate(book.entries):
             self._taken = set()
@@ -163,13 +163,15 @@ class Tracer:
                 continue
             steps = self._heard[row[0]] if one.kind == entries.CLOSING else None
             name, at = of[row[0]].name, (self.index, number, one.kind, period, start_ms)
-            self.figures.append(Figure(*at, row[0], self._site, self._config, name, steps))
+            figure = Figure(*at, row[0], self._site, self._config, name, steps)
+            self.figures.append(figure)
+            if steps is not None:
+                self._closings.setdefault((self._config, period, start_ms, row[0]), []).append(figure)
 
     def _closing(self, figure, point):
         """The last closing before a figure of emissions with its period and a point."""
-        wanted = entries.CLOSING, figure.period, figure.start_ms, point, figure.site
-        for one in reversed(self.figures):
-            if one.index < figure.index and (one.kind, one.period, one.start_ms, one.subject, one.site) == wanted:
+        for one in reversed(self._closings.get((figure.config, figure.period, figure.start_ms, point), ())):
+            if one.index < figure.index:
                 return one
         return None
 
