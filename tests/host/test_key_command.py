@@ -198,6 +198,7 @@ def test_a_receipt_for_the_first_entries(platform):
 
 
 @pytest.mark.requirement("T-7.4-2")
+@pytest.mark.slow
 def test_any_changed_bit_is_another_tree_at_the_platform(platform, tmp_path):
     source = registered(platform, "bits", 12)
     source.log.checkpoint()
