@@ -39,6 +39,12 @@ def pytest_configure(config):
 # --- the other runtimes ---------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _language_of_its_own(monkeypatch):
+    """`--lang` sets CARBONTERM_LANG in the process; no test leaves it to the next."""
+    monkeypatch.setenv("CARBONTERM_LANG", "")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(file_path, parent):
     found = yield
