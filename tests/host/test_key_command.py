@@ -18,6 +18,8 @@ from seeded import Random
 from serving import START_MS, Platform, Source, get, post
 from shell import carbonterm, pulled
 
+pytestmark = pytest.mark.slow
+
 OPERATOR = sm2.Signer(bytes(31) + b"\x51")
 STRANGER = sm2.Signer(bytes(31) + b"\x52")
 NEXT = sm2.Signer(bytes(31) + b"\x53")
