@@ -56,6 +56,7 @@ def test_a_clock_that_is_set_does_not_stop_the_bus(offset_ms):
         task.stopping = True
         await running
         task.driver.close()
+        assert task.rounds >= 6 and terminal.readings >= 6 and task.driver.counters.replies >= 6
 
     with Simulation([TcpServer("lan", [Meter("m", 1, models.load("generic-mass-modbus"))])]) as plant:
         asyncio.run(asyncio.wait_for(run(plant.buses[0].port), 10))
