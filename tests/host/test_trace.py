@@ -267,7 +267,6 @@ from carbonterm.errors import LedgerError
 from carbonterm_host.commands.verify import proof_report, tools
 from carbonterm_host.verifier import Verifier
 
-pytestmark = pytest.mark.slow
 resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 OPTIONS = tools("openssl")
