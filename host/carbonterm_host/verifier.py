@@ -52,9 +52,7 @@ class Verifier:
         """Reads a whole bundle from a binary file; bad content becomes verdicts, never an exception."""
         try:
             for offset, frame in bundle.read(file, self.hasher()):
-                self._offset = offset
-                getattr(self, "_" + frame[0])(*frame[1:])
-                self._frame += 1
+                self.take(offset, frame)
         except LedgerError as error:
             self._offend("encoding", str(error))
             for name in VERDICTS:
@@ -62,12 +60,18 @@ class Verifier:
                     self.verdicts[name] = None
                     self.reasons[name] = "not reached: the bundle breaks off"
             return
+        self.close()
+
+    def take(self, offset, frame):
+        """The next frame of a bundle, as bundle.read gives it. A verdict that is False stays so."""
+        self._offset = offset
+        getattr(self, "_" + frame[0])(*frame[1:])
+        self._frame += 1
+
+    def close(self):
+        """What can be said only when all is read: keys, and checkpoints that came another way."""
         if not self.checkpoints:
             self._offend("checkpoints", "the bundle has no checkpoint; without one nothing shows that the log is whole")
-        self._close()
-
-    def _close(self):
-        """What can be said only when all is read: keys, and checkpoints that came another way."""
         if self._epoch is not None:
             self.sizes[self._epoch], self.roots[self._epoch] = self._tree.size, self._tree.root()
         wrong, unsaid = self.heads.judge(self.terminal_id, self.keys, self.sizes, self.verify)

@@ -67,6 +67,18 @@ def test_round_trip():
     print(data.hex())
 
 
+def test_resume_at_every_border():
+    data = written()
+    offsets = [offset for offset, _ in bundle.read(io.BytesIO(data))]
+    for count in range(len(offsets)):
+        hasher = sm3.Hash()
+        hasher.update(data[: offsets[count]])
+        rest = list(bundle.resume(io.BytesIO(data[offsets[count] :]), hasher, offsets[count], count))
+        assert rest == list(zip(offsets, FRAMES))[count:]
+        with pytest.raises(LedgerError, match="does not fit"):
+            list(bundle.resume(io.BytesIO(data[offsets[count] :]), sm3.Hash(), offsets[count], count))
+
+
 def test_every_cut_is_refused():
     data = written()
     for end in range(len(data)):
@@ -113,9 +125,13 @@ def test_bounds():
     for head in (b"\xff\xff\xff\xff", (bundle.MAX_FRAME + 1).to_bytes(4, "big")):
         with pytest.raises(LedgerError, match="claims"):
             read(joined(FRAMES[:1], end=False) + head)
-    for data in (b"", b"PK\x03\x04", bundle.MAGIC[:-1], b"carbonterm bundle 2\n" + written()[20:]):
+    for data in (b"", b"PK\x03\x04", bundle.MAGIC[:9]):
         with pytest.raises(LedgerError, match="no bundle"):
             read(data)
+    for begin in (b"carbonterm bundle 2\n", b"carbonterm bundle 10\n", bundle.MAGIC[:-1]):
+        with pytest.raises(LedgerError, match="another version") as caught:
+            read(begin + written()[20:] if begin[-1] == 10 else begin)
+        print(caught.value)
     big = FRAMES[:1] + (["entry", bytes(1 << 18), KEY],)
     assert read(joined(big)) == list(big)
 

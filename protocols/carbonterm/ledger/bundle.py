@@ -11,6 +11,7 @@ from carbonterm.gm import sm3
 from carbonterm.ledger import checkpoint, entry
 
 MAGIC = b"carbonterm bundle 1\n"
+_ANY = b"carbonterm bundle "  # of whatever version
 MAX_FRAME = entry.MAX_ENTRY + 1024
 
 
@@ -72,10 +73,16 @@ def read(file, hasher=None):
     then as untrusted as the rest.
     """
     hasher = hasher or sm3.Hash()
-    if _take(file, len(MAGIC)) != MAGIC:
-        raise LedgerError("this is no bundle: it does not begin 'carbonterm bundle 1'", "make one with carbonterm pull")
+    begin = _take(file, len(MAGIC))
+    if begin != MAGIC:
+        raise _stranger(begin)
     hasher.update(MAGIC)
-    offset, count = len(MAGIC), 0
+    return resume(file, hasher, len(MAGIC), 0)
+
+
+def resume(file, hasher, offset, count):
+    """As `read`, from a border of frames on: `file` stands at `offset`, `hasher` has all bytes before, which are
+    `count` frames."""
     while True:
         head = _take(file, 4)
         size = int.from_bytes(head, "big")
@@ -103,6 +110,12 @@ def read(file, hasher=None):
         hasher.update(head + data)
         offset += 4 + size
         count += 1
+
+
+def _stranger(begin):
+    if begin[: len(_ANY)] == _ANY:
+        return LedgerError("this bundle is of another version of the format than 1", "use a newer carbonterm")
+    return LedgerError("this is no bundle: it does not begin 'carbonterm bundle 1'", "make one with carbonterm pull")
 
 
 def _take(file, size):
