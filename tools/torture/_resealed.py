@@ -1,0 +1,2 @@
+def rows(book, made, step):
+    return []
