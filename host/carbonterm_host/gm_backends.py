@@ -1,9 +1,9 @@
 """Three implementations of SM3 and SM2 that share no code, behind the same strict rules.
 
 "core" is ours, "openssl" libcrypto 3 (gm_openssl.py: fast, and it lets other threads run), "gmssl" the pure Python
-package from PyPI: a second opinion for those who want one, never used to sign or to make keys. Before a foreign
-implementation sees a signature, lengths, ranges, r + s and the key's point are checked as GB/T 32918.2-2016 7.1 asks:
-gmssl 3.2.2 does not, and takes bytes after the signature.
+package from PyPI (gm_gmssl.py): a second opinion for those who want one, never used to sign or to make keys. Before a
+foreign implementation sees a signature, lengths, ranges, r + s and the key's point are checked as GB/T 32918.2-2016 7.1
+asks. SM4, HMAC, KDF and SM2 encryption by the same three are in gm_ciphers.py.
 """
 
 from functools import lru_cache
@@ -11,7 +11,7 @@ from functools import lru_cache
 from carbonterm.errors import GmError, quoted
 from carbonterm.gm import sm2, sm3
 from carbonterm.gm.curve import N, on_curve
-from carbonterm_host import gm_openssl
+from carbonterm_host import gm_gmssl, gm_openssl
 
 BACKENDS = ("core", "openssl", "gmssl")
 
@@ -21,7 +21,7 @@ def digest(data, backend="core"):
     if backend == "openssl":
         return gm_openssl.digest(data)
     if backend == "gmssl":
-        return bytes.fromhex(_gmssl().sm3.sm3_hash(list(data)))  # it pads the list in place, so it gets its own
+        return gm_gmssl.digest(data)
     return _core(backend, sm3.digest)(data)
 
 
@@ -34,8 +34,8 @@ def verify(public, message, signature, backend="core"):
         gm_openssl.load()
         return _well_formed(public, signature) and gm_openssl.verify(public, message, signature)
     if backend == "gmssl":
-        gmssl = _gmssl()
-        return _well_formed(public, signature) and _verify_by_gmssl(gmssl, public, message, signature)
+        gm_gmssl.load()
+        return _well_formed(public, signature) and gm_gmssl.verify(public, message, signature)
     return _core(backend, sm2.verify)(public, message, signature)
 
 
@@ -68,24 +68,6 @@ def _core(backend, function):
     if backend != "core":
         raise GmError(f"there is no backend {quoted(str(backend))}", "use one of: " + ", ".join(BACKENDS))
     return function
-
-
-def _gmssl():
-    try:
-        import gmssl.sm2
-        import gmssl.sm3
-    except ImportError as reason:
-        raise GmError(f"the backend gmssl is not installed: {reason}", "pip install gmssl==3.2.2") from None
-    return gmssl
-
-
-def _verify_by_gmssl(gmssl, public, message, signature):
-    crypt = gmssl.sm2.CryptSM2(private_key="", public_key="")
-    crypt.public_key = bytes(public).hex()  # its constructor would strip all 0 and 4 from the left of 04…
-    try:
-        return crypt.verify_with_sm3(bytes(signature).hex(), bytes(message)) is True
-    except Exception:  # it raises TypeError where a sum is the point at infinity
-        return False
 
 
 def _well_formed(public, signature):

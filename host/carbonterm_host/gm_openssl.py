@@ -1,6 +1,7 @@
-"""SM3 and SM2 by OpenSSL 3's libcrypto through ctypes: fast, and without the interpreter lock while it computes.
+"""SM3 and SM2 signatures by OpenSSL 3's libcrypto through ctypes: fast, and without the interpreter lock meanwhile.
 
-Only documented EVP calls (EVP_Digest(3), EVP_DigestVerify(3), EVP_PKEY_CTX_set1_id(3), d2i_PUBKEY(3)). d2i functions
+Only documented EVP calls (EVP_Digest(3), EVP_DigestVerify(3), EVP_PKEY_CTX_set1_id(3), d2i_PUBKEY(3)); SM4, HMAC, KDF
+and SM2 encryption are in gm_openssl_ciphers.py. d2i functions
 ignore bytes after the object, so every caller's lengths are checked before. The error queue is emptied after a failure:
 Python's own ssl module reads the same queue of the same thread.
 """
@@ -33,6 +34,25 @@ _PROTOTYPES = {
     "EVP_DigestVerify": (c_int, [c_void_p, c_char_p, c_size_t, c_char_p, c_size_t]),
     "EVP_DigestSignInit": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p]),
     "EVP_DigestSign": (c_int, [c_void_p, c_char_p, POINTER(c_size_t), c_char_p, c_size_t]),
+    "HMAC": (c_void_p, [c_void_p, c_char_p, c_int, c_char_p, c_size_t, c_char_p, POINTER(c_uint)]),
+    "EVP_KDF_fetch": (c_void_p, [c_void_p, c_char_p, c_char_p]),
+    "EVP_KDF_free": (None, [c_void_p]),
+    "EVP_KDF_CTX_new": (c_void_p, [c_void_p]),
+    "EVP_KDF_CTX_free": (None, [c_void_p]),
+    "EVP_KDF_derive": (c_int, [c_void_p, c_char_p, c_size_t, c_void_p]),
+    "EVP_sm4_ecb": (c_void_p, []),
+    "EVP_sm4_cbc": (c_void_p, []),
+    "EVP_sm4_ctr": (c_void_p, []),
+    "EVP_CIPHER_CTX_new": (c_void_p, []),
+    "EVP_CIPHER_CTX_free": (None, [c_void_p]),
+    "EVP_CIPHER_CTX_set_padding": (c_int, [c_void_p, c_int]),
+    "EVP_CipherInit_ex": (c_int, [c_void_p, c_void_p, c_void_p, c_char_p, c_char_p, c_int]),
+    "EVP_CipherUpdate": (c_int, [c_void_p, c_char_p, POINTER(c_int), c_char_p, c_int]),
+    "EVP_CipherFinal_ex": (c_int, [c_void_p, c_void_p, POINTER(c_int)]),
+    "EVP_PKEY_encrypt_init": (c_int, [c_void_p]),
+    "EVP_PKEY_encrypt": (c_int, [c_void_p, c_char_p, POINTER(c_size_t), c_char_p, c_size_t]),
+    "EVP_PKEY_decrypt_init": (c_int, [c_void_p]),
+    "EVP_PKEY_decrypt": (c_int, [c_void_p, c_char_p, POINTER(c_size_t), c_char_p, c_size_t]),
 }  # fmt: skip
 
 
@@ -78,7 +98,7 @@ def verify(public, message, signature):
     library = load()
     message = bytes(message)
     signature = signature_to_der(signature)
-    key = _public_key(bytes(public))
+    key = public_key(bytes(public))
     if key is None:
         return False
     with _Context(library, key) as context:
@@ -92,9 +112,7 @@ def sign(private, message):
     """64-byte signature with a nonce from OpenSSL's random generator; GmError for a private key that is none."""
     library = load()
     message = bytes(message)
-    key = _read_key(library, library.d2i_AutoPrivateKey, private_to_der(bytes(private), sm2.public(private)))
-    if key is None:
-        raise GmError("OpenSSL does not take this private key", "use the core's own backend")
+    key = private_key(private)
     with _Context(library, key) as context:
         out = create_string_buffer(72)
         size = c_size_t(72)
@@ -118,10 +136,19 @@ class _Key:
 
 
 @lru_cache(maxsize=256)
-def _public_key(public):
+def public_key(public):
     """The _Key of 64 bytes, or None; a log is checked against one key many times, and reading it costs a third."""
     library = load()
     return _read_key(library, library.d2i_PUBKEY, public_to_der(public))
+
+
+def private_key(private):
+    """The _Key of 32 bytes; GmError for a private key that is none."""
+    library = load()
+    key = _read_key(library, library.d2i_AutoPrivateKey, private_to_der(bytes(private), sm2.public(private)))
+    if key is None:
+        raise GmError("OpenSSL does not take this private key", "use the core's own backend")
+    return key
 
 
 def _read_key(library, read, der):

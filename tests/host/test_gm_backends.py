@@ -1,4 +1,4 @@
-"""Three implementations of SM3 and SM2 must say the same of every vector and of random and mutated cases."""
+"""Three implementations of SM3 and SM2 must say the same of every vector; random and changed cases: test_gm_ciphers."""
 
 import ctypes
 import hmac
@@ -9,7 +9,7 @@ import pytest
 
 from carbonterm.errors import GmError
 from carbonterm.gm import sm2, sm3
-from carbonterm.gm.curve import N, P
+from carbonterm.gm.curve import N
 from carbonterm_host import gm_backends, gm_openssl
 from carbonterm_host.gm_backends import BACKENDS, digest, sign, verify
 from seeded import Random
@@ -40,47 +40,6 @@ def agreed(public, message, signature):
     said = {backend: verify(public, message, signature, backend) for backend in BACKENDS}
     assert len(set(said.values())) == 1, (said, public.hex(), message.hex(), signature.hex())
     return said["core"]
-
-
-@pytest.mark.slow
-def test_they_agree_on_random_and_mutated_signatures():
-    random = Random(20)
-    count = [0, 0]
-    for _ in range(60):
-        private = random.bits(256) % (N - 2) + 1
-        signer = sm2.Signer(private.to_bytes(32, "big"))
-        message = random.bytes(random.below(200))
-        good = (signer.public, message, signer.sign(message, random.bytes(random.choice((0, 32)))))
-        count[agreed(*good)] += 1
-        for _ in range(9):
-            count[agreed(*mutated(random, good))] += 1
-    assert sum(count) == 600 and count[True] >= 60 and count[False] >= 400, count
-
-
-def mutated(random, good):
-    """One of the three parts changed: a bit, a byte more or less, a special number, its complement, another's."""
-    parts = list(good)
-    which = random.below(3)
-    part = bytearray(parts[which])
-    how = random.below(6)
-    if how == 0 and part:
-        part[random.below(len(part))] ^= 1 << random.below(8)
-    elif how == 1:
-        part += random.bytes(1 + random.below(3))
-    elif how == 2:
-        del part[len(part) - min(len(part), 1 + random.below(2)) :]
-    elif how == 3 and len(part) == 64:
-        special = random.choice((0, 1, N - 1, N, N + 1, P - 1, P, (1 << 256) - 1))
-        at = 32 * random.below(2)
-        part[at : at + 32] = special.to_bytes(32, "big")
-    elif how == 4 and len(part) == 64:
-        modulus = random.choice((N, P))
-        at = 32 * random.below(2)
-        part[at : at + 32] = ((modulus - int.from_bytes(part[at : at + 32], "big")) % modulus).to_bytes(32, "big")
-    else:
-        part = bytearray(random.bytes(len(part)))
-    parts[which] = bytes(part)
-    return parts
 
 
 def test_they_agree_on_random_digests():

@@ -72,3 +72,31 @@ def test_wrong_lengths():
             der.public_to_der(bytes(size))
         with pytest.raises(GmError, match="32 bytes and its public"):
             der.private_to_der(PRIVATE, bytes(size))
+
+
+def test_ciphertexts():
+    random = Random(72)
+    for size in (1, 30, 31, 127, 128, 255, 256, 300, 65535):
+        for _ in range(3 if size < 1000 else 1):
+            raw = bytes(random.below(3)) + random.bytes(size + 96)
+            raw = raw[: size + 96]
+            made = der.ciphertext_to_der(raw)
+            assert der.ciphertext_from_der(made) == raw
+        print(size, len(made), made[:80])
+    good = der.ciphertext_to_der(random.bytes(96 + 140))
+    accepted = 0
+    for at in range(len(good)):
+        for wrong in (good[:at], good[:at] + bytes((good[at] ^ 1 << random.below(8),)) + good[at + 1 :], good[at:]):
+            try:
+                raw = der.ciphertext_from_der(wrong)
+            except GmError as error:
+                assert error.hint
+                continue
+            accepted += 1
+            assert der.ciphertext_to_der(raw) == wrong
+    print(accepted)
+    for wrong in (b"", b"\x30", b"\x30\x84\xff\xff\xff\xff", b"\x30\xff" + bytes(200), good + b"\0"):
+        with pytest.raises(GmError, match="in DER"):
+            der.ciphertext_from_der(wrong)
+    with pytest.raises(GmError, match="no SM2 ciphertext"):
+        der.ciphertext_to_der(bytes(96))

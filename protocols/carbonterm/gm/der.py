@@ -46,6 +46,36 @@ def signature_from_der(der):
     return r + s
 
 
+def ciphertext_to_der(raw):
+    """DER of an SM2 ciphertext C1C3C2 without 04: SEQUENCE{INTEGER x, INTEGER y, OCTET STRING C3, OCTET STRING C2}."""
+    if len(raw) <= 96:
+        raise GmError("%d bytes are no SM2 ciphertext" % len(raw), "it is 96 bytes longer than its plaintext")
+    raw = bytes(raw)
+    body = _integer(raw[:32]) + _integer(raw[32:64]) + b"\x04\x20" + raw[64:96] + b"\x04" + _length(len(raw) - 96)
+    return b"\x30" + _length(len(body) + len(raw) - 96) + body + raw[96:]
+
+
+def ciphertext_from_der(der):
+    """C1C3C2 of an SM2 ciphertext in DER (GM/T 0009-2012 7.2); anything DER forbids is a GmError."""
+    der = bytes(der)
+    if len(der) > 5 and der[0] == 0x30:
+        at = 2 if der[1] < 0x80 else 2 + (der[1] & 0x7F)
+        try:
+            x, at = _read_integer(der, at)
+            y, at = _read_integer(der, at)
+        except GmError:
+            at = len(der)
+        if der[at : at + 2] == b"\x04\x20":
+            digest = der[at + 2 : at + 34]
+            at += 35
+            if der[at : at + 1] and der[at] & 0x80:
+                at += der[at] & 0x7F
+            raw = x + y + digest + der[at + 1 :]
+            if len(raw) > 96 and ciphertext_to_der(raw) == der:
+                return raw
+    raise GmError("%d bytes are no SM2 ciphertext in DER" % len(der), "it is SEQUENCE{x, y, C3, C2} of GM/T 0009")
+
+
 def public_to_der(public):
     """SubjectPublicKeyInfo of a 64-byte public key, 91 bytes."""
     if len(public) != 64:
@@ -121,6 +151,14 @@ def _bare(text, labels):
             if "\n".join(lines) == _armour(label, der):
                 return der
     raise GmError("the text is no PEM of an SM2 key: " + " or ".join(labels), _KEY_HINT)
+
+
+def _length(size):
+    """A DER length below 2^24."""
+    if size < 0x80:
+        return bytes((size,))
+    count = 1 if size < 0x100 else 2 if size < 0x10000 else 3
+    return bytes((0x80 | count,)) + size.to_bytes(count, "big")
 
 
 def _integer(value):
