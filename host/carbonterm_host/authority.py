@@ -141,11 +141,28 @@ class Authority:
                     self.notes.append(f"epoch {epoch} was revoked from entry {one.seq} on, after all of these entries")
         return wrong
 
+    def seen(self, epoch):
+        """How many entries of the epoch a centre saw."""
+        return max([size for _, size in self._witnessed.get(epoch, ())], default=0)
+
+    def vouched(self, epoch):
+        """Whether the reader knows whose key it is: he, an operator he trusts, a key so known, or a centre he knows
+        says so. A centre signs only for keys that are registered with it."""
+        given = self.keys[epoch] in self.trusted or bool(self.witnesses and epoch in self._witnessed)
+        return epoch in self.known or given
+
+    def unvouched(self):
+        """Why nothing certain can be said of the keys although centres were given, or None."""
+        for epoch in sorted(self.keys) if self.witnesses else ():
+            if not self.vouched(epoch):
+                return f"no centre given with --centre has signed anything of epoch {epoch}"
+        return None
+
     def rows(self):
         """What `carbonterm verify --json` says of the keys."""
         rows = []
         for epoch, public in sorted(self.keys.items()):
-            row = {"epoch": epoch, "public": public.hex(), "known": epoch in self.known or public in self.trusted}
+            row = {"epoch": epoch, "public": public.hex(), "known": self.vouched(epoch)}
             if epoch in self.registrations:
                 row["operator"] = self.registrations[epoch].operator
             rows.append(row)

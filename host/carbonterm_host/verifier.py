@@ -83,13 +83,15 @@ class Verifier:
                     self._cosigned(head)
         for why in self.authority.ends(self.sizes):
             self._offend("keys", why)
-        for verdict, why in [("checkpoints", why) for why in unsaid] + [("keys", self.authority.unchecked())]:
-            if why and self.verdicts[verdict]:
-                self.verdicts[verdict] = None
-                self.reasons[verdict] = why
+        for why in unsaid:
+            self._unsaid("checkpoints", why)
 
     def report(self):
         """The object that `carbonterm verify --json` prints."""
+        for why in (self.authority.unchecked(), self.authority.unvouched()):
+            if why:
+                self._unsaid("keys", why)
+        rows = self.authority.rows()
         return {
             "ok": all(self.verdicts[name] is True for name in VERDICTS),
             "verdicts": self.verdicts,
@@ -100,11 +102,18 @@ class Verifier:
             "cosignatures": self.cosignatures,
             "receipts": self.receipts,
             "terminal": self.terminal_id,
-            "keys": self.authority.rows(),
+            "keys": rows,
+            "anchored": bool(rows) and all(row["known"] for row in rows),
+            "unwitnessed": sum(max(0, size - self.authority.seen(epoch)) for epoch, size in self.sizes.items()),
             "notes": self.authority.notes,
             "reasons": self.reasons,
             "first_offence": self.first_offence,
         }
+
+    def _unsaid(self, verdict, why):
+        if self.verdicts[verdict]:
+            self.verdicts[verdict] = None
+            self.reasons[verdict] = why
 
     def _offend(self, verdict, why):
         self.verdicts[verdict] = False

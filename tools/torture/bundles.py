@@ -10,6 +10,7 @@ import copy
 import io
 import tempfile
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from carbonterm import cbor
@@ -172,7 +173,7 @@ def any_byte_fitted(book, anchors, step):
 
 def swapped(book, dice, others):
     entries = [k for k, one in enumerate(book.contents) if cbor.decode(one)[0] == "entry"]
-    pairs = list(zip(entries, entries[1:], strict=False))
+    pairs = list(pairwise(entries))
     pairs += [sorted(dice.sample(entries, 2)) for _ in range(others)]
     row = Row("two entries swapped, with an end that fits", f"{len(entries) - 1} of them neighbours")
     for a, b in pairs:
@@ -183,7 +184,7 @@ def swapped(book, dice, others):
 
 
 def spliced(books, step):
-    row = Row("the beginning of one terminal's bundle, the end of another's", "every border with every border, both ways")
+    row = Row("one terminal's beginning, another's end", "every border with every border, both ways")
     number = 0
     for one, other in (books, books[::-1]):
         for a in range(1, len(one.contents) + 1):

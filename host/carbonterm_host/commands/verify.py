@@ -61,9 +61,10 @@ def main(
                 opened.seek(0)
                 verifier = Verifier(keys, **tools(backend.value), **trust)
                 verifier.read(opened)
+                held = _compare(path, verifier, platform, ca, tools(backend.value)) if platform else None
                 report = verifier.report()
-                if platform:
-                    _compare(path, verifier, report, platform, ca, tools(backend.value))
+                if held:
+                    _judge(report, held)
         reports.append(report)
     report = reports[0] if len(file) == 1 else _pair(file, reports, tools(backend.value))
     if json:
@@ -76,10 +77,10 @@ def main(
     return OK if report["ok"] else UNVERIFIED
 
 
-def _compare(path, verifier, report, url, ca, options):
-    """Adds the verdict "platform": does it hold the same entries? (7.4: a fingerprint kept there for comparison)"""
+def _compare(path, verifier, url, ca, options):
+    """What the platform holds of the bundle: {"url", "epochs": [{"epoch", "held", "of", "same"}]}; its right word
+    counts as a witness's (7.4: a fingerprint kept there for comparison)."""
     rows = []
-    verdict = True if verifier.sizes else None
     for epoch, size in sorted(verifier.sizes.items()):
         receipt = witness.ask(url, verifier.terminal_id, epoch, size, ca)
         held = 0 if receipt is None else receipt.next_seq
@@ -88,20 +89,28 @@ def _compare(path, verifier, report, url, ca, options):
             public = verifier.centres.get(receipt.centre)
             witnesses = verifier.authority.witnesses or ([public] if public else [])
             mine = (receipt.terminal_id, receipt.epoch) == (verifier.terminal_id, epoch) and held <= size
-            signed = not witnesses or any(receipt.signed_by(one, options["verify"]) for one in witnesses)
-            same = mine and signed and receipt.root == _root(path, verifier, epoch, held, options)
+            signer = next((one for one in witnesses if receipt.signed_by(one, options["verify"])), None)
+            same = mine and (signer is not None or not witnesses)
+            same = same and receipt.root == _root(path, verifier, epoch, held, options)
+            if same and signer:
+                verifier.authority.witnessed(epoch, held, receipt.time_ms, signer)
         rows.append({"epoch": epoch, "held": held, "of": size, "same": same})
-        if not same:
-            verdict = False
-        elif held < size and verdict:
-            verdict = None
-    report["platform"] = {"url": url, "epochs": rows}
+    return {"url": url, "epochs": rows}
+
+
+def _judge(report, platform):
+    """Adds the verdict "platform": does it hold the same entries?"""
+    rows = platform["epochs"]
+    verdict = True if rows else None
+    if not all(row["same"] for row in rows):
+        verdict = False
+        report["reasons"]["platform"] = "the platform holds other entries than this bundle: one of the two was changed"
+    elif not rows or any(row["held"] < row["of"] for row in rows):
+        verdict = None
+        report["reasons"]["platform"] = "the platform does not hold all entries; those it holds are the same"
+    report["platform"] = platform
     report["verdicts"]["platform"] = verdict
     report["ok"] = report["ok"] and verdict is True
-    if verdict is False:
-        report["reasons"]["platform"] = "the platform holds other entries than this bundle: one of the two was changed"
-    elif verdict is None:
-        report["reasons"]["platform"] = "the platform does not hold all entries; those it holds are the same"
 
 
 def _root(path, verifier, epoch, size, options):
@@ -199,12 +208,17 @@ def show(report):
     out = console()
     out.print(table)
     if "entries" in report:
-        out.print(say("{entries} entries, {checkpoints} checkpoints, {unsealed} behind the last",
-                      "{entries} 条记录，{checkpoints} 个检查点，其后 {unsealed} 条").format(**report))  # fmt: skip
+        out.print(say("{entries} entries, {checkpoints} checkpoints, {unsealed} behind the last; seen by no centre: "
+                      "{unwitnessed}",
+                      "{entries} 条记录，{checkpoints} 个检查点，其后 {unsealed} 条；无平台见证：{unwitnessed} 条")
+                  .format(**report))  # fmt: skip
     elif "entry" in report:
         out.print(say("entry {seq} ({kind}) of epoch {epoch}, terminal ", "纪元 {epoch} 第 {seq} 条（{kind}），终端 ")
                   .format(**report["entry"]) + report["terminal"])  # fmt: skip
     for row in report.get("keys", ()):
         known = say("given", "已知") if row["known"] else say("compare it with the terminal's", "请与终端公钥核对")
         out.print(say("key of epoch", "密钥，纪元"), f"{row['epoch']}: {row['public'][:16]}… ({known})")
+    if report["ok"] and not report.get("anchored", True):
+        out.print(say("whose keys these are is the bundle's own word; --key, --operator or --centre decides it",
+                      "密钥归属仅凭本文件所述；用 --key、--operator 或 --centre 确认"))  # fmt: skip
     out.print(say("verified", "核验通过") if report["ok"] else say("NOT verified", "核验未通过"))

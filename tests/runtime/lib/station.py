@@ -32,7 +32,8 @@ class Station:
     def __enter__(self):
         made = platform_keys.make_certificates(self.folder)
         self.key, self.ca = self.folder / "op.key", made["ca.pem"]
-        self.operator = json.loads(carbonterm("key", "operator", "op.example", "-o", self.key, "--json")[1])["public_key"]
+        said = carbonterm("key", "operator", "op.example", "-o", self.key, "--json")[1]
+        self.operator = json.loads(said)["public_key"]
         options = ("--operator", f"op.example:{self.operator}")
         options += ("--tls-cert", made["server.pem"], "--tls-key", made["server.key"])
         self.platform = Platform(self.folder, *options).start()
