@@ -203,7 +203,13 @@ class Delivery:
             self._kept = self.outbox.sealed
 
     async def _read(self):
-        count = 0
+        found, count = self._log.tree_before(self.outbox.wanted), 0
+        if found is None:
+            self.outbox.missing(self._log.kept)
+            return
+        self.outbox.begin(*found)
+        if self.outbox.state != READ:
+            return
         for entry, _ in self._log.entries(self.outbox.size):
             self.outbox.passed(entry)
             if self.outbox.state != READ:

@@ -9,7 +9,8 @@ finished. A key that came with an operator's request (<epoch>.reg names the epoc
 from carbonterm.errors import LedgerError
 from carbonterm.ledger import entry, registry
 from carbonterm.ledger.checkpoint import parse
-from carbonterm.ledger.frames import Frames, read_checkpoints, segments
+from carbonterm.ledger.frames import Frames, read_checkpoints, segments, tree_before
+from carbonterm.ledger.retention import remove
 from carbonterm.ledger.segment import Log
 from carbonterm_device import keys
 
@@ -34,6 +35,18 @@ class Past:
             for text in read_checkpoints(storage, epoch, first)[0]:
                 head = parse(text)
                 self.sealed, self.root, self.last_checkpoint = head.size, head.root, text
+
+    def drop_before(self, seq):
+        """Removes the segments that end before `seq`; all of them where seq is `size`."""
+        ends = [first for first, _ in self._files[1:]] + [self.size]
+        while self._files and ends[0] <= seq:
+            ends.pop(0)
+            remove(self.storage, self.epoch, self._files.pop(0)[0])
+        self.kept = self._files[0][0] if self._files else self.size
+
+    def tree_before(self, seq):
+        """As Log's."""
+        return tree_before(self.storage, self.epoch, [first for first, _ in self._files], seq)
 
     def entries(self, from_seq=0):
         """Iterates (entry bytes, fingerprint) from from_seq on; LedgerError where they were dropped."""

@@ -8,6 +8,7 @@ and, for the writer,
   append(name, data)   adds bytes at the end, makes the file if need be; all of it or an OSError
   sync(name)           returns when all appended bytes, and the name itself, would survive a power cut
   replace(name, data)  puts a whole file in place of the old one, durable and atomic          remove(name)
+  free() -> (bytes that can still be written, bytes of the whole storage)
 """
 
 import binascii
@@ -101,6 +102,23 @@ def terminal_of(storage):
         if frame:
             return entry.decode(frame[0]).terminal_id
     return None
+
+
+def snapshot(storage, epoch, first):
+    """The snapshot Entry with which the segment of entry `first` begins, or None."""
+    frame = Frames(storage, segment_name(epoch, first), epoch, first).next() if first else None
+    one = entry.decode(frame[0]) if frame else None
+    return one if one and (one.kind, one.epoch, one.seq) == (entry.SNAPSHOT, epoch, first) else None
+
+
+def tree_before(storage, epoch, firsts, seq):
+    """(size, peaks) of the tree at the last snapshot that stands at or before entry `seq`; (0, []) where the log begins
+    there, None where that part was dropped. firsts: first seq of each segment of the epoch."""
+    for first in reversed(firsts):
+        one = snapshot(storage, epoch, first) if first <= seq else None
+        if one:
+            return first, one.body[0]
+    return (0, []) if not firsts or firsts[0] == 0 else None
 
 
 class Frames:

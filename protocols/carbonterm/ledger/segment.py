@@ -25,7 +25,10 @@ from carbonterm.ledger.frames import (
     read_key,
     segment_name,
     segments,
+    snapshot,
+    tree_before,
 )
+from carbonterm.ledger.retention import STAY, remove
 from carbonterm.ledger.tree import Tree, leaf
 
 SEGMENT_SIZE = 1 << 20  # the first commit behind this size begins a new segment
@@ -62,10 +65,13 @@ class Log:
         self.state = state
         self._segment_size = segment_size
         self._prefix = entry.prefix(terminal_id, epoch)
+        self.size, self.sealed, self.last_checkpoint, self._firsts = 0, 0, None, []
         self.recover()
 
     def recover(self):
-        """Begins anew from what is durable; the way on after a failed write. What only waited in the buffer is gone."""
+        """Begins anew from what is durable; the way on after a failed write. What only waited in the buffer is gone.
+        Where it fails the log stays closed, and what was durable before can be read on."""
+        before = self.size, self.sealed, self.last_checkpoint, self._firsts
         self.cut = self.restored = self.last_checkpoint = None
         self.sealed = self.base = self.buffered = 0
         self._tree = Tree()
@@ -75,7 +81,11 @@ class Log:
         self._mark = None  # (seq, first seq of the segment, offset) where the last reader stopped
         self._firsts = []  # first seq of each segment
         self._file_size = self._segment_size  # of the last segment; at the limit: the next commit begins a new one
-        self._recover()
+        try:
+            self._recover()
+        except (OSError, LedgerError):
+            self.size, self.sealed, self.last_checkpoint, self._firsts = before
+            raise
         self._buffer = []
         self.size = self.next_seq = self._tree.size
 
@@ -191,20 +201,22 @@ class Log:
 
     def drop_before(self, seq):
         """Removes whole segments of entries before `seq`, the oldest first, never the last two; returns the first seq
-        that is kept. Only what is durable elsewhere may go: the caller asks the centres' receipts (`retention`). A
-        segment goes only where the next one begins with a snapshot, so that the rest stands by itself."""
-        while len(self._firsts) > 2 and self._firsts[1] <= seq:
-            first, second = self._firsts[:2]
-            following = Frames(self.storage, segment_name(self.epoch, second), self.epoch, second).next()
-            if not following or entry.decode(following[0]).kind != entry.SNAPSHOT:
+        that is kept. Only what is durable elsewhere may go: the caller asks the centres' receipts (`retention.plan`).
+        They go up to one that begins with a snapshot, so that the rest stands by itself."""
+        while len(self._firsts) > STAY and self._firsts[1] <= seq:
+            upto = [first for first in self._firsts[1:-1] if first <= seq and snapshot(self.storage, self.epoch, first)]
+            if not upto:
                 break
-            self.storage.remove(segment_name(self.epoch, first))
-            if checkpoints_name(self.epoch, first) in self.storage.names():
-                self.storage.remove(checkpoints_name(self.epoch, first))
-            self._firsts.pop(0)
+            while self._firsts[0] < upto[0]:
+                remove(self.storage, self.epoch, self._firsts[0])
+                self._firsts.pop(0)
         return self.kept
 
     # --- reading ----------------------------------------------------------------------------------------------------
+
+    def tree_before(self, seq):
+        """(size, peaks) of the tree at the last snapshot at or before entry `seq`, None where that was dropped."""
+        return tree_before(self.storage, self.epoch, self._firsts, seq)
 
     def entries(self, from_seq=0, to_seq=None):
         """Iterates (entry bytes, fingerprint) of durable entries from_seq … to_seq - 1 (default: all) in order.

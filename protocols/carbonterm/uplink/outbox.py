@@ -7,7 +7,8 @@ receipt of somebody else, of another terminal, of yesterday) leaves the cursor w
 again, byte for byte, after a pause that doubles and is spread at random; a centre takes the same bytes twice.
 
     ASK      send the GET; give its answer to `answered`
-    READ     give the log's entries from `size` on to `passed`, or call `ended` where the log has no more
+    READ     give the log's entries from `size` on to `passed`, or call `ended` where the log has no more; `begin` at a
+             snapshot spares those before it, `missing` says that the log does not reach back so far
     SEND     make a batch with `batch`, POST it, give the answer to `answered`
     STOPPED  the centre's history and ours differ; `error` says how. Only a person can say which is right.
 
@@ -73,6 +74,18 @@ class Outbox:
         """Entries of the log that have been hashed: where READ goes on, and in SEND the cursor."""
         return self._tree.size
 
+    @property
+    def wanted(self):
+        """Entries that READ comes to hash."""
+        return self._claim.next_seq
+
+    @property
+    def receipted(self):
+        """Entries that the centre has signed for and that are under a checkpoint it has answered."""
+        if self.cursor is None or self._claim is not None:
+            return 0
+        return min(self.cursor, self.sealed)
+
     def batch(self, entries, checkpoint=None):
         """Bytes to send next, or None if there is nothing to send.
 
@@ -101,6 +114,25 @@ class Outbox:
         self._leaves = [tree.leaf(entry) for entry, _ in pairs]
         self._end = end
         return self._batch
+
+    def begin(self, size, peaks):
+        """In READ: goes on from the tree of a snapshot over `size` entries, if that is further. It need not be trusted:
+        the root of the receipt covers it."""
+        if self._tree.size < size <= self.wanted:
+            self._tree.restore(size, peaks)
+            self._settle()
+
+    def missing(self, kept):
+        """In READ: the log begins with entry `kept`, behind what the centre holds. It never signed for what was dropped,
+        or has lost it: the batch goes nowhere, and the question is asked again, in case it is restored."""
+        held, self._claim = self._claim.next_seq, None
+        self.cursor, self.sealed = None, 0
+        self.state = ASK
+        self.failed(
+            "the centre holds %d entries of epoch %d, this log begins with entry %d; give the centre the entries between "
+            "from another centre or a backup" % (held, self._epoch, kept),
+            slow=True,
+        )
 
     def passed(self, entry):
         """Takes entry `size` of the log in READ."""
@@ -154,6 +186,7 @@ class Outbox:
                 self._tree.append(leaf)
         elif receipt.next_seq < self._tree.size:
             self._tree = tree.Tree()  # the centre has less than it once had: count again from the start
+            self.sealed = min(self.sealed, receipt.next_seq)
         self._forget_batch()
         self.state = READ
         self._settle()
