@@ -100,3 +100,47 @@ def test_ciphertexts():
             der.ciphertext_from_der(wrong)
     with pytest.raises(GmError, match="no SM2 ciphertext"):
         der.ciphertext_to_der(bytes(96))
+
+
+def test_pem_fuzz():
+    """Lines cut, doubled, swapped, joined; characters of PEM and others in any place: the same key, or a GmError."""
+    random = Random(73)
+    texts = (der.private_to_pem(PRIVATE, PUBLIC), der.private_to_pem(PRIVATE, PUBLIC, True), der.public_to_pem(PUBLIC))
+    pieces = ("-----", "BEGIN", "\n", "\r", "=", "==", "A", "+", " ", "\0", "EC ", "ENCRYPTED ", "\u7891", "SM2 ")
+    accepted = 0
+    for _ in range(400):
+        text = random.choice(texts)
+        for _ in range(1 + random.below(3)):
+            lines = text.split("\n")
+            at, other = random.below(len(lines)), random.below(len(lines))
+            how = random.below(6)
+            if how == 0:
+                lines[at], lines[other] = lines[other], lines[at]
+            elif how == 1:
+                lines.pop(at)
+            elif how == 2:
+                lines.insert(at, lines[other])
+            else:
+                line = lines[at]
+                place = random.below(len(line) + 1)
+                lines[at] = line[:place] + random.choice(pieces) + line[place + random.below(2) :]
+            text = "\n".join(lines) or "\n"
+        for read, wanted in ((der.private_from_pem, PRIVATE), (der.public_from_pem, PUBLIC)):
+            try:
+                assert read(text) == wanted
+                accepted += 1
+            except GmError as error:
+                assert error.hint
+    print(accepted)
+
+
+def test_encrypted_keys_and_parameters_are_named():
+    good = der.private_to_pem(PRIVATE, PUBLIC)
+    for text, what in (
+        (good.replace("PRIVATE", "ENCRYPTED PRIVATE"), "is encrypted"),
+        (good.replace("KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\n", 1), "is encrypted"),
+        ("-----BEGIN SM2 PARAMETERS-----\nBggqgRzPVQGCLQ==\n-----END SM2 PARAMETERS-----\n" + good, "with parameters"),
+    ):
+        with pytest.raises(GmError, match=what) as caught:
+            der.private_from_pem(text)
+        assert "openssl pkey" in caught.value.hint

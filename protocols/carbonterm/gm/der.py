@@ -150,6 +150,10 @@ def _bare(text, labels):
                 continue
             if "\n".join(lines) == _armour(label, der):
                 return der
+        if "ENCRYPTED" in text:
+            raise GmError("the PEM's key is encrypted", "take the password off: openssl pkey -in FILE -out PLAIN.pem")
+        if text[:30].find(" PARAMETERS-----") > 0:
+            raise GmError("the PEM begins with parameters", "keep the key only: openssl pkey -in FILE -out KEY.pem")
     raise GmError("the text is no PEM of an SM2 key: " + " or ".join(labels), _KEY_HINT)
 
 
