@@ -19,15 +19,17 @@ PLACES = 6  # an emission is recorded to 0.000001 t, one gram
 SUSPECT, INVALID = 2, 3
 REPLACED, RESET = 0, 1
 DERIVED = (entries.CLOSING, entries.EMISSION)
+NOT_TOLD = (entries.SNAPSHOT, entries.GAP)  # what the log itself writes, unseen by the fold of a running terminal
 MAX_WAITING = 2048  # figures that wait for a point that is silent; beyond them the oldest stay unknown for good
 
 
 class Pipeline:
     """State of the fold: `site` in force and its canonical `document` (None before the first config), one settler per
-    register point."""
+    register point; `time_ms`: the last time that a clock showed which was set, None before the first."""
 
     def __init__(self):
         self.site = None
+        self.time_ms = None
         self.settlers = []
         self.digests = []
         self.document = None
@@ -37,28 +39,29 @@ class Pipeline:
     def fold(self, entry):
         """The derived entries of `entry`, in order: list of (time_ms, clock_state, kind, body). LedgerError if the
         entry makes no sense where it stands (readings before a config, a point that is not there)."""
+        unset = entry.clock_state == entries.CLOCK_UNSET or entry.time_ms < FLOOR_MS
+        if not unset and entry.kind not in NOT_TOLD:
+            self.time_ms = entry.time_ms
         if entry.kind == entries.CONFIG:
             self._configure(entry)
+        elif entry.kind == entries.START and unset:
+            for settler in self.settlers:
+                if settler is not None:
+                    settler.adrift(entry.time_ms)
         elif entry.kind == entries.READINGS:
             closed = []
             for point, offset, quality, exponent, mantissa in entry.body[0]:
                 settler = self._settler(entry, point)
+                if settler is None or mantissa is None or quality >= SUSPECT:
+                    continue
                 time_ms = entry.time_ms + offset
-                if entry.clock_state == entries.CLOCK_UNSET or time_ms < FLOOR_MS:
-                    continue  # nobody knows which day it was; the next reading with a time carries the increment
-                if settler is not None and mantissa is not None and quality < SUSPECT:
-                    value = Number(mantissa, exponent)
-                    closed.extend((point, s) for s in settler.feed(time_ms, value, quality))
+                if unset or time_ms < FLOOR_MS:
+                    settler.unset(time_ms, Number(mantissa, exponent), quality)
+                else:
+                    closed.extend((point, s) for s in settler.feed(time_ms, Number(mantissa, exponent), quality))
             return self._derived(entry, closed)
         elif entry.kind == entries.CLOCK:
-            event, before_ms, after_ms = entry.body[:3]
-            if event != entries.STEP:
-                return []
-            closed = []
-            for point, settler in enumerate(self.settlers):
-                if settler is not None:
-                    closed.extend((point, s) for s in settler.stepped(before_ms, after_ms))
-            return self._derived(entry, closed)
+            return self._derived(entry, self._set(*entry.body[:4]))
         elif entry.kind == entries.METER:
             point, _, time_ms, exponent, last, first = entry.body
             settler = self._settler(entry, point)
@@ -71,12 +74,27 @@ class Pipeline:
             return self._derived(entry, [(point, settlement) for settlement in found])
         return []
 
+    def _set(self, event, before_ms, after_ms, state):
+        """(point, settlement) pairs that a `clock` entry closes."""
+        for point, settler in enumerate(self.settlers):
+            if settler is None:
+                continue
+            if event == entries.REBASE:
+                found = settler.landed(after_ms - before_ms)
+            elif event == entries.STEP and state != entries.CLOCK_UNSET:
+                found = settler.stepped(before_ms, after_ms)
+            else:
+                found = []
+            for settlement in found:
+                yield point, settlement
+
     def emitted(self, index):
         """tCO2e of a source from all its increments so far, exact (Ratio); None where it cannot be evaluated."""
         return self._evaluate(self.site.sources[index], lambda point: self.settlers[point].total)
 
     def state(self):
-        """All that later derived entries depend on, for a snapshot: [document or null, settlers' states, waiting]."""
+        """All that later derived entries depend on, for a snapshot: [document or null, settlers' states, waiting,
+        time_ms or null]."""
         waiting = []
         for key in sorted(self._waiting):
             rows = []
@@ -84,12 +102,13 @@ class Pipeline:
                 increment = settlement.increment
                 rows.append([point, settlement.quality, increment.exponent, str(increment.mantissa)])
             waiting.append([key[0], key[1], key[2], rows])
-        return [self.document, [None if s is None else s.state() for s in self.settlers], waiting]
+        return [self.document, [None if s is None else s.state() for s in self.settlers], waiting, self.time_ms]
 
     def restore(self, state):
         """Goes on from a `state()`; LedgerError if it is not one, and then the pipeline is not to be used."""
         try:
-            document, settlers, waiting = state
+            document, settlers, waiting, time_ms = state
+            self.time_ms = None if time_ms is None else time_ms + 0
             if document is not None:
                 self._take(document)
             if len(settlers) != len(self.settlers):

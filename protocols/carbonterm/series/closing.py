@@ -11,7 +11,7 @@ from carbonterm import clock
 from carbonterm.clock import DAY, HOUR, MONTH, YEAR
 from carbonterm.errors import SeriesError, quoted
 from carbonterm.number import Number, half_even
-from carbonterm.series.register import FIRST, ROLLOVER, Register
+from carbonterm.series.register import ROLLOVER, Register, pack, unpack
 
 GOOD, ESTIMATED, SUSPECT = range(3)  # quality, as in docs/formats.md
 
@@ -77,7 +77,7 @@ class Settler:
 
     __slots__ = (
         "zone", "register", "verdict", "_levels", "_exponent", "_sum", "_quality", "_reached", "_sampled_ms",
-        "_sampled",
+        "_sampled", "_marks",
     )  # fmt: skip
 
     def __init__(self, zone, modulus=None, limit=None, interval_ms=None, periods=(HOUR, DAY, MONTH, YEAR)):
@@ -96,6 +96,7 @@ class Settler:
         self._reached = None  # up to when it is settled: the baseline's time, or later after a clock was set back
         self._sampled_ms = None
         self._sampled = 0  # the sum at the last believed reading, which is where a sampling interval begins
+        self._marks = None  # clock unset: [time_ms, value, sum] where it was lost, of the first reading, of the last
 
     @property
     def total(self):
@@ -110,21 +111,33 @@ class Settler:
         if value is None or quality >= SUSPECT:
             return []
         register = self.register
-        before, old, held = self._reached, register.value, register.held
+        before, old, held, marks = self._reached, register.value, register.held, self._marks
+        if marks is not None:
+            register.time_ms = self._known(time_ms)
         self.verdict, step = register.step(time_ms, value)
         if self.verdict > ROLLOVER:
             return []
-        if self.verdict == FIRST:
-            self._begin(time_ms, value, quality)
-            return []
         doubt = SUSPECT if held > 1 else GOOD
+        exponent = value.exponent
+        self._marks = None
+        if marks is not None and step is not None:
+            # nobody knows when the readings of an unset clock were: what they counted lies somewhere before this one
+            step = (step + self._number(self._sum - marks[0][2])).normal()
+            self._sum, old, doubt = marks[0][2], marks[0][1], max(doubt, ESTIMATED)
+            exponent = min(exponent, step.exponent)
+        if before is None:
+            self._begin(time_ms, value, max(quality, doubt))
+            if step is not None:
+                self._add(step, min(exponent, register.floor))
+                self._sampled = self._sum
+            return []
         if time_ms <= before:
             closed = []
-            self._add(step, min(old.exponent, value.exponent, register.floor))
+            self._add(step, min(old.exponent, exponent, register.floor))
             self._mark(doubt)
             self._sampled = self._sum
         else:
-            closed = self._span(before, time_ms, old, value.exponent, step, max(quality, doubt))
+            closed = self._span(before, time_ms, old, exponent, step, max(quality, doubt))
             self._mark(doubt)
             self._sample(before, time_ms)
             self._ends(time_ms, quality, closed)
@@ -141,21 +154,64 @@ class Settler:
         Both sides are estimated, and so is every open period if the step is longer than two sampling intervals.
         """
         register = self.register
-        if register.time_ms is None:
+        if self._reached is None:
             return []
+        if self._marks is not None:
+            register.time_ms = self._known(after_ms)
+            del self._marks[1:]  # the time that an unset clock showed is lost for good
         shift = after_ms - before_ms
         register.time_ms = min(max(register.time_ms + shift, clock.FLOOR_MS), after_ms)
         self._sampled_ms = min(max(self._sampled_ms + shift, clock.FLOOR_MS), after_ms)
-        target = register.time_ms
+        if self._marks is not None:
+            self._marks[0][0] = register.time_ms
         closed = []
-        if not target < self._reached <= target + BACK:
-            for level in self._levels:
-                if not level.start <= target < level.end:
-                    closed.append(self._settlement(level, self._sum, ESTIMATED))
-                    self._reopen(level, clock.start(level.period, target, self.zone), self._sum, ESTIMATED)
-            self._reached = target
+        if not register.time_ms < self._reached <= register.time_ms + BACK:
+            closed = self._go_on(register.time_ms)
         if register.interval_ms is None or abs(shift) > 2 * register.interval_ms:
             self._mark(ESTIMATED)
+        return closed
+
+    def adrift(self, now_ms):
+        """From here on readings come by an unset clock, which shows now_ms: they go to `unset`."""
+        register = self.register
+        if self._marks is None:
+            self._marks = [[register.time_ms, register.value, self._sum]]
+        del self._marks[1:]  # those of an earlier start by an unset clock never get their time
+        if register.value is not None:
+            register.time_ms = now_ms - LONGEST[DAY]  # unknown, and long enough for every limit
+
+    def unset(self, time_ms, value, quality=0):
+        """As `feed`, with a time by an unset clock: the register goes on and the total grows, no period closes."""
+        if value is None or quality >= SUSPECT:
+            return
+        if self._marks is None:
+            self.adrift(time_ms)
+        register = self.register
+        old = register.value
+        self.verdict, step = register.step(time_ms, value)
+        if self.verdict > ROLLOVER:
+            return
+        self._finer(min(value.exponent, register.floor))
+        if step is not None:
+            self._add(step, min(old.exponent, value.exponent, register.floor))
+        del self._marks[2:]
+        self._marks.append([register.time_ms, value, self._sum])
+
+    def landed(self, shift_ms):
+        """The unset clock was set, shift_ms forward. Returns the settlements that this closes: the increment up to the
+        first reading since `adrift` lies evenly before it, the rest evenly up to the last; all of it is estimated."""
+        closed, marks = [], self._marks
+        if marks is None:
+            return closed
+        self._marks = None
+        self._sum = marks[0][2]
+        self.register.time_ms = marks[0][0]
+        for i in range(1, len(marks)):
+            time_ms, value, total = marks[i]
+            self.register.time_ms = time_ms = time_ms + shift_ms
+            closed.extend(self._land(time_ms, marks[i - 1][1], value, self._number(total - self._sum).normal()))
+            self._sampled_ms, self._sampled = time_ms, self._sum
+        self._quality = max(self._quality, ESTIMATED)
         return closed
 
     def replaced(self, time_ms, last, first):
@@ -165,8 +221,15 @@ class Settler:
         Returns the settlements it closes, as `feed`. SeriesError where `last` can't follow; then nothing has changed.
         """
         before, old = self._reached, self.register.value
+        if self._marks is not None and old is not None:
+            step = self.register.replaced(self.register.time_ms, last, first)
+            self._add(step, min(old.exponent, last.exponent, first.exponent, self.register.floor))
+            del self._marks[2:]
+            self._marks.append([self.register.time_ms, first, self._sum])
+            return []
         step = self.register.replaced(time_ms, last, first)
         if old is None:
+            self._marks = None
             self._begin(time_ms, first, GOOD)
             return []
         closed = []
@@ -187,7 +250,7 @@ class Settler:
         reading; SeriesError for a period that is not settled."""
         for level in self._levels:
             if level.period == period:
-                if self.register.value is None:
+                if self._reached is None:
                     return None
                 doubt = SUSPECT if self.register.held > 1 else ESTIMATED
                 return self._settlement(level, self._sum, doubt)
@@ -205,6 +268,41 @@ class Settler:
             level.readings = 1 if inside else 0
         self._quality = quality
         self._reached = self._sampled_ms = time_ms
+
+    def _land(self, time_ms, old, value, step):
+        """Counts an increment up to a reading of an unset clock, whose true time is known now."""
+        exponent = min(value.exponent, step.exponent)
+        closed = []
+        if self._reached is None:
+            self._begin(time_ms, value, ESTIMATED)
+            self._add(step, min(exponent, self.register.floor))
+        elif time_ms > self._reached:
+            closed = self._span(self._reached, time_ms, old, exponent, step, ESTIMATED)
+            for level in self._levels:
+                level.readings += 1
+            self._ends(time_ms, ESTIMATED, closed)
+            self._reached = time_ms
+        else:
+            if self._reached > time_ms + BACK:
+                closed = self._go_on(time_ms)
+            self._add(step, min(old.exponent, exponent, self.register.floor))
+        self._mark(ESTIMATED)
+        return closed
+
+    def _go_on(self, target):
+        """Goes on from another time: what is open and does not hold it closes as it stands."""
+        closed = []
+        for level in self._levels:
+            if not level.start <= target < level.end:
+                closed.append(self._settlement(level, self._sum, ESTIMATED))
+                self._reopen(level, clock.start(level.period, target, self.zone), self._sum, ESTIMATED)
+        self._reached = target
+        return closed
+
+    def _known(self, now_ms):
+        """The last reading's time before the clock was lost; 400 days ago where there is none."""
+        known = self._marks[0][0]
+        return now_ms - LONGEST[DAY] if known is None else known
 
     def _span(self, before, after, old, exponent, step, quality):
         """Adds the increment `step` over (before, after] and closes the periods that end in between."""
@@ -295,6 +393,8 @@ class Settler:
             self._exponent = exponent
             self._sum *= factor
             self._sampled *= factor
+            for mark in self._marks or ():
+                mark[2] *= factor
             for level in self._levels:
                 level.base *= factor
                 if level.max is not None:
@@ -310,13 +410,16 @@ class Settler:
             numbers = [_text(level.base), _text(level.max), _text(level.min)]
             levels.append([level.period, level.start, level.end, level.quality, level.readings] + numbers)
         own = [self._exponent, str(self._sum), self._quality, self._sampled_ms, str(self._sampled), self._reached]
-        return [1, self.register.state(), own, levels]
+        marks = self._marks
+        if marks is not None:
+            marks = [[time_ms, pack(value), str(total)] for time_ms, value, total in marks]
+        return [1, self.register.state(), own, levels, marks]
 
     def restore(self, state):
         """Goes on from a `state()` of a settler with the same settings; SeriesError, and nothing changes, if it is not
         one."""
         try:
-            version, register, own, rows = state
+            version, register, own, rows, marks = state
             exponent, total, quality, sampled_ms, sampled, reached = own
             total, sampled = int(total), int(sampled)
             levels = []
@@ -331,13 +434,20 @@ class Settler:
             exponent, quality = exponent + 0, quality + 0
             if sampled_ms is not None:
                 sampled_ms, reached = sampled_ms + 0, reached + 0
-            if (sampled_ms is None) != (register[0] is None) or (reached is None) != (sampled_ms is None):
+            if marks is not None:
+                marks = [[at if at is None else at + 0, unpack(value), int(sum_)] for at, value, sum_ in marks]
+                if not 1 <= len(marks) <= 3 or (marks[0][0] is None) != (reached is None):
+                    raise ValueError
+            elif (sampled_ms is None) != (register[0] is None):
+                raise ValueError
+            if (reached is None) != (sampled_ms is None):
                 raise ValueError
             self.register.restore(register)
         except (ValueError, TypeError, IndexError, AttributeError):
             raise SeriesError("this is no state of a settler of these periods", "rebuild it from the log")
         self._exponent, self._sum, self._quality = exponent, total, quality
         self._sampled_ms, self._sampled, self._reached, self._levels = sampled_ms, sampled, reached, levels
+        self._marks = marks
 
 
 def _text(mantissa):

@@ -145,11 +145,11 @@ class Register:
 
     def state(self):
         """What a snapshot holds: a list for canonical CBOR."""
-        return [self.time_ms, _pack(self.value), self.held, _pack(self.ahead), self.told]
+        return [self.time_ms, pack(self.value), self.held, pack(self.ahead), self.told]
 
     def restore(self, state):
         time_ms, value, held, ahead, told = state
-        value, ahead, held = _unpack(value), _unpack(ahead), held + 0
+        value, ahead, held = unpack(value), unpack(ahead), held + 0
         if time_ms is not None:
             time_ms = time_ms + 0
         if (time_ms is None) != (value is None) or told not in (True, False):
@@ -157,12 +157,12 @@ class Register:
         self.time_ms, self.value, self.held, self.ahead, self.told = time_ms, value, held, ahead, told
 
 
-def _pack(number):
+def pack(number):
     """[exponent, mantissa] of a Number or None, the mantissa as text: it may be longer than CBOR's integers."""
     return None if number is None else [number.exponent, str(number.mantissa)]
 
 
-def _unpack(item):
+def unpack(item):
     return None if item is None else Number(int(item[1]), item[0])
 
 
