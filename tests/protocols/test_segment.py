@@ -114,7 +114,7 @@ def test_a_wrong_checkpoint_signature_is_never_released():
             log.checkpoint()
         print(caught.value)
         assert storage.files[CHECKPOINTS] == before and (log.sealed, log.size) == (3, 5)
-        with pytest.raises(LedgerError, match="closed"):
+        with pytest.raises(LedgerError, match="closed after a failed signature"):
             log.append(T0, 1, entry.READINGS, [[], None])
         signer.slip = None
         log = opened(storage, signer)

@@ -34,6 +34,7 @@ from carbonterm.ledger.tree import Tree, leaf
 SEGMENT_SIZE = 1 << 20  # the first commit behind this size begins a new segment
 SEAL_ENTRIES = 60  # a checkpoint at least every so many entries …
 SEAL_MS = 15 * 60 * 1000  # … and so much time
+_FAILED = "write", "restart: recovery cuts the torn tail"
 FAULT = "it is thrown away; restart, and replace the terminal if it happens again: its processor or its key is damaged"
 
 
@@ -51,8 +52,8 @@ class Log:
     """
 
     __slots__ = (
-        "_buffer", "_file_size", "_firsts", "_mark", "_owed", "_prefix", "_segment_size", "_since_ms", "_tree",
-        "base", "buffered", "cut", "epoch", "last_checkpoint", "next_seq", "random", "restored", "sealed", "signer",
+        "_buffer", "_closed", "_file_size", "_firsts", "_mark", "_owed", "_prefix", "_segment_size", "_since_ms",
+        "_tree", "base", "buffered", "cut", "epoch", "last_checkpoint", "next_seq", "random", "restored", "sealed", "signer",
         "size", "state", "storage", "terminal_id",
     )  # fmt: skip
 
@@ -77,6 +78,7 @@ class Log:
         self._tree = Tree()
         self._since_ms = None  # time of the first entry that no checkpoint covers
         self._buffer = None
+        self._closed = _FAILED
         self._owed = []  # (size, root) that the next commit seals
         self._mark = None  # (seq, first seq of the segment, offset) where the last reader stopped
         self._firsts = []  # first seq of each segment
@@ -160,7 +162,7 @@ class Log:
 
     def _open(self):
         if self._buffer is None:
-            raise LedgerError("the log is closed after a failed write", "restart: recovery cuts the torn tail")
+            raise LedgerError("the log is closed after a failed " + self._closed[0], self._closed[1])
 
     def _sign(self, message):
         return self.signer.sign(message, self.random(32) if self.random else b"")
@@ -190,6 +192,7 @@ class Log:
         body = checkpoint.body(self.terminal_id, self.epoch, size, root)
         text = checkpoint.signed(body, name, self.signer.public, self._sign)
         if not checkpoint.verify(checkpoint.parse(text), name, self.signer.public):
+            self._closed = "signature", FAULT
             raise LedgerError("the signature does not verify that was just made over %d entries" % size, FAULT)
         data = text.encode()
         data = len(data).to_bytes(4, "big") + data
