@@ -403,7 +403,7 @@ class RtuBus(_Bus):
             except OSError as error:
                 guard.disarm()
                 raise self._broken(error)
-            self.counters.errors += exchange.crc_errors
+            self.counters.errors += exchange.errors
             self.counters.dropped += exchange.dropped
             if frame is None:
                 self._late.append(asked + [port.ticks_ms(), timeout_ms])

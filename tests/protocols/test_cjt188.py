@@ -70,7 +70,7 @@ def test_every_vector():
         assert frame(found.type, found.address, found.control, found.data, leaders) == raw
     for vector, row, raw in rows(False):
         decoder = Decoder(role_of(row))
-        assert decoder.feed(raw) + decoder.flush() == [] and decoder.sum_errors >= 1, vector["id"]
+        assert decoder.feed(raw) + decoder.flush() == [] and decoder.errors >= 1, vector["id"]
 
 
 @pytest.mark.requirement("T-11.3-3", part="frames and readings")

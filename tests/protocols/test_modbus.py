@@ -339,7 +339,7 @@ def test_pure_noise_gives_next_to_nothing_and_holds_little():
                 assert is_frame(frame.raw)
                 found += 1
             assert decoder.pending < 260
-        print(role, found, decoder.dropped, decoder.crc_errors, decoder.pending)
+        print(role, found, decoder.dropped, decoder.errors, decoder.pending)
         assert found <= 2
 
 

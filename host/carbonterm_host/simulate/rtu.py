@@ -112,7 +112,7 @@ class RtuLine:
                     await self._speak(late.pop(0)[1])
                 else:
                     frames = decoder.flush()
-            self.crc_errors = decoder.crc_errors
+            self.crc_errors = decoder.errors
             for frame in frames:
                 reply, delayed = self._answer(frame)
                 if delayed:

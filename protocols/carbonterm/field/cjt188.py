@@ -18,17 +18,15 @@ name. `suggest` tries the profiles on an answer and says which ones fit; whoever
 What is no digit (FF where nothing is measured) is None, never 0. The two bytes of status mean something else with
 every maker: raw. The meter's clock is a text, or None where it is no time; the terminal's clock is the record.
 
-A decoder holds the bytes that may still become a frame; after any failure it goes on with the byte behind the one it
-tried, so that noise costs only itself. Silence ends a half frame: `flush()` (500 ms at 2400 baud is usual).
+Silence ends a half frame: `flush()` (500 ms at 2400 baud is usual).
 
 Only data, address and time are asked or set here; no valve, no price, no address is ever written.
 """
 
 from carbonterm.errors import FrameError, quoted
+from carbonterm.field import stream
+from carbonterm.field.stream import MASTER, METER, REQUEST, RESPONSE
 from carbonterm.number import Number, bcd
-
-MASTER, METER = "master", "meter"  # roles of a decoder
-REQUEST, RESPONSE = "request", "response"  # roles of a frame
 
 READ_DATA, READ_ADDRESS, WRITE_DATA, READ_KEY_VERSION, WRITE_ADDRESS, SYNCHRONISE = 1, 3, 4, 9, 0x15, 0x16
 FUNCTIONS = {
@@ -302,83 +300,43 @@ def whole(raw):
     return Frame(raw[1], address, raw[9], bytes(raw[11:-2]), bytes(raw))
 
 
-class Decoder:
+class Decoder(stream.Decoder):
     """Frames out of a line's bytes. role MASTER: answers, METER: requests. See the top of this file."""
 
+    START = b"\x68"
+    LEADER = b"\xfe"
+
     def __init__(self, role):
-        if role not in (MASTER, METER):
-            raise FrameError("%s is no role" % quoted(str(role)), "it is MASTER or METER")
-        self._role = RESPONSE if role == MASTER else REQUEST
-        self.dropped = 0  # bytes that belonged to no frame, leaders not counted
-        self.sum_errors = 0  # whole candidates with a wrong sum or end
-        self._held = b""
+        super().__init__()
+        self._role = stream.sought(role)
 
-    def feed(self, data):
-        """List of the Frames that `data` completes, in order."""
-        held = self._held + bytes(data)
-        start, end = 0, len(held)
-        frames = []
-        while start < end:
-            length = length_at(held, start, self._role)
-            if start + length > end:
-                break
-            found = whole(held[start : start + length]) if length else None
-            if found:
-                frames.append(found)
-                start += length
-                continue
-            if length:
-                self.sum_errors += 1
-            if held[start] != _LEADER:
-                self.dropped += 1
-            start += 1
-        self._held = held[start:]
-        return frames
+    def _length(self, held, start):
+        return length_at(held, start, self._role)
 
-    def flush(self):
-        """Silence: ends the frame that is being waited for; list of the Frames found behind its first byte."""
-        frames = []
-        while self._held:
-            rest, self._held = self._held[1:], b""
-            self.dropped += 1
-            frames.extend(self.feed(rest))
-        return frames
-
-    @property
-    def pending(self):
-        """Number of bytes held, waiting for more (at most 267)."""
-        return len(self._held)
+    def _frame(self, raw):
+        found = whole(raw)
+        if not found:
+            self.errors += 1
+        return found
 
 
-class Exchange:
+class Exchange(stream.Exchange):
     """A master's one request and its answer. `frame`: the bytes to send (as read_data and its like give them).
 
     What is no answer to it (its echo, another meter's answer, a late one with another SER) is dropped.
     """
 
+    __slots__ = ("request",)
+
     def __init__(self, request):
+        super().__init__(request, Decoder(MASTER))
         frames = Decoder(METER).feed(request)
         if len(frames) != 1:
             raise FrameError("the bytes to send are not one request", "make them with read_data or read_address")
-        self.frame = request
         self.request = frames[0]
-        self.foreign = 0  # frames that answered something else
-        self._decoder = Decoder(MASTER)
 
-    def feed(self, data):
-        """The answer's Frame once `data` completes it, else None."""
-        return self._pick(self._decoder.feed(data))
-
-    def flush(self):
-        """Silence: the answer's Frame if one was hidden behind a half frame, else None."""
-        return self._pick(self._decoder.flush())
-
-    def _pick(self, frames):
-        for found in frames:
-            if match(self.request, found):
-                return found
-            self.foreign += 1
-        return None
+    def _answers(self, frame):
+        return match(self.request, frame)
 
 
 # --- readings ------------------------------------------------------------------------------------------------------

@@ -17,9 +17,7 @@ wire); identifiers are texts in the standard's order ("00010000" is 00 00 01 00,
 upper pairs of an address is a wildcard: all six ask whoever is there, fewer are a shortened address (`short_address`).
 "99" six times is a broadcast that no meter answers; of the 1997 edition some do, to a read.
 
-A decoder tries the bytes from the first 68 on; a candidate that fails (second 68, direction, length, end, sum) costs
-its first byte alone and the search goes on behind it, so noise, half frames and false heads never hide a good frame. A
-half frame ends with silence: `flush()` after SILENCE_MS. At most 211 bytes are held between two feeds. A MASTER takes
+A half frame ends with silence: `flush()` after SILENCE_MS. At most 211 bytes are held between two feeds. A MASTER takes
 frames with D7 set only, so its own echo is dropped; a METER the others. `match` accepts a reply if function, address
 (or the wildcard asked) and identifier are those of the request, and of a follow-up frame its number (2007). What no
 master can tell: the late reply to an identical earlier request, and in the 1997 edition, which numbers nothing, a
@@ -37,8 +35,10 @@ Example, a master:
 
 from carbonterm.clock import month_days
 from carbonterm.errors import FrameError, quoted
+from carbonterm.field import stream
+from carbonterm.field.stream import RESPONSE
 
-MASTER, METER = "master", "meter"
+MASTER, METER = stream.MASTER, stream.METER
 V2007, V1997 = "dlt645-2007", "dlt645-1997"
 BROADCAST = "99" * 6
 WILDCARD = "AA" * 6
@@ -392,64 +392,20 @@ def checksum(raw):
     return sum(raw[:-2]) & 255
 
 
-class Decoder:
+class Decoder(stream.Decoder):
     """Frames out of a line's bytes. role MASTER: replies, METER: requests."""
 
+    START = b"\x68"
+    LEADER = b"\xfe"
+
     def __init__(self, role):
-        if role not in (MASTER, METER):
-            raise FrameError("%s is no role" % role, "it is MASTER or METER")
-        self.dropped = 0  # bytes that belonged to no frame, FE not counted
-        self.checksum_errors = 0  # whole candidates with a wrong sum
-        self._direction = 0x80 if role == MASTER else 0
+        super().__init__()
+        self._direction = 0x80 if stream.sought(role) == RESPONSE else 0
         self._expected = None
-        self._held = b""
 
     def expect(self, address=None, function=None):
         """From now on only replies to `function` of the meters that `address` means are frames; none: all again."""
         self._expected = None if address is None else (address, function)
-
-    def feed(self, data):
-        """List of the frames that `data` completes, in order."""
-        held = self._held + bytes(data)
-        start, end = 0, len(held)
-        frames = []
-        while start < end:
-            head = held.find(b"\x68", start)
-            head = end if head < 0 else head
-            self._drop(held, start, head)
-            start = head
-            if start == end:
-                break
-            length = self._length(held, start)
-            if start + length > end:
-                break
-            raw = held[start : start + length]
-            if length and self._is_frame(raw):
-                frames.append(Frame(raw))
-                start += length
-            else:
-                self.dropped += 1
-                start += 1
-        self._held = held[start:]
-        return frames
-
-    def flush(self):
-        """Silence: ends the frame that is being waited for; list of the frames found behind its first byte."""
-        frames = []
-        while self._held:
-            rest, self._held = self._held[1:], b""
-            self.dropped += 1
-            frames.extend(self.feed(rest))
-        return frames
-
-    @property
-    def pending(self):
-        """Number of bytes held, waiting for more."""
-        return len(self._held)
-
-    def _drop(self, held, start, end):
-        if end > start:
-            self.dropped += end - start - held.count(b"\xfe", start, end)
 
     def _length(self, held, start):
         count = len(held) - start
@@ -463,25 +419,22 @@ class Decoder:
                     return 0
         return frame_length(held, start)
 
-    def _is_frame(self, raw):
+    def _frame(self, raw):
         if raw[-1] != 0x16:
-            return False
+            return None
         if raw[-2] != checksum(raw):
-            self.checksum_errors += 1
-            return False
-        return True
+            self.errors += 1
+            return None
+        return Frame(raw)
 
 
-class Exchange:
-    """A master's one request and its reply. `frame`: the bytes to send; `silent`: no meter will answer.
+class Exchange(stream.Exchange):
+    """A master's one request and its reply. `frame`: the bytes to send; `silent`: no meter will answer."""
 
-    dropped and checksum_errors count as in a Decoder.
-    """
-
-    __slots__ = ("_decoder", "address", "frame", "pdu", "silent")
+    __slots__ = ("address", "pdu", "silent")
 
     def __init__(self, address, pdu, leaders=4):
-        self.frame = frame(address, pdu, leaders)
+        super().__init__(frame(address, pdu, leaders), Decoder(MASTER))
         if pdu[0] & 0x80 or fault(pdu):
             raise FrameError("a master cannot ask %02XH: %s" % (pdu[0], fault(pdu) or "it is a reply"))
         if address == BROADCAST and pdu[0] not in (SET_TIME, FREEZE, READ_97):
@@ -489,30 +442,10 @@ class Exchange:
         self.address = address
         self.pdu = pdu
         self.silent = pdu[0] == SET_TIME or (pdu[0] == FREEZE and address == BROADCAST)
-        self._decoder = Decoder(MASTER)
         self._decoder.expect(address, pdu[0])
 
-    def feed(self, data):
-        """The reply's Frame once `data` completes it, else None."""
-        return self._pick(self._decoder.feed(data))
-
-    def flush(self):
-        """Silence: the reply's Frame if one was hidden behind a half frame, else None."""
-        return self._pick(self._decoder.flush())
-
-    def _pick(self, frames):
-        for found in frames:
-            if not self.silent and match(self.address, self.pdu, found):
-                return found
-        return None
-
-    @property
-    def dropped(self):
-        return self._decoder.dropped
-
-    @property
-    def checksum_errors(self):
-        return self._decoder.checksum_errors
+    def _answers(self, frame):
+        return not self.silent and match(self.address, self.pdu, frame)
 
 
 class Read:

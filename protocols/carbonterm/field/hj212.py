@@ -16,11 +16,11 @@ Flag: bit 0 an acknowledgement is wanted, bit 1 PNUM and PNO are there, from bit
 {0xE4,0x3E,…}, the rest of fewer than 16 bytes behind it in clear; CRC and (as in its annex A.2) length are those of the
 segment in clear. A `Decoder` with the station's cipher reads both that length and the real one; one without refuses.
 
-A decoder holds the bytes that may still become a packet; after any failure it goes on with the byte behind the one it
-tried. A control character ends a wait at once, so a packet cut off never swallows the next one.
+A control character ends a decoder's wait at once, so a packet cut off never swallows the next one.
 """
 
 from carbonterm.errors import FrameError, quoted
+from carbonterm.field import stream
 from carbonterm.number import Number
 
 REALTIME, DAY, RUNTIME, MINUTE, HOUR = "2011", "2031", "2041", "2051", "2061"
@@ -443,52 +443,26 @@ def whole(raw, cipher=None):
     return parse(segment, bytes(raw))
 
 
-class Decoder:
-    """Packets out of a stream's bytes, the same for both roles. cipher: the station's key in use (2025), or None."""
+class Decoder(stream.Decoder):
+    """Packets out of a stream's bytes, the same for both roles. cipher: the station's key in use (2025), or None.
+
+    refused: the last FrameError of a whole candidate, for the log.
+    """
+
+    START = b"#"
 
     def __init__(self, cipher=None):
+        super().__init__()
         self._cipher = cipher
-        self._held = b""
-        self.dropped = 0  # bytes that belonged to no packet
-        self.refused = None  # the last FrameError of a whole candidate, for the log
+        self.refused = None
 
-    def feed(self, data):
-        """List of the Packets that `data` completes, in order."""
-        held = self._held + bytes(data)
-        start, end = 0, len(held)
-        packets = []
-        while start < end:
-            length, _ = length_at(held, start, self._cipher is not None)
-            if start + length > end:
-                break
-            found = None
-            if length:
-                try:
-                    found = whole(held[start : start + length], self._cipher)
-                except FrameError as error:
-                    self.refused = error
-            if found:
-                packets.append(found)
-                start += length
-            else:
-                following = held.find(_HEAD, start + 1)
-                if following < 0:
-                    following = end - 1 if held[end - 1] == 35 and end - 1 > start else end
-                self.dropped += following - start
-                start = following
-        self._held = held[start:]
-        return packets
+    def _length(self, held, start):
+        return length_at(held, start, self._cipher is not None)[0]
 
-    def flush(self):
-        """Silence: ends the packet that is being waited for; list of the Packets found behind its first byte."""
-        packets = []
-        while self._held:
-            rest, self._held = self._held[1:], b""
-            self.dropped += 1
-            packets.extend(self.feed(rest))
-        return packets
-
-    @property
-    def pending(self):
-        """Number of bytes held, waiting for more."""
-        return len(self._held)
+    def _frame(self, raw):
+        try:
+            return whole(raw, self._cipher)
+        except FrameError as error:
+            self.errors += 1
+            self.refused = error
+            return None

@@ -7,11 +7,8 @@ A PDU is a function code and its data, the same on every line. On a serial line 
 follows (2), unit (1), PDU. A frame's length follows from its first seven bytes: `_LENGTHS` has one row per function and
 direction, and every decoder, parser and check reads that table.
 
-A decoder holds the bytes that may still become a frame and tries them from the first on: a byte that can begin no frame
-is dropped; a candidate with all its bytes is a frame if its CRC is right, else its first byte alone is dropped and the
-search goes on with the byte behind it. So noise costs only itself and never a good frame behind it. A candidate that
-waits for bytes that never come is ended by silence: the caller tells `flush()` after 3.5 character times (1.75 ms above
-19200 baud), the first byte is dropped and the rest is searched. Between two feeds at most 260 bytes are held.
+A decoder (field.stream) drops what can be no frame byte by byte. Silence is 3.5 character times (1.75 ms above 19200
+baud). Between two feeds at most 260 bytes are held.
 
 The decoder knows which side it is on: a MASTER decodes responses, a METER requests. A line may give a master its own
 request back (echo), the late response to an earlier request, another unit's response. `expect(unit, function, count)`
@@ -30,10 +27,10 @@ Example, a master:
 """
 
 from carbonterm.errors import FrameError
+from carbonterm.field import stream
+from carbonterm.field.stream import REQUEST, RESPONSE
 
-MASTER, METER = "master", "meter"  # roles of a decoder
-REQUEST, RESPONSE = "request", "response"  # roles of a frame
-
+MASTER, METER = stream.MASTER, stream.METER
 COILS, INPUTS, HOLDING, INPUT_REGISTERS, WRITE_COIL, WRITE_REGISTER = range(1, 7)
 WRITE_COILS, WRITE_REGISTERS = 0x0F, 0x10
 
@@ -380,54 +377,12 @@ def rtu_length(role, data, start=0):
 # --- decoders ------------------------------------------------------------------------------------------------------
 
 
-class _Decoder:
-    def __init__(self, role):
-        if role not in (MASTER, METER):
-            raise FrameError("%s is no role" % role, "it is MASTER or METER")
-        self.role = RESPONSE if role == MASTER else REQUEST
-        self.dropped = 0  # bytes that belonged to no frame
-        self.crc_errors = 0  # whole candidates with a wrong CRC
-        self._held = b""
-
-    def feed(self, data):
-        """List of the frames that `data` completes, in order."""
-        held = self._held + bytes(data)
-        start, end = 0, len(held)
-        frames = []
-        while start < end:
-            length = self._length(held, start)
-            if start + length > end:
-                break
-            frame = self._frame(held[start : start + length]) if length else None
-            if frame:
-                frames.append(frame)
-                start += length
-            else:
-                self.dropped += 1
-                start += 1
-        self._held = held[start:]
-        return frames
-
-    def flush(self):
-        """Silence: ends the frame that is being waited for; list of the frames found behind its first byte."""
-        frames = []
-        while self._held:
-            rest, self._held = self._held[1:], b""
-            self.dropped += 1
-            frames.extend(self.feed(rest))
-        return frames
-
-    @property
-    def pending(self):
-        """Number of bytes held, waiting for more."""
-        return len(self._held)
-
-
-class RtuDecoder(_Decoder):
+class RtuDecoder(stream.Decoder):
     """Frames out of a serial line's bytes. role MASTER: responses, METER: requests. See the top of this file."""
 
     def __init__(self, role):
-        super().__init__(role)
+        super().__init__()
+        self.role = stream.sought(role)
         self._expected = None
 
     def expect(self, unit=None, function=None, count=0):
@@ -452,19 +407,20 @@ class RtuDecoder(_Decoder):
 
     def _frame(self, raw):
         if crc16(raw):
-            self.crc_errors += 1
+            self.errors += 1
             return None
         return Frame(None, raw[0], raw[1:-2], raw, self.role)
 
 
-class TcpDecoder(_Decoder):
+class TcpDecoder(stream.Decoder):
     """Frames out of a TCP stream. role as for RtuDecoder; a METER gets unknown functions too (`refusal` answers them).
 
     A frame has protocol 0, length 2 to 254 and, for a known function, the PDU's length; else the next byte is tried.
     """
 
     def __init__(self, role=MASTER):
-        super().__init__(role)
+        super().__init__()
+        self.role = stream.sought(role)
 
     def _length(self, held, start):
         count = len(held) - start
@@ -487,14 +443,14 @@ class TcpDecoder(_Decoder):
         return Frame(raw[0] << 8 | raw[1], raw[6], pdu, raw, self.role)
 
 
-class Exchange:
+class Exchange(stream.Exchange):
     """A master's one request and its response. transaction None: RTU, else TCP. `frame`: the bytes to send.
 
     echo=True: the line gives back what is sent, so the first frame that equals it is not the response (only 05 and 06
-    need that, other echoes can be told). dropped and crc_errors count as in a decoder.
+    need that, other echoes can be told).
     """
 
-    __slots__ = ("_decoder", "_echo", "frame", "pdu", "transaction", "unit")
+    __slots__ = ("_echo", "pdu", "transaction", "unit")
 
     def __init__(self, unit, pdu, transaction=None, echo=False):
         self.unit = unit
@@ -502,33 +458,13 @@ class Exchange:
         self.transaction = transaction
         self._echo = echo
         if transaction is None:
-            self.frame = rtu(unit, pdu)
-            self._decoder = RtuDecoder(MASTER)
+            super().__init__(rtu(unit, pdu), RtuDecoder(MASTER))
             self._decoder.expect(unit, pdu[0], pdu[3] << 8 | pdu[4])
         else:
-            self.frame = tcp(transaction, unit, pdu)
-            self._decoder = TcpDecoder(MASTER)
+            super().__init__(tcp(transaction, unit, pdu), TcpDecoder(MASTER))
 
-    def feed(self, data):
-        """The response's Frame once `data` completes it, else None."""
-        return self._pick(self._decoder.feed(data))
-
-    def flush(self):
-        """Silence: the response's Frame if one was hidden behind a half frame, else None."""
-        return self._pick(self._decoder.flush())
-
-    def _pick(self, frames):
-        for frame in frames:
-            if self._echo and frame.raw == self.frame:
-                self._echo = False
-            elif match(self, frame):
-                return frame
-        return None
-
-    @property
-    def dropped(self):
-        return self._decoder.dropped
-
-    @property
-    def crc_errors(self):
-        return self._decoder.crc_errors
+    def _answers(self, frame):
+        if self._echo and frame.raw == self.frame:
+            self._echo = False
+            return False
+        return match(self, frame)
