@@ -123,13 +123,13 @@ class Outbox:
             self._settle()
 
     def missing(self, kept):
-        """In READ: the log begins with entry `kept`, behind what the centre holds. It never signed for what was dropped,
-        or has lost it: the batch goes nowhere, and the question is asked again, in case it is restored."""
+        """In READ: the log begins with entry `kept`, behind what the centre holds: it never signed for what was dropped,
+        or has lost it. Nothing can be sent; the question is asked again, in case the centre is restored."""
         held, self._claim = self._claim.next_seq, None
         self.cursor, self.sealed = None, 0
         self.state = ASK
         self.failed(
-            "the centre holds %d entries of epoch %d, this log begins with entry %d; give the centre the entries between "
+            "the centre holds %d entries of epoch %d, this log begins with entry %d; give the centre those between "
             "from another centre or a backup" % (held, self._epoch, kept),
             slow=True,
         )
