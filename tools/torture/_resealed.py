@@ -7,6 +7,7 @@ operator's key, the platform's, the terminal's, an earlier checkpoint), verify d
 """
 
 import copy
+import hashlib
 import io
 
 from carbonterm import cbor
@@ -17,10 +18,22 @@ from carbonterm.ledger.segment import Log
 from carbonterm.ledger.tree import Tree, leaf
 from carbonterm.uplink.kept import keep
 from carbonterm.uplink.message import Receipt
-from carbonterm_host import datafolder
+from carbonterm_host import datafolder, gm_openssl
 from memory_storage import MemoryStorage
 
-KEY, OPERATOR, CENTRE = (sm2.Signer(bytes(31) + bytes((number,))) for number in (71, 72, 73))
+
+class Signer:
+    """As sm2.Signer, by OpenSSL."""
+
+    def __init__(self, private):
+        self._private = private
+        self.public = sm2.public(private)
+
+    def sign(self, message, extra=b""):
+        return gm_openssl.sign(self._private, message)
+
+
+KEY, OPERATOR, CENTRE = (Signer(bytes(31) + bytes((number,))) for number in (71, 72, 73))
 
 
 def rows(book, made, step):
@@ -98,15 +111,15 @@ def _epoch(entries, epoch, previous):
     keep(storage, CENTRE.public,
          Receipt.make("forged", terminal_id, epoch, head.size, head.root, time_ms, cosigned, CENTRE.sign))  # fmt: skip
     file = io.BytesIO()
-    writer = bundle.Writer(file, terminal_id, "forger")
+    writer = bundle.Writer(file, terminal_id, "forger", hashlib.new("sm3"))
     datafolder.pull(storage, writer)
     writer.end()
-    return [frame for _, frame in bundle.read(io.BytesIO(file.getvalue()))]
+    return [frame for _, frame in bundle.read(io.BytesIO(file.getvalue()), hashlib.new("sm3"))]
 
 
 def _joined(frames):
     file = io.BytesIO()
-    writer = bundle.Writer(file, *frames[0][1:])
+    writer = bundle.Writer(file, *frames[0][1:], hashlib.new("sm3"))
     for frame in frames[1:]:
         getattr(writer, frame[0])(*frame[1:])
     writer.end()

@@ -244,6 +244,6 @@ def sweep(made, dice, step):
     rows.append(swapped(book, dice, 2000 // step))
     rows.append(spliced(books, step))
     rows += shortened(book, made, anchors)
-    found = [one.row() for one in rows] + _resealed.rows(book, made, step)
+    found = [one.row() for one in rows] + _resealed.rows(book, made, 1 + step // 8)
     found[0]["note"] = f"{len(book.data)} bytes, {len(book.contents)} frames"
     return found
