@@ -14,14 +14,14 @@ from carbonterm import clock, site, units
 from carbonterm.accounting import library
 from carbonterm.accounting.source import INPUTS
 from carbonterm.errors import CarbonError
-from carbonterm.field import models
 from carbonterm.number import Number
 from carbonterm_host import library as files
-from carbonterm_host import site_instrument
+from carbonterm_host import site_instrument, site_meter
 
 DEFAULTS = {
     "modbus-tcp": {"port": 502, "timeout": "1000ms", "retries": 1, "gap": "0ms"},
     "modbus-rtu": {"baud": 9600, "timeout": "500ms", "retries": 1, "gap": "5ms"},
+    "serial": {"baud": 9600, "timeout": "800ms", "retries": 1, "gap": "50ms"},
 }
 BUS_KEYS = ("host", "port", "device", "baud", "parity", "stop", "timeout", "retries", "gap")
 _TIME_UNITS = {"ms": 1, "s": 1000, "min": 60000, "h": 3600000}
@@ -80,6 +80,11 @@ class _Reader:
 
     def bad(self, node, what, hint=""):
         self.note(node, what, hint)
+        return _Bad()
+
+    @staticmethod
+    def given_up():
+        """What to raise where a mistake is noted already."""
         return _Bad()
 
     def table(self, node, name, required, optional=()):
@@ -194,10 +199,10 @@ class _Reader:
                 head.append(None)
         self.at_ms = self._day(top["factors_on"]) if "factors_on" in top else time.time_ns() // 1000000
         self.buses, self.bus_index = self.each(top["buses"], "buses", self._bus)
-        self.meters, self.meter_index = self.each(top["meters"], "meters", self._meter)
-        self._same_unit_twice(top["meters"])
+        self.meters, self.meter_index = self.each(top["meters"], "meters", lambda node: site_meter.meter(self, node))
+        site_meter.same_address_twice(self, top["meters"])
         site_instrument.same_serial_twice(self, top["meters"])
-        self.points, self.point_index = self.each(top["points"], "points", self._point)
+        self.points, self.point_index = self.each(top["points"], "points", lambda node: site_meter.point(self, node))
         self.used_points = {}
         sources, _ = self.each(top.get("sources"), "sources", self._source)
         centres, _ = self.each(top.get("centres"), "centres", self._centre)
@@ -252,71 +257,6 @@ class _Reader:
             self.integer(keys["retries"], 0, 9) if "retries" in keys else default["retries"],
             self.duration(keys["gap"]) if "gap" in keys else int(default["gap"][:-2]),
         ]
-        return row[0], row
-
-    def _meter(self, node):
-        keys = self.table(node, "a meter", ("name", "bus", "unit", "model"), site_instrument.KEYS)
-        bus = self.reference(keys["bus"], self.bus_index, "bus")
-        unit = self.integer(keys["unit"], 0, 255)
-        row_bus = self.buses[bus]
-        if row_bus is not None and row_bus[1] == "modbus-rtu" and not 1 <= unit <= 247:
-            self.note(keys["unit"], f"unit {unit} cannot be on a serial line", "units there are 1 to 247")
-        name = self.text(keys["model"])
-        try:
-            model = models.load(name)
-        except CarbonError as error:
-            raise self.bad(keys["model"], error.what, error.hint) from None
-        row = [self.text(keys["name"]), bus, unit, name, model["max_registers"]]
-        return row[0], (row + site_instrument.read(self, keys, model), model)
-
-    def _same_unit_twice(self, node):
-        seen = {}
-        for item, meter in zip(self.rows(node, "meters"), self.meters, strict=True):
-            if meter is not None:
-                place = (meter[0][1], meter[0][2])
-                if place in seen:
-                    self.note(
-                        item,
-                        f"meters '{seen[place]}' and '{meter[0][0]}' have one address: unit {place[1]} on one bus",
-                        "two meters that answer at once destroy each other's replies; change one address",
-                    )
-                seen.setdefault(place, meter[0][0])
-
-    def _point(self, node):
-        keys = self.table(
-            node, "a point", ("name", "meter", "register", "every"), ("multiplier", "limit", "min", "max")
-        )
-        meter = self.reference(keys["meter"], self.meter_index, "meter")
-        if self.meters[meter] is None:
-            raise _Bad
-        _, model = self.meters[meter]
-        registers = {register["name"]: register for register in model["registers"]}
-        wanted = self.text(keys["register"])
-        if wanted not in registers:
-            raise self.bad(
-                keys["register"], f"model {model['id']} has no register '{wanted}'", _nearest(wanted, list(registers))
-            )
-        register = registers[wanted]
-        multiplier = self.number(keys["multiplier"]) if "multiplier" in keys else Number(1)
-        if multiplier <= 0:
-            raise self.bad(keys["multiplier"], "a multiplier (CT × PT ratio) must be above 0")
-
-        def own(key, standard):
-            if key in keys:
-                return _pair(self.number(keys[key]))
-            return None if standard is None else _pair(Number(standard) * multiplier)
-
-        interval = self.duration(keys["every"])
-        if not 100 <= interval <= 86400000:
-            raise self.bad(keys["every"], "a point is read every 100ms to 24h")
-        modulus = register.get("modulus")
-        row = [
-            self.text(keys["name"]), meter, register["quantity"], register["unit"], register["function"],
-            register["address"], register["type"], register["order"],
-            _pair((Number(register["scale"]) * multiplier).normal()), register["kind"],
-            None if modulus is None else _pair((Number(modulus) * multiplier).normal()),
-            own("limit", None), own("min", register.get("min")), own("max", register.get("max")), interval,
-        ]  # fmt: skip
         return row[0], row
 
     def _source(self, node):
@@ -427,16 +367,24 @@ class _Reader:
 
     def _settings(self, node):
         periods, commit = [clock.HOUR, clock.DAY, clock.MONTH, clock.YEAR], 1000
+        later = [value for _, _, value in site.Settings.LATER]
         try:
-            keys = {} if node is None else self.table(node, "settings", (), ("closings", "commit"))
+            keys = {} if node is None else self.table(node, "settings", (), ("closings", "commit", "commit_size", "keep"))
             if "closings" in keys:
                 names = {clock.PERIODS[p]: p for p in site.LOGGED_PERIODS}
                 periods = sorted({names[self.choice(n, list(names))] for n in self.rows(keys["closings"], "closings")})
             if "commit" in keys:
                 commit = self.duration(keys["commit"])
+            if "commit_size" in keys:
+                later[0] = self.integer(keys["commit_size"], 256, 1 << 20)
+            if "keep" in keys:
+                keep = self.table(keys["keep"], "keep", (), ("days", "mb"))
+                for place, (key, most) in enumerate((("days", 36500), ("mb", 1 << 20)), 1):
+                    if key in keep:
+                        later[place] = self.integer(keep[key], 1, most)
         except _Bad:
             pass
-        return [periods, commit]
+        return [periods, commit] + ([] if later == [value for _, _, value in site.Settings.LATER] else later)
 
 
 def _pair(number):

@@ -9,13 +9,15 @@ from carbonterm import cbor, units
 from carbonterm.accounting import source as accounting
 from carbonterm.clock import DAY, HOUR, MINUTE, MONTH, YEAR, stamp
 from carbonterm.errors import CarbonError, SiteError, quoted
-from carbonterm.field import identity
-from carbonterm.field.registers import ORDERS, TYPES
+from carbonterm.field import identity, places
+from carbonterm.gm import sm3
 from carbonterm.number import Number
 
-FORMAT = "carbonterm-site-1"
+# the second has meters of other protocols than Modbus; the first is read for the logs that hold it
+FORMATS = ("carbonterm-site-1", "carbonterm-site-2")
+FORMAT = FORMATS[-1]
 REGISTER, INSTANT = "register", "instant"  # a running total, or a value of the moment
-BUS_KINDS = ("modbus-tcp", "modbus-rtu")
+BUS_KINDS = ("modbus-tcp", "modbus-rtu", "serial")  # serial: a line whose meters may speak different protocols
 PARITIES = ("none", "even", "odd")
 LOGGED_PERIODS = (MINUTE, HOUR, DAY, MONTH, YEAR)
 
@@ -91,26 +93,39 @@ def terminal_id(value):
 
 
 class Row:
-    """A row of the document: FIELDS names its places and how each is checked."""
+    """A row of the document: FIELDS names its places and how each is checked.
+
+    LATER: places that a document of the first format does not have: (name, check, the value it then stands for).
+    """
 
     FIELDS = ()
+    LATER = ()
     NAME = "row"
 
-    def __init__(self, values, where):
-        if not isinstance(values, list) or len(values) != len(self.FIELDS):
-            raise SiteError("%s must have %d fields" % (where, len(self.FIELDS)))
-        for (name, check), value in zip(self.FIELDS, values):
+    def __init__(self, values, where, first=False):
+        self._first = first
+        fields = self.fields()
+        if not isinstance(values, list) or len(values) != len(fields):
+            raise SiteError("%s must have %d fields" % (where, len(fields)))
+        for name, _, value in self.LATER:
+            setattr(self, name, value)
+        for (name, check), value in zip(fields, values):
             try:
                 setattr(self, name, check(value))
             except CarbonError as error:
                 raise SiteError("%s, %s: %s" % (where, name, error.what), error.hint)
 
+    def fields(self):
+        """[(name, check)] of the places that this row has in its document."""
+        return list(self.FIELDS) + ([] if self._first else [row[:2] for row in self.LATER])
+
     def canonical(self):
-        return [_plain(getattr(self, name)) for name, _ in self.FIELDS]
+        return [_plain(getattr(self, name)) for name, _ in self.fields()]
 
 
 class Bus(Row):
-    """A line of meters. port: the TCP port, or the baud rate of a serial device; gap_ms: the silence between frames."""
+    """A line of meters. port: the TCP port, or the baud rate of a serial device; gap_ms: the silence between frames.
+    A line of kind "modbus-rtu" has Modbus meters only, one of kind "serial" any."""
 
     NAME = "bus"
     FIELDS = (
@@ -191,16 +206,23 @@ def _identity(value):
     return list(value)
 
 
+def _as_it_is(value):
+    return value
+
+
 class Meter(Row):
-    """A meter on a bus; most: the largest number of registers it answers in one reply. serial (出厂编号), asset id and
-    place are the record of the instrument (11.8); identity: where the meter itself says its serial number, as
-    carbonterm.field.identity has it."""
+    """A meter on a bus; unit: what it is asked by, a Modbus unit or the printed address (carbonterm.field.places);
+    most: the largest number of registers it answers in one reply. serial (出厂编号), asset id and place are the record
+    of the instrument (11.8); identity: where the meter itself says its serial number, as carbonterm.field.identity has
+    it. dialect: how it writes, see places; baud, parity and stop: where they are not the line's; gap: registers that
+    may be read unwanted between two wanted ones; silence_ms: the rest it needs after an answer, where the line's
+    does not do; ct, pt: its transformers, "200/5", already part of its points' scales."""
 
     NAME = "meter"
     FIELDS = (
         ("name", _text(64)),
         ("bus", _integer(0, 65535)),
-        ("unit", _integer(0, 255)),
+        ("unit", _as_it_is),
         ("model", _text(64)),
         ("most", _integer(1, 125)),
         ("serial", _optional(_text(64))),
@@ -209,10 +231,32 @@ class Meter(Row):
         ("identity", _optional(_identity)),
         ("certificate", _optional(_certificate)),
     )
+    LATER = (
+        ("protocol", _choice(*places.PROTOCOLS), places.MODBUS),
+        ("dialect", _as_it_is, None),
+        ("baud", _optional(_integer(300, 4000000)), None),
+        ("parity", _optional(_choice(*PARITIES)), None),
+        ("stop", _optional(_integer(1, 2)), None),
+        ("gap", _integer(0, 124), 8),
+        ("silence_ms", _integer(0, 10000), 0),
+        ("ct", _optional(_text(24)), None),
+        ("pt", _optional(_text(24)), None),
+    )
+
+    def __init__(self, values, where, first=False):
+        Row.__init__(self, values, where, first)
+        for name, check in (("unit", places.check_unit), ("dialect", places.check_dialect)):
+            try:
+                check(self.protocol, getattr(self, name))
+            except CarbonError as error:
+                raise SiteError("%s, %s: %s" % (where, name, error.what), error.hint)
+        if self.protocol != places.MODBUS and self.identity is not None:
+            raise SiteError("%s: only a Modbus meter has an identity register" % where)
 
 
 class Point(Row):
-    """A quantity of a meter: value = register × scale; scale holds decimals, CT and PT ratio.
+    """A quantity of a meter: value = register × scale; scale holds decimals, CT and PT ratio. function, address, type
+    and order: where the value is, as carbonterm.field.places has it for the meter's protocol.
 
     modulus: one more than the register's largest number, in scaled units (T-8.2.2-1). limit: largest plausible
     increase per hour. minimum, maximum: valid range, both ends valid (8.1.1).
@@ -224,10 +268,10 @@ class Point(Row):
         ("meter", _integer(0, 65535)),
         ("quantity", _text(64)),
         ("unit", _text(32)),
-        ("function", _integer(1, 4)),
-        ("address", _integer(0, 65535)),
-        ("type", _choice(*sorted(TYPES))),
-        ("order", _choice(*sorted(ORDERS))),
+        ("function", _as_it_is),
+        ("address", _as_it_is),
+        ("type", _as_it_is),
+        ("order", _as_it_is),
         ("scale", _number),
         ("kind", _choice(REGISTER, INSTANT)),
         ("modulus", _optional(_number)),
@@ -293,6 +337,15 @@ class Settings(Row):
         ("closings", _list(_choice(*LOGGED_PERIODS), 5)),  # the periods whose settlements and emissions are logged
         ("commit_ms", _integer(10, 600000)),  # the longest that a reading waits for its flush
     )
+    LATER = (
+        ("commit_bytes", _integer(256, 1 << 20), 4096),  # so many waiting bytes are flushed at once
+        ("keep_days", _integer(0, 36500), 0),  # what all centres hold is kept for so long; 0: as long as there is room
+        ("keep_mb", _integer(0, 1 << 20), 0),  # and up to so many MiB of log; 0: as much as there is room for
+    )
+
+    def __init__(self, values, where, first=False):
+        """The last three may be left out together, in either format."""
+        Row.__init__(self, values, where, first or (isinstance(values, list) and len(values) == len(self.FIELDS)))
 
 
 class Site:
@@ -301,16 +354,18 @@ class Site:
     ROWS = (("buses", Bus), ("meters", Meter), ("points", Point), ("sources", Source), ("centres", Centre))
 
     def __init__(self, document):
-        if not isinstance(document, list) or len(document) != 11 or document[0] != FORMAT:
+        if not isinstance(document, list) or len(document) != 11 or document[0] not in FORMATS:
             raise SiteError("this is no site document (%s)" % FORMAT, "make one with 'carbonterm site check'")
+        self.format = document[0]
+        first = self.format == FORMATS[0]
         self.version = _integer(1, (1 << 32) - 1)(document[1])
         self.terminal_id = terminal_id(document[2])
         self.name = _text(128)(document[3])
         self.zone = _integer(-840, 840)(document[4])
         for place, (attribute, row) in enumerate(self.ROWS):
             rows = _list(lambda value: value)(document[5 + place])
-            setattr(self, attribute, [row(values, "%s %d" % (row.NAME, i)) for i, values in enumerate(rows)])
-        self.settings = Settings(document[10], "settings")
+            setattr(self, attribute, [row(values, "%s %d" % (row.NAME, i), first) for i, values in enumerate(rows)])
+        self.settings = Settings(document[10], "settings", first)
         self._check()
 
     def _check(self):
@@ -319,6 +374,7 @@ class Site:
                 if getattr(row, attribute) >= len(target):
                     named = (row.NAME, quoted(row.name), attribute, getattr(row, attribute), len(target))
                     raise SiteError("%s %s names %s %d of %d" % named)
+        self._check_places()
         for rows in (self.buses, self.meters, self.points, self.sources, self.centres):
             names = [row.name for row in rows]
             for name in names:
@@ -336,6 +392,25 @@ class Site:
                     if point >= len(self.points) or self.points[point].kind != REGISTER:
                         raise SiteError("source %s: point %d is no running total" % (quoted(source.name), point))
 
+    def _check_places(self):
+        known = []
+        for meter in self.meters:
+            bus = self.buses[meter.bus]
+            if meter.protocol != places.MODBUS and bus.kind != "serial":
+                named = quoted(meter.name), meter.protocol, quoted(bus.name), bus.kind
+                raise SiteError("meter %s speaks %s, and bus %s is %s" % named, "make it a bus of kind serial")
+            place = [meter.bus, meter.protocol, meter.unit]
+            if place in known:
+                raise SiteError("two meters of bus %s have the address %s" % (quoted(bus.name), meter.unit),
+                                "each meter of a line has its own")  # fmt: skip
+            known.append(place)
+        for index, point in enumerate(self.points):
+            protocol = self.meters[point.meter].protocol
+            try:
+                places.check_point(protocol, point.function, point.address, point.type, point.order)
+            except CarbonError as error:
+                raise SiteError("point %d, %s: %s" % (index, quoted(point.name), error.what), error.hint)
+
     def _check_serials(self):
         known = []
         for meter in self.meters:
@@ -350,13 +425,64 @@ class Site:
         """The document's canonical bytes."""
         rows = [[row.canonical() for row in getattr(self, attribute)] for attribute, _ in self.ROWS]
         return cbor.encode(
-            [FORMAT, self.version, self.terminal_id, self.name, self.zone] + rows + [self.settings.canonical()]
+            [self.format, self.version, self.terminal_id, self.name, self.zone] + rows + [self.settings.canonical()]
         )
 
 
 def decode(data):
     """The Site of canonical bytes; CborError or SiteError."""
     return Site(cbor.decode(data))
+
+
+def changes(old, new):
+    """What is different between two Sites, for the audit trail: texts of at most 200 characters, [] for nothing.
+
+    old: None where there was no document. Rows are found by their name; a renamed row is one less and one more.
+    """
+    if old is None:
+        return ["site document, version %d: the first one" % new.version]
+    found = []
+    for name in ("version", "terminal_id", "name", "zone"):
+        _differ(found, "site", name, getattr(old, name), getattr(new, name))
+    for attribute, row in Site.ROWS:
+        before, after = [dict([(r.name, r) for r in getattr(site, attribute)]) for site in (old, new)]
+        for name in sorted(set(before) | set(after)):
+            who = "%s %s" % (row.NAME, quoted(name))
+            if name not in after:
+                found.append(who + ": removed")
+            elif name not in before:
+                found.append(who + ": added")
+            else:
+                _row_changes(found, who, before[name], after[name], old, new)
+    _row_changes(found, "settings", old.settings, new.settings, old, new)
+    return [text if len(text) <= 200 else text[:199] + "…" for text in found]
+
+
+def _row_changes(found, who, before, after, old, new):
+    for name in [rule[0] for rule in before.FIELDS + before.LATER]:
+        one, other = getattr(before, name), getattr(after, name)
+        if name == "bus":
+            one, other = old.buses[one].name, new.buses[other].name
+        elif name == "meter":
+            one, other = old.meters[one].name, new.meters[other].name
+        elif name == "inputs":  # points are indexes, which move when a point is added
+            one, other = [_feeds(site, inputs) for site, inputs in ((old, one), (new, other))]
+        _differ(found, who, name, one, other)
+
+
+def _feeds(site, inputs):
+    return [[row.parameter] + [[site.points[p].name, above, below] for p, above, below in row.points] for row in inputs]
+
+
+def _differ(found, who, name, one, other):
+    if _plain(one) != _plain(other):
+        found.append("%s: %s %s → %s" % (who, name, _shown(one), _shown(other)))
+
+
+def _shown(value):
+    if isinstance(value, (list, Row, bytes)):  # a certificate, a formula, a key: what they are stands in the document
+        return "SM3 " + "".join(["%02x" % byte for byte in sm3.digest(cbor.encode(_plain(value)))[:4]])
+    return "none" if value is None else str(value)
 
 
 def _plain(value):

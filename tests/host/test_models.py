@@ -1,4 +1,4 @@
-"""Meter models: every file keeps the schema of docs/meters.md, and what breaks it is told."""
+"""Meter models: every file keeps the schema of docs/models.md, and what breaks it is told."""
 
 import copy
 import json
@@ -14,7 +14,7 @@ from carbonterm.field.registers import WIDTH, decode, encode
 from carbonterm.number import Number
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = (ROOT / "docs/meters.md").read_text(encoding="utf-8")
+DOCUMENT = (ROOT / "docs/models.md").read_text(encoding="utf-8")
 WANTED = ["acrel-adw300", "chint-dtsu666", "eastron-sdm120", "eastron-sdm630", "generic-gas-modbus",
           "generic-mass-modbus", "schneider-iem3155", "tuf-2000m"]  # fmt: skip
 
@@ -67,7 +67,10 @@ def test_the_gas_meter_is_marked_as_simulated():
 
 
 def test_the_document_tells_every_field():
-    for field, _, _ in models._MODEL + models._REGISTER:
+    rules = models._MODEL + models._REGISTER + models._MAYBE + models._MAYBE_REGISTER
+    for more in (models._OF_MODEL, models._MAYBE_OF, models._PLACE):
+        rules += sum(more.values(), ())
+    for field, _, _ in rules:
         assert f"`{field}`" in DOCUMENT, field
     for field, _, _ in models._SERIAL + models._SOURCE:
         assert f"`{field}`" in DOCUMENT, field
@@ -80,7 +83,7 @@ def test_the_document_tells_every_field():
     [
         (lambda m: m.pop("maker"), "maker is missing"),
         (lambda m: m.update(colour="red"), "unknown field 'colour'"),
-        (lambda m: m.update(protocol="dlt645"), "protocol must be modbus"),
+        (lambda m: m.update(protocol="dlt645"), "protocol must be one of modbus"),
         (lambda m: m.update(medium="air"), "medium must be one of"),
         (lambda m: m.update(max_registers=126), "max_registers must be 1 to 125"),
         (lambda m: m.update(id="A B"), "id must be"),
@@ -117,7 +120,7 @@ def test_what_breaks_the_schema_is_told(tmp_path, change, said):
     problems = models.check(model)
     assert any(said in problem for problem in problems), problems
     (tmp_path / "x.json").write_text(json.dumps(model), encoding="utf-8")
-    with pytest.raises(ModelError, match=r"meter model x: .*docs/meters\.md"):
+    with pytest.raises(ModelError, match=r"meter model x: .*docs/models\.md"):
         models.load("x", str(tmp_path))
 
 

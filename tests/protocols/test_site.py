@@ -31,12 +31,12 @@ def changed(*path_and_value):
 
 # path into the document, a value that is wrong there, what the refusal names
 WRONG = (
-    ((0, "carbonterm-site-2"), "no site document"), ((1, 0), "integer from 1"), ((2, "-x"), "no terminal id"),
+    ((0, "carbonterm-site-9"), "no site document"), ((1, 0), "integer from 1"), ((2, "-x"), "no terminal id"),
     ((2, "a" * 33), "no terminal id"), ((2, "ä"), "no terminal id"), ((3, ""), "text"), ((4, 900), "840"),
     ((5, 0, 1, "canbus"), "bus 0, kind"), ((5, 0, 3, 0), "bus 0, port"), ((5, 0, 4, "mark"), "bus 0, parity"),
     ((6, 1, 1, 7), "bus 7 of 1"), ((6, 1, 2, 256), "meter 1, unit"), ((6, 1, 4, 126), "meter 1, most"),
-    ((7, 2, 1, 9), "meter 9 of 3"), ((7, 2, 4, 6), "point 2, function"), ((7, 2, 6, "float16"), "point 2, type"),
-    ((7, 2, 7, "ABDC"), "point 2, order"), ((7, 2, 8, [1]), "point 2, scale"), ((7, 2, 9, "total"), "point 2, kind"),
+    ((7, 2, 1, 9), "meter 9 of 3"), ((7, 2, 4, 6), "point 2, 'G1': function"), ((7, 2, 6, "float16"), "point 2, 'G1': type"),
+    ((7, 2, 7, "ABDC"), "point 2, 'G1': order"), ((7, 2, 8, [1]), "point 2, scale"), ((7, 2, 9, "total"), "point 2, kind"),
     ((7, 2, 10, [1, 900]), "point 2, modulus"), ((7, 2, 14, 99), "point 2, interval_ms"), ((7, 2, True), "point 2"),
     ((7, 1, 0, "E1"), "two rows are named 'E1'"), ((8, 0, 1, 0, "x"), "source 0, compiled"),
     ((8, 0, 2, 0, 1, 0, 0, 3), "no running total"), ((8, 0, 2, 0, 1, 0, 2, 0), "integer from 1"),

@@ -222,13 +222,13 @@ def _meter(figure):
     out = {"point": point.name, "quantity": point.quantity, "scale": str(point.scale), "function": point.function,
            "address": point.address, "type": point.type, "order": point.order, "meter": meter.name,
            "bus": figure.site.buses[meter.bus].name}  # fmt: skip
-    return out | {name: _shown(getattr(meter, name)) for name, _ in meter.FIELDS if name not in ("name", "bus")}
+    return out | {name: _shown(getattr(meter, name)) for name, _ in meter.fields() if name not in ("name", "bus")}
 
 
 def _shown(value):
     """A field of a site row as JSON."""
     if hasattr(value, "FIELDS"):
-        return {name: _shown(getattr(value, name)) for name, _ in value.FIELDS}
+        return {name: _shown(getattr(value, name)) for name, _ in value.fields()}
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, list | tuple):

@@ -36,7 +36,7 @@ def document(points=None, sources=None, closings=(2, 3, 4, 5), terminal="CT-TEST
     meters = [["M%d" % i, 0, i + 1, "none", 60, None, None, None, None, None] for i in range(3)]
     buses = [["lan", "modbus-tcp", "127.0.0.1", 502, "none", 1, 500, 1, 0]]
     return [
-        site.FORMAT,
+        site.FORMATS[0],
         version,
         terminal,
         "test",
