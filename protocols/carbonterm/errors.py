@@ -69,4 +69,8 @@ class GmError(CarbonError):
 
 
 class ModelError(CarbonError):
-    """A meter model that is unknown or breaks the schema of docs/meters.md."""
+    """A meter model that is unknown or breaks the schema of docs/models.md."""
+
+
+class AccessError(CarbonError):
+    """A user, password, right or review step that is not to be had."""

@@ -10,7 +10,9 @@ import uvicorn
 
 from carbonterm.ledger.checkpoint import is_name
 from carbonterm_host import gm_backends
+from carbonterm_host.commands import platform_access
 from carbonterm_host.platform import keys
+from carbonterm_host.platform.access import audit, users
 from carbonterm_host.platform.intake import Intake
 from carbonterm_host.platform.registrar import Registrar
 from carbonterm_host.platform.store import Store
@@ -18,6 +20,9 @@ from carbonterm_host.platform.web import application
 from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, put, say
 
 app = typer.Typer(no_args_is_help=True, help="receive the logs of terminals · 平台")
+app.add_typer(platform_access.app, name="user")
+for _name, _function in platform_access.COMMANDS.items():
+    app.command(_name)(_function)
 
 STORE = typer.Option(..., "--store", help="where entries are kept, sqlite:///PATH · 存储")
 
@@ -63,6 +68,7 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn ends by it, then raises it once more
     signal.signal(signal.SIGINT, lambda *_: None)
     Ready(config, lambda: _ready(as_json, url, intake, opened)).run(sockets=[listener])
+    audit.sign_head(opened, name, signer)
     opened.close()
     return OK
 
@@ -120,6 +126,9 @@ def _ready(as_json, url, intake, store):
         return
     print(say(f"listening on {url}, store {store.path}", f"监听 {url}，存储 {store.path}"), flush=True)
     print(say("public key of receipts", "回执公钥") + f": {intake.signer.public.hex()}", flush=True)
+    if not users.any_user(store):
+        print(say("no user is made yet: the page answers this machine only; make one with carbonterm platform user add",
+                  "尚无用户：网页仅本机可看；用 carbonterm platform user add 添加"), flush=True)  # fmt: skip
 
 
 def _terminal(text):

@@ -15,6 +15,7 @@ from carbonterm.gm import sm3
 from carbonterm.ledger import entry as formats
 from carbonterm.ledger.tree import leaf
 from carbonterm.number import Number
+from carbonterm_host.platform.access import notices
 from carbonterm_host.platform.store import checkpoints, entries, evidence, figures, find_end, logs
 
 FORKS = 20  # shown per epoch
@@ -50,8 +51,8 @@ def terminal(store, terminal_id):
         }
 
 
-def html(store, name, public):
-    """The page as text."""
+def html(store, name, public, asks):
+    """The page as text; asks: who asks for it, as the gate has it (scope["access"])."""
     parts = [
         '<!doctype html><html lang="zh"><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
         "<title>carbonterm</title><style>body{font:15px/1.5 sans-serif;margin:2em;max-width:70em}",
@@ -61,7 +62,8 @@ def html(store, name, public):
         f"<h1>碳计量平台 Carbon platform: {markup.escape(name)}</h1>",
         f"<p>公钥 Public key (SM2): <code>{public.hex()}</code></p>",
     ]
-    listed = terminals(store)
+    parts.extend(notices.lines(store, asks["person"]))
+    listed = [row for row in terminals(store) if row["terminal"] not in asks["hidden"]]
     if not listed:
         parts.append("<p>还没有登记终端。No terminal is registered yet: <code>carbonterm platform register</code></p>")
     for row in listed:

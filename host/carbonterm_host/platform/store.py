@@ -5,6 +5,8 @@ evidence of what was refused. Beside it, for people, the settlements and emissio
 takes one batch whole or not at all; a commit returns after fsync.
 """
 
+import contextlib
+import os
 import time
 
 from sqlalchemy import (
@@ -134,6 +136,7 @@ class Store:
         if self._engine.dialect.name != "sqlite" or not self._engine.url.database:
             raise UplinkError(f"{quoted(url)} is no SQLite file", "give sqlite:///PATH")
         self.path = self._engine.url.database
+        _make_private(self.path)
         event.listen(self._engine, "connect", _prepare)
         event.listen(self._engine, "begin", _begin)
         self._writer = self._engine.execution_options(writes=True)
@@ -250,6 +253,12 @@ def add_evidence(connection, log, code, time_ms, data, digest):
 
 def _now():
     return time.time_ns() // 1_000_000
+
+
+def _make_private(path):
+    """The file is its owner's alone from the beginning; SQLite gives its -wal and -shm the same mode."""
+    with contextlib.suppress(OSError):  # whatever is wrong with the path is told when it is opened
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare(connection, _):

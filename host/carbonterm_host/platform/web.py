@@ -14,6 +14,8 @@ from starlette.requests import ClientDisconnect
 from carbonterm.ledger.entry import MAX_EPOCH, MAX_SEQ, is_terminal_id
 from carbonterm.uplink.message import MAX_BATCH, Refusal
 from carbonterm_host.platform import page
+from carbonterm_host.platform.access import routes
+from carbonterm_host.platform.access.gate import Access, Gate
 from carbonterm_host.platform.intake import STATUS
 from carbonterm_host.platform.registrar import Registrar
 
@@ -77,13 +79,18 @@ def application(intake, registrar=None):
         return JSONResponse(found or {"error": "no such terminal"}, 200 if found else 404)
 
     @app.get("/v1/terminals")
-    async def terminals():
-        return await run(page.terminals, intake.store)
+    async def terminals(request: Request):
+        hidden = request.scope["access"]["hidden"]
+        return [row for row in await run(page.terminals, intake.store) if row["terminal"] not in hidden]
 
     @app.get("/")
-    async def index():
-        return HTMLResponse(await run(page.html, intake.store, intake.name, intake.signer.public))
+    async def index(request: Request):
+        asks = request.scope["access"]
+        return HTMLResponse(await run(page.html, intake.store, intake.name, intake.signer.public, asks))
 
+    access = Access(intake.store, intake.name, intake.signer)
+    routes.add(app, access, run)
+    app.add_middleware(Gate, access=access, routes=app.routes)
     return app
 
 
