@@ -14,7 +14,8 @@ from carbonterm.field import dlt645_items, models, places
 from carbonterm.number import Number
 from carbonterm_host import site_instrument
 
-METER_KEYS = ("unit", "address", "baud", "parity", "stop", "gap", "silence", "ct", "pt", "type", "order", "unit_first")
+METER_KEYS = ("unit", "address", "baud", "parity", "stop", "gap", "silence", "timeout", "retries", "ct", "pt", "type",
+              "order", "unit_first")  # fmt: skip
 POINT_KEYS = ("register", "item", "layout", "unit", "quantity", "kind", "multiplier", "decimals", "digits", "limit",
               "min", "max")  # fmt: skip
 _OWN_KEYS = ("layout", "unit", "quantity", "kind")  # of a point that is no register of the model
@@ -39,11 +40,14 @@ def meter(reader, node):
         "stop": reader.integer(keys["stop"], 1, 2) if "stop" in keys else None,
         "gap": reader.integer(keys["gap"], 0, 124) if "gap" in keys else model.get("gap", 8),
         "silence": reader.duration(keys["silence"]) if "silence" in keys else model.get("silence_ms", 0),
+        "timeout": reader.duration(keys["timeout"]) if "timeout" in keys else None,
+        "retries": reader.integer(keys["retries"], 0, 9) if "retries" in keys else None,
         "ct": _transformer(reader, keys, "ct", model),
         "pt": _transformer(reader, keys, "pt", model),
     }
-    if own["silence"] > 10000:
-        raise reader.bad(keys["silence"], "a silence of more than 10s", "10s is the longest")
+    for key, longest in (("silence", 10000), ("timeout", 60000)):
+        if (own[key] or 0) > longest:
+            raise reader.bad(keys[key], f"a {key} of more than {longest // 1000}s", "nothing else is read meanwhile")
     row = [name, bus, unit, model["id"], model.get("max_registers", 1), *site_instrument.read(reader, keys, model),
            protocol, dialect, *own.values()]  # fmt: skip
     return name, (row, model)
@@ -75,7 +79,7 @@ def point(reader, node):
     ratio = reader.number(keys["multiplier"]) if "multiplier" in keys else Number(1)
     if ratio <= 0:
         raise reader.bad(keys["multiplier"], "a multiplier (CT × PT ratio) must be above 0")
-    for letter, text in (("ct", row[17]), ("pt", row[18])):
+    for letter, text in (("ct", row[-2]), ("pt", row[-1])):
         if text is not None and letter in models.transformers(register["quantity"]):
             ratio = ratio * _ratio(text)
     if "decimals" in keys:

@@ -23,7 +23,9 @@ DEFAULTS = {
     "modbus-rtu": {"baud": 9600, "timeout": "500ms", "retries": 1, "gap": "5ms"},
     "serial": {"baud": 9600, "timeout": "800ms", "retries": 1, "gap": "50ms"},
 }
-BUS_KEYS = ("host", "port", "device", "baud", "parity", "stop", "timeout", "retries", "gap")
+BUS_KEYS = ("host", "port", "device", "baud", "parity", "stop", "timeout", "retries", "gap", "echo",
+            "sync_hour")  # fmt: skip
+_LINE_ONLY = ("device", "baud", "parity", "stop", "echo", "sync_hour")
 _TIME_UNITS = {"ms": 1, "s": 1000, "min": 60000, "h": 3600000}
 
 
@@ -240,7 +242,7 @@ class _Reader:
         keys = self.table(node, "a bus", ("name", "kind"), BUS_KEYS)
         kind = self.choice(keys["kind"], site.BUS_KINDS)
         place, rate = ("host", "port") if kind == "modbus-tcp" else ("device", "baud")
-        for other in ("device", "baud", "parity", "stop") if kind == "modbus-tcp" else ("host", "port"):
+        for other in _LINE_ONLY if kind == "modbus-tcp" else ("host", "port"):
             if other in keys:
                 self.note(keys[other], f"a {kind} bus has no '{other}'")
         if place not in keys:
@@ -256,6 +258,8 @@ class _Reader:
             self.duration(keys["timeout"]) if "timeout" in keys else int(default["timeout"][:-2]),
             self.integer(keys["retries"], 0, 9) if "retries" in keys else default["retries"],
             self.duration(keys["gap"]) if "gap" in keys else int(default["gap"][:-2]),
+            "echo" in keys and self.choice(keys["echo"], ("yes", "no", "true", "false")) in ("yes", "true"),
+            self.integer(keys["sync_hour"], 0, 23) if "sync_hour" in keys else None,
         ]
         return row[0], row
 

@@ -92,6 +92,12 @@ def terminal_id(value):
     return value
 
 
+def _flag(value):
+    if not isinstance(value, bool):
+        raise SiteError("must be true or false")
+    return value
+
+
 class Row:
     """A row of the document: FIELDS names its places and how each is checked.
 
@@ -125,7 +131,8 @@ class Row:
 
 class Bus(Row):
     """A line of meters. port: the TCP port, or the baud rate of a serial device; gap_ms: the silence between frames.
-    A line of kind "modbus-rtu" has Modbus meters only, one of kind "serial" any."""
+    A line of kind "modbus-rtu" has Modbus meters only, one of kind "serial" any. echo: the line gives back what is
+    sent; sync_hour: the hour of the day in which the meters of DL/T 645 are told the time, None: never."""
 
     NAME = "bus"
     FIELDS = (
@@ -138,6 +145,10 @@ class Bus(Row):
         ("timeout_ms", _integer(10, 60000)),
         ("retries", _integer(0, 9)),
         ("gap_ms", _integer(0, 10000)),
+    )
+    LATER = (
+        ("echo", _flag, False),
+        ("sync_hour", _optional(_integer(0, 23)), None),
     )
 
 
@@ -215,8 +226,8 @@ class Meter(Row):
     most: the largest number of registers it answers in one reply. serial (出厂编号), asset id and place are the record
     of the instrument (11.8); identity: where the meter itself says its serial number, as carbonterm.field.identity has
     it. dialect: how it writes, see places; baud, parity and stop: where they are not the line's; gap: registers that
-    may be read unwanted between two wanted ones; silence_ms: the rest it needs after an answer, where the line's
-    does not do; ct, pt: its transformers, "200/5", already part of its points' scales."""
+    may be read unwanted between two wanted ones; silence_ms: the rest it needs after an answer, timeout_ms and retries:
+    where the line's do not do; ct, pt: its transformers, "200/5", already part of its points' scales."""
 
     NAME = "meter"
     FIELDS = (
@@ -239,6 +250,8 @@ class Meter(Row):
         ("stop", _optional(_integer(1, 2)), None),
         ("gap", _integer(0, 124), 8),
         ("silence_ms", _integer(0, 10000), 0),
+        ("timeout_ms", _optional(_integer(10, 60000)), None),
+        ("retries", _optional(_integer(0, 9)), None),
         ("ct", _optional(_text(24)), None),
         ("pt", _optional(_text(24)), None),
     )
