@@ -16,7 +16,7 @@ from carbonterm_device.terminal import REFUSED, SILENT, missing, reading
 class Acquisition:
     """The task of bus number `index`: `driver` reads it, `terminal` records what it read.
 
-    `clock` has now_ms(), `port` sleeps. `stopping`: set it to end the task after its round.
+    `clock` as in clockwork, `port` sleeps. `stopping`: set it to end the task after its round.
     """
 
     def __init__(self, index, site, driver, terminal, clock, port):
@@ -41,9 +41,9 @@ class Acquisition:
         intervals = sorted(set([request.interval_ms for request in self.requests]))
         due = self._grid(intervals)
         while not self.stopping:
-            moment = min(due.values())
-            if not await self._until(moment, intervals[0]):
-                due = self._grid(intervals)  # the clock was set back: the old moments are far away now
+            moment, shifted = min(due.values()), self.clock.shifted_ms
+            if not await self._until(moment, shifted):
+                due = self._grid(intervals)  # the clock was set: the old moments are of another time
                 continue
             active = [interval for interval in intervals if due[interval] <= moment]
             await self._round(moment, active)
@@ -52,7 +52,7 @@ class Acquisition:
                 due[interval] += interval
                 after = self.clock.now_ms()
                 if due[interval] < after or due[interval] > after + interval:
-                    # the round took longer than its interval, or the clock was set: back to the grid
+                    # the round took longer than its interval, or the clock was set meanwhile: back to the grid
                     self.late_rounds += 1
                     due[interval] = after - after % interval + interval
             self.rounds += 1
@@ -62,20 +62,19 @@ class Acquisition:
         now = self.clock.now_ms()
         return {interval: now - now % interval + interval for interval in intervals}
 
-    async def _until(self, moment, longest_ms):
-        """Sleeps until `moment`, in short steps. False if it is not to be waited for: the task ends, or the moment is
-        further away than it can be, because the clock was set back."""
-        while not self.stopping:
+    async def _until(self, moment, shifted):
+        """Sleeps until `moment`, in short steps. False if it is not to be waited for: the task ends, or the clock was
+        set (its shifted_ms is not `shifted` any more)."""
+        while not self.stopping and self.clock.shifted_ms == shifted:
             left = moment - self.clock.now_ms()
             if left <= 0:
                 return True
-            if left > longest_ms:
-                return False
             await self.port.sleep_ms(min(left, 500))
         return False
 
     async def _round(self, moment, intervals):
         rows, frames = [], []
+        shifted = self.clock.shifted_ms
         for request in self.requests:
             if request.interval_ms not in intervals:
                 continue
@@ -96,6 +95,7 @@ class Acquisition:
                     failure = REFUSED
                     frames.append(refusal.raw)
                     break
+            moment, shifted = moment + self.clock.shifted_ms - shifted, self.clock.shifted_ms
             offset = max(self.clock.now_ms() - moment, 0)
             for index, at in request.points:
                 point = self.site.points[index]

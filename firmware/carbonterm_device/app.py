@@ -10,6 +10,7 @@ import gc
 import json
 
 from carbonterm import site as sites
+from carbonterm.clock import UNSET
 from carbonterm.errors import LedgerError
 from carbonterm.ledger.frames import segments, terminal_of
 from carbonterm.ledger.segment import Log
@@ -66,15 +67,16 @@ class App:
             self._start()
             tasks = [asyncio.create_task(self._guarded(a.name, a.run)) for a in self.acquisitions]
             senders = [asyncio.create_task(self._guarded("delivery", d.run)) for d in self.deliveries]
-        beat = 0
+        beat = None
         while not self.stopping:
             await port.sleep_ms(self.site.settings.commit_ms)
+            self._look_at_clock()
             self.terminal.commit()
-            if self._step == epochs.ROTATE:
+            if self._step == epochs.ROTATE and self.clock.state != UNSET:
                 self._rotate()
             self._wake()
-            now = port.now_ms()
-            if now - beat >= 1000 or now < beat:
+            now = port.ticks_ms()
+            if beat is None or port.ticks_diff(now, beat) >= 1000:
                 beat = now
                 self._heartbeat(status_file)
         for acquisition in self.acquisitions:
@@ -96,6 +98,8 @@ class App:
         past = (raw for one in self._past for raw, _ in one.entries(one.kept))
         previous = epochs.previous(self.storage, log.terminal_id, log.epoch) if not log.size else None
         self.found = self.terminal.start(self.site, past, previous)
+        if self.clock.simulated:
+            self._say_simulated()
 
     async def _may_sign(self):
         """False where a centre has shown, now or before, that the log at hand is not the only history of its epoch."""
@@ -154,13 +158,18 @@ class App:
                 if epoch < self.terminal.log.epoch:
                     keys.erase(self.storage, epoch)
 
+    def _look_at_clock(self):
+        found = self.clock.check()
+        if found:
+            self.terminal.clock_set(*found)
+
     def _wake(self):
         for sender in self.deliveries:
             sender.wake()
 
     async def _drain(self):
-        end = port.now_ms() + DRAIN_MS
-        while port.now_ms() < end and not all([d.idle() for d in self.deliveries]):
+        end = port.ticks_add(port.ticks_ms(), DRAIN_MS)
+        while port.ticks_diff(end, port.ticks_ms()) > 0 and not all([d.idle() for d in self.deliveries]):
             await port.sleep_ms(50)
 
     async def _guarded(self, name, run):
@@ -179,11 +188,27 @@ class App:
                 await port.sleep_ms(1000)
 
     def _console(self, line):
-        """A line of the console: "stop", "rotate". The end of the input means stop, so that no orphan is left."""
-        if line.strip() == b"rotate":
+        """A line of the console: "stop", "rotate", "clock OFFSET" (a test sets the clock: the system's plus OFFSET ms).
+        The end of the input means stop, so that no orphan is left."""
+        words = line.split()
+        if words == [b"rotate"]:
             self._step = epochs.ROTATE
+        elif len(words) == 2 and words[0] == b"clock":
+            self._simulate_clock(words[1])
         elif line.strip() in (b"stop", b""):
             self.stopping = True
+
+    def _simulate_clock(self, offset):
+        try:
+            offset = int(offset)
+        except ValueError:
+            return
+        self.clock.simulate(offset)
+        if self.terminal.site is not None:
+            self._say_simulated()
+
+    def _say_simulated(self):
+        self.terminal.audit("console", "simulated clock", "the system's time and %d ms" % self.clock.offset_ms)
 
     def _heartbeat(self, status_file):
         gc.collect()
@@ -199,6 +224,7 @@ class App:
         return {
             "stopped": self.terminal.stopped,
             "terminal": log.terminal_id, "epoch": log.epoch, "time_ms": self.clock.now_ms(),
+            "clock": self.clock.status(),
             "runtime": self.terminal.runtime,
             "entries": log.size, "sealed": log.sealed, "found": self.found, "readings": self.terminal.readings,
             "disagreements": self.terminal.disagreements, "heap_peak": self.heap_peak,
@@ -220,7 +246,8 @@ def _stopped_name(epoch):
 
 
 def main(argv):
-    """Command line of the unix port: --data FOLDER --site FILE [--status FILE] [--console] [--clock-offset MS], or
+    """Command line of the unix port: --data FOLDER --site FILE [--status FILE] [--console] [--clock-offset MS]
+    [--clock-source rtc|network|gnss] (what keeps the system's clock right, where the port can't find it out), or
     --data FOLDER --init [--entropy HEX | -] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOTHEX]],
     which makes the key and prints epoch, public half and the request for its registration as JSON, and ends."""
     options = _options(argv)
@@ -228,7 +255,7 @@ def main(argv):
         print(
             "usage: carbonterm_device --data FOLDER"
             " (--init [--entropy HEX] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOT]]"
-            " | --site DOCUMENT [--status FILE] [--console] [--clock-offset MS])"
+            " | --site DOCUMENT [--status FILE] [--console] [--clock-offset MS] [--clock-source rtc|network|gnss])"
         )
         return 2
     if "init" in options:
@@ -236,7 +263,8 @@ def main(argv):
         return 0
     with open(options["site"], "rb") as file:
         document = file.read()
-    app = App(Folder(options["data"]), document, Clock(int(options.get("clock-offset", "0"))))
+    clock = Clock(int(options.get("clock-offset", "0")), options.get("clock-source"))
+    app = App(Folder(options["data"]), document, clock)
     return asyncio.run(app.run(options.get("status"), "console" in options))
 
 

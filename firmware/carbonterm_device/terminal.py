@@ -5,7 +5,7 @@ entry follows the readings that caused it in the same group commit, or after the
 """
 
 from carbonterm import __version__
-from carbonterm.clock import DAY
+from carbonterm.clock import DAY, UNSET
 from carbonterm.field import registers
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
@@ -26,6 +26,7 @@ class Terminal:
         self.stopped = ""
         self._replay = Replay()
         self._day_ended = False
+        self._started = 0  # seq of this start's entry in the log being written
 
     def start(self, site, past=(), previous=None):
         """Folds the log from its last snapshot on, continues it under `site` (a Site). Returns the log's size as it
@@ -43,8 +44,10 @@ class Terminal:
                 self.disagreements += 1
         self.site = site
         self.log.state = replay.state
+        known = replay.pipeline.time_ms
         if not found and previous is not None:
             self._append(self.clock.now_ms(), self.clock.state, entries.KEY, ["previous"] + list(previous))
+        self._started = self.log.next_seq
         self._append(
             self.clock.now_ms(),
             self.clock.state,
@@ -54,6 +57,10 @@ class Terminal:
         late, replay.expected = replay.expected, []
         for one in late:
             self._append(*one)
+        now = self.clock.now_ms()
+        if known is not None and self.clock.state != UNSET and now < known:
+            state = self.clock.state
+            self._append(now, state, entries.CLOCK, [entries.STEP, known, now, state, state, None])
         canonical = site.canonical()
         if canonical != replay.pipeline.document or not found:
             self._append(self.clock.now_ms(), self.clock.state, entries.CONFIG, [sm3.digest(canonical), canonical])
@@ -73,11 +80,17 @@ class Terminal:
         """Continues in `log`, the next epoch's: what was folded so far stands."""
         log.state = self._replay.state
         self.log = log
+        self._started = 0
         now, state = self.clock.now_ms(), self.clock.state
         canonical = self.site.canonical()
         self._append(now, state, entries.KEY, ["previous"] + list(previous))
         self._append(now, state, entries.CONFIG, [sm3.digest(canonical), canonical])
         log.checkpoint()
+
+    def clock_set(self, event, before_ms, after_ms, before, after):
+        """Appends what `Clock.check` found; the readings since the start get their time with the clock's first."""
+        since = self._started if event == entries.REBASE else None
+        self._append(after_ms, after, entries.CLOCK, [event, before_ms, after_ms, before, after, since])
 
     def record(self, time_ms, rows, frames):
         """Appends one round of readings and what follows from it. rows as in docs/formats.md; frames: the response

@@ -62,6 +62,11 @@ class Terminal:
         self.process.stdin.write(b"rotate\n")
         self.process.stdin.flush()
 
+    def set_clock(self, offset_ms):
+        """The console's "clock": the terminal's clock becomes the machine's and offset_ms, all at once."""
+        self.process.stdin.write(b"clock %d\n" % offset_ms)
+        self.process.stdin.flush()
+
     def start(self):
         self.status_file.unlink(missing_ok=True)
         with open(self.folder / "console.log", "ab") as log:

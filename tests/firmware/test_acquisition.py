@@ -6,9 +6,11 @@ import pytest
 
 from carbonterm.field import models
 from carbonterm.gm import sm2
+from carbonterm.ledger.entry import STEP
 from carbonterm.ledger.segment import Log
 from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.bus import TcpBus
+from carbonterm_device.clockwork import Clock
 from carbonterm_device.ports import port
 from carbonterm_device.terminal import Terminal
 from carbonterm_host import site_yaml
@@ -27,18 +29,6 @@ points: [{name: W1, meter: m, register: mass, every: 100ms}]
 """
 
 
-class Clock:
-    """The machine's clock with an offset that somebody sets."""
-
-    state = 2
-
-    def __init__(self):
-        self.offset_ms = 0
-
-    def now_ms(self):
-        return port.now_ms() + self.offset_ms
-
-
 @pytest.mark.parametrize("offset_ms", (-3600000, -86400000, 7200000, 400))
 def test_a_clock_that_is_set_does_not_stop_the_bus(offset_ms):
     async def run(number):
@@ -49,7 +39,11 @@ def test_a_clock_that_is_set_does_not_stop_the_bus(offset_ms):
         task = Acquisition(0, site, TcpBus("127.0.0.1", number), terminal, clock, port)
         running = asyncio.create_task(task.run())
         for offset in (0, offset_ms):
-            clock.offset_ms = offset
+            clock.simulate(offset)
+            found = clock.check()
+            if found:
+                terminal.clock_set(*found)
+            assert (found is not None and found[0] == STEP) == (abs(offset) > 1000)
             wanted = task.rounds + 3
             while task.rounds < wanted:
                 await asyncio.sleep(0.01)

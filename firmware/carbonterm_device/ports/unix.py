@@ -13,6 +13,8 @@ import sys
 import termios
 import time
 
+from carbonterm.clock import NETWORK, RTC, from_port
+
 MICROPYTHON = sys.implementation.name == "micropython"
 if not MICROPYTHON:
     import traceback
@@ -29,13 +31,22 @@ _VTIME, _VMIN = 5, 6
 _IPPROTO_TCP, _TCP_NODELAY = 6, 1
 _EINPROGRESS, _EAGAIN, _EIO = 115, 11, 5
 
-# the unix port counts from 1970, other ports from 2000: milliseconds between 1970 and its epoch
-_EPOCH_MS = 0 if time.gmtime(0)[0] == 1970 else 946684800000
+_EPOCH_MS = from_port(0, time.gmtime(0)[0])
+_SYNCHRONIZED = "/run/systemd/timesync/synchronized"  # systemd-timesyncd makes it when it has the time from a server
 
 
 def now_ms():
     """Milliseconds since 1970-01-01T00:00:00Z by the system's clock, which may jump."""
     return time.time_ns() // 1000000 + _EPOCH_MS
+
+
+def clock_state():
+    """How far `now_ms` is to be trusted if it shows a time: NETWORK where systemd-timesyncd says so, else RTC."""
+    try:
+        os.stat(_SYNCHRONIZED)
+    except OSError:
+        return RTC
+    return NETWORK
 
 
 def fine_ticks():
