@@ -12,6 +12,7 @@ import json
 from carbonterm import site as sites
 from carbonterm.clock import UNSET
 from carbonterm.errors import LedgerError
+from carbonterm.ledger import room
 from carbonterm.ledger.frames import segments, terminal_of
 from carbonterm.ledger.segment import Log
 from carbonterm_device import bus, delivery, epochs, keys, provision
@@ -20,8 +21,10 @@ from carbonterm_device.clockwork import Clock
 from carbonterm_device.ports import port
 from carbonterm_device.storage import Folder
 from carbonterm_device.terminal import Terminal
+from carbonterm_device.upkeep import FAILURES, Upkeep, says
 
 DRAIN_MS = 15000
+FIRST_MS, LONGEST_MS = 1000, 60000  # between attempts to go on with a storage that failed
 WITNESS_S = 3  # so long a start waits for the centres' word before it signs anything
 
 
@@ -46,7 +49,8 @@ class App:
                 past.append(epochs.seal(storage, terminal_id, one, port.random))
         log = Log(storage, terminal_id, epoch, keys.load(storage, epoch), port.random)
         self._past = past
-        self.terminal = Terminal(log, clock, port.RUNTIME)
+        self._full = asyncio.Event()  # there is enough for a commit
+        self.terminal = Terminal(log, clock, port.RUNTIME, self._full.set, self.site.settings.commit_bytes)
         self.found = log.size
         self.acquisitions = [
             Acquisition(i, self.site, _driver(row), self.terminal, clock, port) for i, row in enumerate(self.site.buses)
@@ -54,6 +58,9 @@ class App:
         self.deliveries = [
             delivery.Courier(past + [log], centre, port, self._contradicted) for centre in self.site.centres
         ]
+        self.upkeep = Upkeep(self.terminal, self.site, self.deliveries, past, port)
+        self._again = port.ticks_ms()  # when to try a storage that failed again
+        self._pause = FIRST_MS
         self.stopping = False
         self.heap_peak = 0
         self.errors = []
@@ -64,17 +71,17 @@ class App:
             self._listener = asyncio.create_task(port.console_lines(self._console))
         tasks, senders = [], []
         if await self._may_sign():
-            self._start()
+            try:
+                self._start()
+            except OSError as error:
+                self.terminal.fail(error)
             tasks = [asyncio.create_task(self._guarded(a.name, a.run)) for a in self.acquisitions]
             senders = [asyncio.create_task(self._guarded("delivery", d.run)) for d in self.deliveries]
         beat = None
         while not self.stopping:
-            await port.sleep_ms(self.site.settings.commit_ms)
-            self._look_at_clock()
-            self.terminal.commit()
-            if self._step == epochs.ROTATE and self.clock.state != UNSET:
-                self._rotate()
-            self._wake()
+            await port.wait_ms(self._full, self.site.settings.commit_ms)
+            self._full.clear()
+            self._turn()
             now = port.ticks_ms()
             if beat is None or port.ticks_diff(now, beat) >= 1000:
                 beat = now
@@ -84,7 +91,7 @@ class App:
         for task in tasks:
             await task
         if not self.terminal.stopped:
-            self.terminal.log.checkpoint()
+            self.terminal.commit(True)
             self._wake()
             await self._drain()
         for sender in senders:
@@ -92,12 +99,48 @@ class App:
         self._heartbeat(status_file)
         return 0
 
+    def _turn(self):
+        """One round of commit, and of what has to be done between commits."""
+        terminal = self.terminal
+        self._look_at_clock()
+        terminal.commit()
+        if terminal.failed:
+            self._mend()
+        elif not terminal.stopped:
+            if self._step == epochs.ROTATE and self.clock.state != UNSET:
+                self._rotate()
+            if self.upkeep.due():
+                try:
+                    self.upkeep.look()
+                except OSError as error:
+                    terminal.fail(error)
+        self._wake()
+
+    def _mend(self):
+        """A storage that failed is tried again after a pause that doubles, once it has room for more than a word."""
+        if port.ticks_diff(self._again, port.ticks_ms()) > 0:
+            return
+        try:
+            free, total = self.storage.free()
+            if free >= room.limits(total)[-1] >> 1:
+                log = self.terminal.log
+                self.terminal.resume(self.site, self._past_entries(), self._previous(log))
+                self._pause = FIRST_MS
+                return
+        except OSError as error:
+            self.terminal.fail(error)
+        self._again = port.ticks_add(port.ticks_ms(), self._pause)
+        self._pause = min(2 * self._pause, LONGEST_MS)
+
+    def _past_entries(self):
+        return (raw for one in self._past for raw, _ in one.entries(one.kept))
+
+    def _previous(self, log):
+        return epochs.previous(self.storage, log.terminal_id, log.epoch) if not log.size else None
+
     def _start(self):
         """What the log says, and the first entries of this start."""
-        log = self.terminal.log
-        past = (raw for one in self._past for raw, _ in one.entries(one.kept))
-        previous = epochs.previous(self.storage, log.terminal_id, log.epoch) if not log.size else None
-        self.found = self.terminal.start(self.site, past, previous)
+        self.found = self.terminal.start(self.site, self._past_entries(), self._previous(self.terminal.log))
         if self.clock.simulated:
             self._say_simulated()
 
@@ -126,8 +169,11 @@ class App:
             return
         log = self.terminal.log
         reason += ". Way out: epoch %d, by the operator (docs/keys.md)" % (log.epoch + 1)
-        self.storage.replace(_stopped_name(log.epoch), reason.encode())
         self.terminal.stop(reason)
+        try:
+            self.storage.replace(_stopped_name(log.epoch), reason.encode())
+        except OSError as error:
+            self.errors.append("the next start has to ask the centres again: %s" % says(error)[0])
         for acquisition in self.acquisitions:
             acquisition.stopping = True
 
@@ -146,6 +192,7 @@ class App:
             epochs.next_body(old.terminal_id, old.epoch, old.next_seq, old.signer.public, signer, port.random)
         )
         past = epochs.Past(self.storage, old.terminal_id, old.epoch)
+        self._past.append(past)
         log = Log(self.storage, old.terminal_id, follows, signer, port.random)
         terminal.go_on(log, (old.epoch, past.sealed, past.root))
         for courier in self.deliveries:
@@ -197,6 +244,7 @@ class App:
             self._simulate_clock(words[1])
         elif line.strip() in (b"stop", b""):
             self.stopping = True
+            self._full.set()
 
     def _simulate_clock(self, offset):
         try:
@@ -212,10 +260,13 @@ class App:
 
     def _heartbeat(self, status_file):
         gc.collect()
-        self._forget_keys()
         self.heap_peak = max(self.heap_peak, port.heap_used())
-        if status_file:
-            port.write_volatile(status_file, json.dumps(self.status()))
+        try:
+            self._forget_keys()
+            if status_file:
+                port.write_volatile(status_file, json.dumps(self.status()))
+        except OSError as error:
+            self.errors = self.errors[-19:] + ["heartbeat: %s" % says(error)[0]]
 
     def status(self):
         """What a supervisor or a screen wants to know; texts, integers and lists only."""
@@ -229,7 +280,8 @@ class App:
             "entries": log.size, "sealed": log.sealed, "found": self.found, "readings": self.terminal.readings,
             "disagreements": self.terminal.disagreements, "heap_peak": self.heap_peak,
             "points": points, "sources": sources, "errors": self.errors,
-            "alarms": [text for a in self.acquisitions for text in a.identification.alarms()],
+            "alarms": self.upkeep.alarms() + [text for a in self.acquisitions for text in a.identification.alarms()],
+            "storage": self.upkeep.status(),
             "buses": [a.status() for a in self.acquisitions], "centres": [d.status() for d in self.deliveries],
         }  # fmt: skip
 
@@ -264,8 +316,27 @@ def main(argv):
     with open(options["site"], "rb") as file:
         document = file.read()
     clock = Clock(int(options.get("clock-offset", "0")), options.get("clock-source"))
-    app = App(Folder(options["data"]), document, clock)
-    return asyncio.run(app.run(options.get("status"), "console" in options))
+    return asyncio.run(_live(options, document, clock))
+
+
+async def _live(options, document, clock):
+    """Runs the App; a storage that does not even let it begin is said in the status and tried again."""
+    pause, status_file = FIRST_MS, options.get("status")
+    while True:
+        try:
+            app = App(Folder(options["data"]), document, clock)
+        except OSError as error:
+            if error.errno not in FAILURES:
+                raise
+            what, way_out = says(error)
+            print("nothing is recorded: %s. %s" % (what, way_out))
+            if status_file:
+                status = {"alarms": [what], "storage": {"failed": what, "do": way_out}, "time_ms": clock.now_ms()}
+                port.write_volatile(status_file, json.dumps(status))
+            await port.sleep_ms(pause)
+            pause = min(2 * pause, LONGEST_MS)
+        else:
+            return await app.run(status_file, "console" in options)
 
 
 def _options(argv):

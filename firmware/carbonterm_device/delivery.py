@@ -8,10 +8,10 @@ durable entries).
 import asyncio
 import gc
 
-from carbonterm.errors import UplinkError
-from carbonterm.uplink.kept import keep
+from carbonterm.errors import CarbonError, UplinkError
+from carbonterm.uplink.kept import keep, read_kept
 from carbonterm.uplink.message import MAX_ANSWER, Receipt
-from carbonterm.uplink.outbox import ASK, READ, STOPPED, Outbox
+from carbonterm.uplink.outbox import ASK, READ, STOPPED, Outbox, size_of
 from carbonterm_device.https import Client
 
 _AT_ONCE = 32  # entries hashed before other tasks get their turn
@@ -32,6 +32,7 @@ class Courier:
         self._logs = list(logs)
         self._make = lambda log, past: Delivery(log, centre, port, closing=past, **limits)
         self._stopped = centre_stopped
+        self._receipts = _receipts(self._logs, centre.public)
         self.now = self._make(self._logs[0], len(self._logs) > 1)
 
     def add(self, log):
@@ -68,6 +69,18 @@ class Courier:
         status["epoch"] = self._logs[0].epoch
         status["stopped_before"] = self.stopped
         return status
+
+    def holds(self, epoch, end):
+        """Whether the centre has signed for the epoch's entries before `end` (None: all), under a checkpoint that it
+        has answered: by what it said since the start, and by the receipts that were kept before it speaks."""
+        if epoch in self.delivered:
+            return True
+        for log in self._logs:
+            if log.epoch == epoch:
+                spoken = log is self._logs[0] and self.now.outbox.cursor is not None
+                held = self.now.outbox.receipted if spoken else self._receipts.get(epoch, 0)
+                return held >= (log.size if end is None else end)
+        return False
 
     async def contradiction(self, log, timeout_s):
         """What the centre's receipt says against `log` before anything new is signed in it, as text; None if nothing,
@@ -221,6 +234,21 @@ class Delivery:
 
     def _below(self, n):
         return int.from_bytes(self._port.random(4), "big") % n
+
+
+def _receipts(logs, public):
+    """{epoch: entries} that a centre has signed for before, by the receipts in the folder."""
+    found = {}
+    try:
+        kept = read_kept(logs[0].storage)
+    except (CarbonError, OSError):
+        return found
+    epochs, owner = [log.epoch for log in logs], logs[0].terminal_id
+    for key, receipt in kept:
+        right = key == public and receipt.epoch in epochs and receipt.terminal_id == owner
+        if right and receipt.checkpoint is not None and receipt.signed_by(public):
+            found[receipt.epoch] = min(receipt.next_seq, size_of(receipt.checkpoint))
+    return found
 
 
 def _line(error):

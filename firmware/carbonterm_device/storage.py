@@ -18,6 +18,7 @@ class Folder:
         self._name = None  # of the open file
         self._file = None
         self._new = False
+        self._doubt = []  # files whose flush has failed
         try:
             os.stat(path)
         except OSError:
@@ -42,22 +43,42 @@ class Folder:
         if name != self._name:
             self.close()
             self._new = name not in self.names()
-            self._file = open(self.path + "/" + name, "ab")  # noqa: SIM115 - it stays open between commits
+            self._file = open(self.path + "/" + name, "ab", 0)  # noqa: SIM115 - it stays open between commits
             self._name = name
-        written = self._file.write(data)
-        while written < len(data):
-            written += self._file.write(data[written:])
+        written = 0
+        try:
+            while written < len(data):
+                written += self._file.write(data[written:] if written else data)
+        except OSError:
+            self.close()
+            raise
 
     def sync(self, name):
-        if name == self._name:
-            _flush(self._file)
-            new, self._new = self._new, False
-        else:
-            with open(self.path + "/" + name, "ab") as file:
-                _flush(file)
-            new = True
+        if name in self._doubt:
+            self.replace(name, self.read(name, 0, self.size(name)))
+            self._doubt.remove(name)
+            return
+        try:
+            if name == self._name:
+                new = self._new
+                _flush(self._file)
+            else:
+                with open(self.path + "/" + name, "ab") as file:
+                    _flush(file)
+                new = True
+        except OSError:
+            # the system may now call pages clean that no disk has: only a file written anew is durable
+            self._doubt.append(name)
+            self.close()
+            raise
         if new:
             _flush_folder(self.path)
+            self._new = False
+
+    def free(self):
+        """(bytes that can still be written, bytes of the whole file system)."""
+        found = os.statvfs(self.path)
+        return found[4] * found[1], found[2] * found[1]
 
     def replace(self, name, data):
         if name == self._name:
@@ -71,14 +92,16 @@ class Folder:
     def remove(self, name):
         if name == self._name:
             self.close()
+        if name in self._doubt:
+            self._doubt.remove(name)
         os.remove(self.path + "/" + name)
         _flush_folder(self.path)
 
     def close(self):
         """Closes the open file; what was not flushed is not lost by this, and not durable either."""
-        if self._file:
-            self._file.close()
-        self._name = self._file = None
+        file, self._name, self._file = self._file, None, None
+        if file:
+            file.close()
 
 
 def _flush(file):

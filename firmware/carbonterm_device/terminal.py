@@ -9,21 +9,36 @@ from carbonterm.clock import DAY, UNSET
 from carbonterm.field import registers
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
+from carbonterm.ledger import room
 from carbonterm.pipeline import Replay
+from carbonterm_device.upkeep import Missed, says
 
 GOOD, SUSPECT, INVALID, SILENT, REFUSED = 0, 2, 3, 4, 5
+LATER = 16  # audits that wait for a storage that fails
 
 
 class Terminal:
-    """`log` is an open ledger Log, `clock` has now_ms() and `state` (clock_state), `runtime` is a text for people."""
+    """`log` is an open ledger Log, `clock` has now_ms() and `state` (clock_state), `runtime` is a text for people.
 
-    def __init__(self, log, clock, runtime):
+    full(): called where more than commit_bytes wait for a commit. `step`: of carbonterm.ledger.room, what of the
+    readings is kept; `thinned` counts the others. `failed`: None, or (what, what to do) of a storage that can't be
+    written: then nothing is appended, `missed` counts, and `resume` is the way on.
+    """
+
+    def __init__(self, log, clock, runtime, full=None, commit_bytes=4096):
         self.log = log
         self.clock = clock
         self.runtime = runtime
         self.site = None
         self.disagreements = 0
         self.stopped = ""
+        self.failed = None
+        self.step = room.NORMAL
+        self.thinned, self.missed = Missed(), Missed()
+        self._full = full
+        self._commit_bytes = commit_bytes
+        self._unsure = []  # (seq, time_ms, rows) of readings that wait for a commit
+        self._later = []  # audits that wait for a storage
         self._replay = Replay()
         self._day_ended = False
         self._started = 0  # seq of this start's entry in the log being written
@@ -95,8 +110,18 @@ class Terminal:
     def record(self, time_ms, rows, frames):
         """Appends one round of readings and what follows from it. rows as in docs/formats.md; frames: the response
         frames in the order they came, joined (empty if none came)."""
-        self._append(time_ms, self.clock.state, entries.READINGS, [rows, sm3.digest(frames) if frames else None])
-        self._replay.readings += len(rows)
+        if self.failed:
+            self.missed.count(time_ms, len(rows))
+            return
+        kept = room.thin(self.step, time_ms, rows, self.site.points)
+        if len(kept) < len(rows):
+            self.thinned.count(time_ms, len(rows) - len(kept))
+            if not kept:
+                return
+        body = [kept, sm3.digest(frames) if frames else None]
+        self._unsure.append((self.log.next_seq, time_ms, len(kept)))
+        self._append(time_ms, self.clock.state, entries.READINGS, body)
+        self._replay.readings += len(kept)
 
     @property
     def readings(self):
@@ -105,12 +130,18 @@ class Terminal:
 
     def audit(self, who, what, detail):
         """Appends what happened to the terminal or its meters: three texts of at most 200 characters."""
+        if self.failed:
+            if len(self._later) < LATER:
+                self._later.append((who, what, detail))
+            return
         self._append(self.clock.now_ms(), self.clock.state, entries.AUDIT, [who, what, detail])
 
     def _append(self, time_ms, state, kind, body):
-        if self.stopped:
+        if self.stopped or self.failed:
             return
         seq = self.log.append(time_ms, state, kind, body)
+        if self._full and self.log.buffered >= self._commit_bytes:
+            self._full()
         entry = entries.Entry(self.site.terminal_id, self.log.epoch, seq, time_ms, state, kind, body, None)
         if kind in (entries.CLOSING, entries.EMISSION):
             self._day_ended = self._day_ended or body[0] >= DAY
@@ -118,20 +149,51 @@ class Terminal:
         for derived in self._replay.pipeline.fold(entry):
             self._append(*derived)
 
-    def commit(self):
-        """Makes all that was appended durable; signs a checkpoint at a day's end and when the log asks for one."""
-        if self.stopped:
+    def commit(self, seal=False):
+        """Makes all that was appended durable; signs a checkpoint at a day's end, when the log asks for one, and with
+        `seal`. A storage that fails ends up in `failed`."""
+        if self.stopped or self.failed:
             return
-        if self._day_ended or self.log.due(self.clock.now_ms()):
-            self._day_ended = False
+        try:
+            if seal or self._day_ended or self.log.due(self.clock.now_ms()):
+                self.log.checkpoint()
+                self._day_ended = False
+            else:
+                self.log.commit()
+            self._unsure = []
+        except OSError as error:
+            self.fail(error)
+
+    def fail(self, error):
+        """The storage refused a write: nothing more is appended until `resume`."""
+        self.failed = says(error)
+
+    def resume(self, site, past=(), previous=None):
+        """Begins anew from what is durable, as after a restart, and says what is missing. Arguments as `start`; OSError
+        where the storage still fails."""
+        why = self.failed[0]
+        self.log.recover()
+        for seq, time_ms, rows in self._unsure:
+            if seq >= self.log.size:
+                self.missed.count(time_ms, rows)
+        self._unsure = []
+        self.failed = None
+        try:
+            self.start(site, past, previous)
+            self.audit("terminal", "storage", "%s; %s not stored" % (why, self.missed))
+            for one in self._later:
+                self.audit(*one)
             self.log.checkpoint()
-        else:
-            self.log.commit()
+        except OSError as error:
+            self.fail(error)
+            raise
+        self._later = []
+        self.missed.clear()
 
     def totals(self):
         """What the log says so far: per register point (name, unit, total), per source (name, scope, tCO2e text)."""
         points, sources = [], []
-        if self.site is None:
+        if self.site is None or self.failed:
             return points, sources
         for point, settler in zip(self.site.points, self._replay.pipeline.settlers):
             if settler is not None:

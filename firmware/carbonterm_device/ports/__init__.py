@@ -1,8 +1,8 @@
 """What differs by board: clock, randomness, sockets, serial devices. `from carbonterm_device.ports import port`.
 
-A port is a module with RUNTIME, BAUDS, now_ms, clock_state, ticks_ms, ticks_add, ticks_diff, sleep_ms, fine_ticks,
-random, open_tcp, open_tls, open_serial and uncancel; unix.py says what each does. There is one per kind of board, chosen
-here by sys.platform.
+A port is a module with RUNTIME, BAUDS, now_ms, clock_state, ticks_ms, ticks_add, ticks_diff, sleep_ms, wait_ms,
+fine_ticks, random, open_tcp, open_tls, open_serial and uncancel; unix.py says what each does. There is one per kind of
+board, chosen here by sys.platform.
 """
 
 import sys

@@ -121,6 +121,13 @@ if MICROPYTHON:
             line = await reader.readline()
             handle(line)
 
+    async def wait_ms(event, ms):
+        """Returns when the event is set, or after `ms` milliseconds."""
+        try:
+            await asyncio.wait_for_ms(event.wait(), ms)
+        except asyncio.TimeoutError:
+            pass
+
     def uncancel(task):
         """After a task has caught a cancellation that was meant for one of its steps only."""
 
@@ -257,6 +264,12 @@ else:
     def sleep_ms(ms):
         """Awaitable: lets other tasks run for `ms` milliseconds."""
         return asyncio.sleep(ms / 1000)
+
+    async def wait_ms(event, ms):
+        try:
+            await asyncio.wait_for(event.wait(), ms / 1000)
+        except asyncio.TimeoutError:
+            pass
 
     def uncancel(task):
         task.uncancel()

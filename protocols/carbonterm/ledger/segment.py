@@ -48,7 +48,8 @@ class Log:
     state: function giving the owner's state, a pure function of the entries so far (pipeline.Replay.state); then every
     segment but the epoch's first begins with a snapshot entry, and start-up reads from the last one on. `base`: seq of
     the snapshot that start-up began with, `restored`: the owner's state in it; 0 and None where it read everything.
-    `buffered`: bytes that wait for a commit; `kept`: seq of the first entry that was not dropped.
+    `buffered`: bytes that wait for a commit; `written`: bytes of commits since it was opened; `kept`: seq of the first
+    entry that was not dropped.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Log:
         self._segment_size = segment_size
         self._prefix = entry.prefix(terminal_id, epoch)
         self.size, self.sealed, self.last_checkpoint, self._firsts = 0, 0, None, []
+        self.written = 0
         self.recover()
 
     def recover(self):
@@ -142,6 +144,7 @@ class Log:
             self.storage.append(name, data)
             self.storage.sync(name)
             self._file_size += len(data)
+            self.written += len(data)
             self.size += len(buffer)
             self.buffered = 0
             self._buffer = []

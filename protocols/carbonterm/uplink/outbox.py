@@ -123,8 +123,8 @@ class Outbox:
             self._settle()
 
     def missing(self, kept):
-        """In READ: the log begins with entry `kept`, behind what the centre holds: it never signed for what was dropped,
-        or has lost it. Nothing can be sent; the question is asked again, in case the centre is restored."""
+        """In READ: the log begins with entry `kept`, behind what the centre holds: it is a new one, or has lost what it
+        signed for. Nothing can be sent; the question is asked again, in case the centre is restored."""
         held, self._claim = self._claim.next_seq, None
         self.cursor, self.sealed = None, 0
         self.state = ASK
@@ -178,7 +178,7 @@ class Outbox:
             raise UplinkError("a receipt is not signed by the key of this centre")
         sealed = self._sealing if self.state == SEND else 0
         if receipt.checkpoint is not None:
-            sealed = max(sealed, _size_of(receipt.checkpoint))
+            sealed = max(sealed, size_of(receipt.checkpoint))
         self.sealed = max(self.sealed, sealed)
         self._claim = receipt
         if self.state == SEND:
@@ -238,7 +238,8 @@ class Outbox:
         self._forget_batch()
 
 
-def _size_of(text):
+def size_of(text):
+    """Entries under a receipt's checkpoint; UplinkError where it is none."""
     try:
         return checkpoints.parse(text).size
     except LedgerError as error:

@@ -1,0 +1,179 @@
+"""The storage's keeper: drops what may go, takes less in where room runs out, says for how long it lasts.
+
+All it does is said in `audit` entries: a drop before it is done, a step of degradation when it begins and when it ends.
+docs/storage.md says it for people.
+"""
+
+from carbonterm.clock import DAY, LENGTHS, UNSET, text
+from carbonterm.ledger import entry as entries
+from carbonterm.ledger import retention, room
+from carbonterm.ledger.frames import Frames, segment_name
+
+LOOK_MS = 60000  # between two looks at the storage …
+LOOK_BYTES = 1 << 16  # … unless so many bytes were written
+AGAIN_MS = 3600000  # after a drop that failed
+
+# errno: what it is, what to do
+FAILURES = {
+    5: ("input/output error (EIO) · 存储读写错误", "copy the folder away and replace the storage · 备份数据并更换存储"),
+    27: ("file too large (EFBIG) · 文件过大", "lift the limit on the size of files · 放宽文件大小限制"),
+    28: ("no space left (ENOSPC) · 存储已满", "free space on the storage, or restore the link · 腾出空间或恢复通信"),
+    30: ("read-only (EROFS) · 存储只读", "mount it writable; check the storage for errors · 检查存储并重新挂载为可写"),
+    122: ("quota exceeded (EDQUOT) · 超出配额", "raise the quota or free space · 提高配额或腾出空间"),
+}
+
+
+def says(error):
+    """(what, what to do) of an OSError of the storage."""
+    known = FAILURES.get(error.errno)
+    return known or ("the storage fails: %s · 存储故障" % error, "check the storage, then restart · 检查存储后重启")
+
+
+class Upkeep:
+    """`terminal`: the Terminal whose log it looks after; site: its Site; couriers: those of all centres; past: list of
+    the epochs that are over, of which dropped ones are taken out; `port`: ticks. Call `look` when it is `due`."""
+
+    def __init__(self, terminal, site, couriers, past, port):
+        self.terminal = terminal
+        self.settings = site.settings
+        self.couriers = couriers
+        self.past = past
+        self.port = port
+        self.error = ""
+        self.free = self.total = self.bytes = 0
+        self.days = self.rate = None
+        self.begins = None  # (epoch, seq) of the first entry kept
+        self._since = None  # its time
+        self._warned = False
+        self._at = None  # ticks of the last look
+        self._hold = None  # ticks before which nothing is dropped
+        self._written = 0
+
+    def due(self):
+        log, ticks = self.terminal.log, self.port.ticks_ms()
+        if self._at is None or self.port.ticks_diff(ticks, self._at) >= LOOK_MS:
+            return True
+        return log.written - self._written >= LOOK_BYTES or log.written < self._written
+
+    def look(self):
+        """Measures, drops, changes the step and says so. OSError of the storage only where it can't be measured."""
+        storage = self.terminal.log.storage
+        self._at, self._written = self.port.ticks_ms(), self.terminal.log.written
+        self.free, self.total = storage.free()
+        rows = retention.measure(storage)
+        if self._drop(storage, rows):
+            self.free, self.total = storage.free()
+            rows = retention.measure(storage)
+        self._step(room.step(self.free, self.total, self.terminal.step))
+        self._reckon(storage, rows)
+
+    def held(self, epoch, end):
+        """Whether all centres hold the epoch's entries before `end` (None: all of them)."""
+        return len(self.couriers) > 0 and all([courier.holds(epoch, end) for courier in self.couriers])
+
+    def _drop(self, storage, rows):
+        clock, log, ticks = self.terminal.clock, self.terminal.log, self.port.ticks_ms()
+        if self._hold is not None and self.port.ticks_diff(self._hold, ticks) > 0:
+            return False
+        self._hold = None
+        now = None if clock.state == UNSET else clock.now_ms()
+        keep = self.settings.keep_days * LENGTHS[DAY], self.settings.keep_mb << 20
+        drop = retention.plan(storage, rows, self.held, now, keep[0], keep[1], room.wanted(self.free, self.total))
+        if drop is None:
+            return False
+        self.terminal.audit("retention", "drop", str(drop))
+        self.terminal.commit()
+        if self.terminal.failed or self.terminal.stopped:
+            return False
+        try:
+            for one in list(self.past):
+                if one.epoch <= drop.epoch:
+                    one.drop_before(one.size if one.epoch < drop.epoch else drop.first)
+                if one.epoch < drop.epoch:
+                    self.past.remove(one)
+            if log.epoch == drop.epoch:
+                log.drop_before(drop.first)
+            self.error = ""
+        except OSError as error:
+            self.error = "nothing can be dropped: %s; %s" % says(error)
+            self._hold = self.port.ticks_add(ticks, AGAIN_MS)
+        return True
+
+    def _step(self, step):
+        terminal = self.terminal
+        if step == terminal.step:
+            return
+        name, what = room.STEPS[step]
+        detail = "step %d of %d, %s: %d KiB free; %s" % (step, room.CLOSED, name, self.free >> 10, what)
+        if terminal.thinned.rows:
+            detail += "; before: %s left out" % terminal.thinned
+        terminal.thinned.clear()
+        terminal.step = step
+        terminal.audit("terminal", "storage", detail[: entries.MAX_TEXT])
+
+    def _reckon(self, storage, rows):
+        begins = rows[0][:2] if rows else None
+        if begins != self.begins:
+            self.begins, self._since = begins, None
+        if begins and self._since is None:
+            frame = Frames(storage, segment_name(*begins), *begins).next()
+            self._since = entries.decode(frame[0]).time_ms if frame else None
+        self.bytes = sum([row[2] for row in rows])
+        span = 0 if self._since is None else self.terminal.clock.now_ms() - self._since
+        left = self.free - room.limits(self.total)[-1] + retention.held_bytes(rows, self.held)
+        self.days, self.rate = room.autonomy(left, self.bytes, span)
+        if self.days is None:
+            return
+        if not self._warned and self.days < room.WARN_DAYS:
+            self._warned = True
+            self.terminal.audit("terminal", "storage", "room for %d days at %d bytes a day" % (self.days, self.rate))
+        elif self._warned and self.days > room.WARN_DAYS:
+            self._warned = False
+            self.terminal.audit("terminal", "storage", "room for %d days again" % self.days)
+
+    def alarms(self):
+        """What the operator has to know, as texts."""
+        found = []
+        if self.terminal.failed:
+            found.append("nothing is recorded: %s. %s" % self.terminal.failed)
+        if self.error:
+            found.append(self.error)
+        if self.terminal.step > room.EARLY:
+            found.append("storage runs out: " + room.STEPS[self.terminal.step][1])
+        if self._warned and self.days is not None:
+            found.append("storage does for %d more days without the centres · 存储余量 %d 天" % (self.days, self.days))
+        return found
+
+    def status(self):
+        """For the status file; "begins": [epoch, seq] of the first entry kept."""
+        terminal = self.terminal
+        return {
+            "failed": terminal.failed and terminal.failed[0], "do": terminal.failed and terminal.failed[1],
+            "step": terminal.step, "name": room.STEPS[terminal.step][0], "free": self.free, "total": self.total,
+            "bytes": self.bytes, "bytes_per_day": self.rate, "autonomy_days": self.days, "begins": self.begins,
+            "left_out": terminal.thinned.rows, "missed": terminal.missed.rows,
+        }  # fmt: skip
+
+
+class Missed:
+    """Counts readings that were not kept: `rows` of `rounds`, between two times."""
+
+    def __init__(self):
+        self.clear()
+
+    def clear(self):
+        self.rows = self.rounds = 0
+        self.since_ms = self.until_ms = None
+
+    def count(self, time_ms, rows):
+        self.rows += rows
+        self.rounds += 1
+        self.since_ms = time_ms if self.since_ms is None else min(self.since_ms, time_ms)
+        self.until_ms = time_ms if self.until_ms is None else max(self.until_ms, time_ms)
+
+    def __str__(self):
+        if not self.rounds:
+            return "no readings"
+        return "%d readings of %d rounds from %s to %s" % (
+            self.rows, self.rounds, text(self.since_ms), text(self.until_ms),
+        )  # fmt: skip
