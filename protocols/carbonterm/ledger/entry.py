@@ -255,7 +255,7 @@ _closing_rows = _rows(
 # kind: ((name, test of the field), …), rule of the whole body or None
 _SHAPES = {
     START: (
-        (("firmware version", _text), ("runtime", _text), ("cause", lambda v: v in ("first", "restart")),
+        (("firmware version", _text), ("runtime", _text), ("cause", lambda v: isinstance(v, str) and v in ("first", "restart")),
          ("previous size", _whole(0, MAX_SEQ))),
         None,
     ),
@@ -291,7 +291,7 @@ _SHAPES = {
     ),
     AUDIT: ((("who", _text), ("what", _text), ("detail", _text)), None),
     KEY: (
-        (("role", lambda v: v in ("next", "previous")), ("epoch", _whole(0, MAX_EPOCH)),
+        (("role", lambda v: isinstance(v, str) and v in ("next", "previous")), ("epoch", _whole(0, MAX_EPOCH)),
          ("key or size", lambda v: True), ("signature or root", _bytes)),
         _key_rule,
     ),
