@@ -194,6 +194,10 @@ class Heads:
             public = keys.get(head.epoch)
             if head.terminal_id != terminal_id:
                 wrong.append(f"{what} is of {head.terminal_id}")
+            elif public is None and head.epoch > max(keys, default=-1):
+                unsaid.append(f"{what} is of a later epoch than the bundle; pull the log again")
+            elif public is None and head.epoch < min(keys):
+                unsaid.append(f"{what} is of an earlier epoch than the bundle")
             elif public is None or not checkpoint.verify(head, head.name, public, verify):
                 wrong.append(f"{what} is not signed with the epoch's key")
             elif seen.setdefault((head.epoch, head.size), head.root) != head.root:
@@ -204,5 +208,5 @@ class Heads:
             elif head.size > sizes.get(head.epoch, 0):
                 unsaid.append(f"{what} reaches beyond the bundle's {sizes.get(head.epoch, 0)}; pull the log again")
             else:
-                unsaid.append(f"{what} is older than the bundle's first entry")
+                unsaid.append(f"{what} is older than the bundle's first entry; the entries before were dropped")
         return wrong, unsaid

@@ -5,7 +5,7 @@ few hashes each.
 """
 
 from carbonterm.errors import LedgerError
-from carbonterm.ledger import checkpoint, entry, proof, tree
+from carbonterm.ledger import chain, checkpoint, entry, proof, registry, tree
 from carbonterm_host import gm_backends
 
 
@@ -91,10 +91,26 @@ class Book:
         if public is None:
             raise LedgerError(f"the bundle has no key for epoch {one.epoch}", "pull it again")
         path = self.path(one.epoch, one.seq, size)
-        return proof.Proof(one.terminal_id, one.epoch, one.seq, one.raw, fingerprint, public, size, path, text, centres)
+        return proof.Proof(one.terminal_id, one.epoch, one.seq, one.raw, fingerprint, public, size, path, text, centres,
+                           self.links(one.epoch))  # fmt: skip
+
+    def links(self, epoch):
+        """The links from an operator to the epoch's key (carbonterm.ledger.chain), [] where the bundle has none."""
+        registered = {registry.Registration(*row).epoch: row for row in self.bundle.registrations}
+        found, first = [], epoch
+        while first not in registered:
+            first -= 1
+            last = self._at.get((first, self._sizes.get(first, 0) - 1))
+            if last is None or self.entries[last].kind != entry.KEY or self.entries[last].body[0] != "next":
+                return []
+            found.insert(0, ["next", *self.bundle.entries[last]])
+        revoked = [row for row in self.bundle.revocations if first <= registry.Revocation(*row).epoch <= epoch]
+        return [["registration", *registered[first]], *found, *(["revocation", *row] for row in revoked)][
+            : chain.MAX_LINKS
+        ]
 
     def check(self, proof_):
-        """As proof.check with this book's back end."""
+        """As proof.check with this book's back end, and without operators: "keys" may be None, unsaid."""
         return proof.check(proof_, (), self.verify, self.digest)
 
     def report(self, index):
@@ -109,7 +125,8 @@ class Book:
             else:
                 verdicts, reasons = self.check(made)
                 self._checked[key] = {
-                    "ok": all(verdicts.values()), "checkpoint": made.size, "path": [one.hex() for one in made.path],
+                    "ok": False not in verdicts.values(), "checkpoint": made.size,
+                    "path": [one.hex() for one in made.path],
                     **({"why": next(iter(reasons.values()))} if reasons else {}),
                 }  # fmt: skip
         return self._checked[key]

@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 from carbonterm.gm import sm2
-from carbonterm.ledger import bundle, checkpoint, entry
+from carbonterm.ledger import bundle, checkpoint, entry, tree
 from carbonterm.ledger.registry import Registration, Revocation
 from carbonterm.ledger.segment import Log
 from carbonterm_host import datafolder
@@ -188,3 +188,16 @@ def test_checkpoints_that_came_another_way():
         assert found["verdicts"]["checkpoints"] is False and why in found["reasons"]["checkpoints"]
     beyond = report(frames, heads=[head(9, bytes(32))])
     assert beyond["verdicts"]["checkpoints"] is None and "reaches beyond" in beyond["reasons"]["checkpoints"]
+
+
+def test_checkpoints_of_every_size_are_compared():
+    frames = device()
+    leaves = [tree.leaf(frame[1]) for frame in frames if frame[0] == "entry"]
+    for size in range(len(leaves) + 1):
+        right = tree.root_of(leaves[:size])
+        assert report(frames, heads=[head(size, right)])["ok"]
+        found = report(frames, heads=[head(size, right[:31] + bytes((right[31] ^ 1,)))])
+        assert found["verdicts"]["checkpoints"] is False and "a fork" in found["reasons"]["checkpoints"], size
+    text = head(3, bytes(32)).replace("T1/0", "T1/7")
+    later = report(frames, heads=[text])
+    assert later["verdicts"]["checkpoints"] is None and "later epoch" in later["reasons"]["checkpoints"]

@@ -4,37 +4,9 @@ import pytest
 
 from carbonterm import cbor
 from carbonterm.errors import LedgerError
-from carbonterm.gm import sm2
-from carbonterm.ledger import checkpoint, entry, proof, tree
+from carbonterm.ledger import checkpoint, entry, proof
+from proving import OTHER, SIGNER, good, made
 from seeded import Random
-
-SIGNER = sm2.Signer(bytes(31) + b"\x07")
-CENTRE = sm2.Signer(bytes(31) + b"\x08")
-OTHER = sm2.Signer(bytes(31) + b"\x09")
-
-
-def made(seq=2, count=5, signer=SIGNER, centre="centre.example", terminal_id="T1"):
-    bodies = [["test", "entry", str(i)] for i in range(count)]
-    rows = [entry.encode(terminal_id, 0, i, 1750000000000 + i, 3, entry.AUDIT, bodies[i]) for i in range(count)]
-    leaves = [tree.leaf(raw) for raw in rows]
-    name = checkpoint.origin(terminal_id, 0)
-    text = checkpoint.signed(checkpoint.body(terminal_id, 0, count, tree.root_of(leaves)), name, signer.public,
-                             signer.sign)  # fmt: skip
-    centres = []
-    if centre:
-        text = checkpoint.cosigned(text, centre, CENTRE.public, 1750000001, CENTRE.sign)
-        centres = [(centre, CENTRE.public)]
-    path = tree.inclusion(leaves, seq)
-    fingerprint = signer.sign(rows[seq])
-    return proof.Proof(terminal_id, 0, seq, rows[seq], fingerprint, signer.public, count, path, text, centres)
-
-
-def good(data, trusted=()):
-    try:
-        verdicts, _ = proof.check(proof.decode(data), trusted)
-    except LedgerError:
-        return False
-    return all(verdicts[name] for name in proof.VERDICTS)
 
 
 @pytest.mark.requirement("T-11.12-1", part="one record with its proof, checked without the log")

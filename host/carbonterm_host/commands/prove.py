@@ -28,8 +28,8 @@ def main(
     except LedgerError as error:
         raise Failure(USAGE, f"{file}: {error.what}", error.hint) from None
     verdicts, reasons = book.check(made)
-    if not all(verdicts.values()):
-        why = next(reasons[name] for name in proof.VERDICTS if name in reasons)
+    if False in verdicts.values():
+        why = next(reasons[name] for name in proof.VERDICTS if verdicts[name] is False)
         raise Failure(UNVERIFIED, f"{file}: entry {seq} proves nothing: {why}", "see carbonterm verify")
     data = proof.encode(made)
     new = f"{output}.new"
