@@ -208,6 +208,7 @@ class Verifier:
             self._offend("tree", f"entry {found.seq}: its snapshot cannot be: {error.what}")
         else:
             self.begins = self._sealed = found.seq
+            self.heads.passed(found.epoch, found.seq, self._tree.root)
 
     def _begin(self, found):
         before = None if self._epoch is None else (self._epoch, self._tree.size, self._tree.root())
@@ -219,6 +220,7 @@ class Verifier:
         self._unsealed_before += unsealed
         self._epoch = found.epoch
         self._tree = Tree(self.digest)
+        self.heads.passed(self._epoch, 0, self._tree.root)
         self._sealed = 0
         self._since_ms = None
         for why in self.authority.begins(found.epoch, found, before):

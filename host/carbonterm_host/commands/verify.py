@@ -11,7 +11,7 @@ from rich.table import Table
 from carbonterm.errors import LedgerError
 from carbonterm.gm import sm3
 from carbonterm.ledger import checkpoint as checkpoints
-from carbonterm.ledger import entry, proof
+from carbonterm.ledger import entry, proof, registry
 from carbonterm.ledger.tree import Tree
 from carbonterm_host import gm_backends, witness
 from carbonterm_host.authority import Heads
@@ -56,7 +56,7 @@ def main(
         with open_bundle(path) as opened:
             begin = opened.read(64)
             if proof.is_proof(begin):
-                report = proof_report(begin + opened.read(proof.MAX_PROOF), keys, tools(backend.value))
+                report = proof_report(begin + opened.read(proof.MAX_PROOF), keys, tools(backend.value), **trust)
             else:
                 opened.seek(0)
                 verifier = Verifier(keys, **tools(backend.value), **trust)
@@ -148,8 +148,11 @@ def _show_pair(report):
             out.print(f"  {one['leaf']} ({signed})")
 
 
-def proof_report(data, trusted, options):
-    """The object that `carbonterm verify --json` prints for a proof file: the verdicts that one entry can have."""
+def proof_report(data, trusted, options, operators=(), witnesses=(), heads=()):
+    """The object that `carbonterm verify --json` prints for a proof file: the verdicts that one entry can have.
+
+    heads: texts of checkpoints that came another way; over as many entries as the proof's, they must show its root.
+    """
     report = {"ok": False, "verdicts": dict.fromkeys(proof.VERDICTS), "reasons": {}}
     try:
         found = proof.decode(data)
@@ -157,14 +160,31 @@ def proof_report(data, trusted, options):
         report["verdicts"]["encoding"] = False
         report["reasons"] = {"encoding": str(error)}
         return report
-    verdicts, reasons = proof.check(found, trusted, options["verify"], options["digest"])
+    verdicts, reasons = proof.check(found, trusted, options["verify"], options["digest"], operators, witnesses)
+    if heads and verdicts["checkpoints"]:
+        given, own = Heads(heads), checkpoints.parse(found.checkpoint)
+        given.passed(found.epoch, found.size, lambda: own.root)
+        wrong, unsaid = given.judge(found.terminal_id, {found.epoch: found.public}, {found.epoch: found.size},
+                                    options["verify"])  # fmt: skip
+        if wrong or unsaid:
+            verdicts["checkpoints"], reasons["checkpoints"] = (False if wrong else None), (wrong or unsaid)[0]
     kind = entry.decode(found.entry).kind if verdicts["encoding"] else None
     return {
         "ok": all(verdicts.values()), "verdicts": verdicts, "reasons": reasons, "terminal": found.terminal_id,
+        "operator": _operator(found.links),
         "entry": {"epoch": found.epoch, "seq": found.seq, "kind": kind if kind is None else entry.KINDS[kind]},
         "checkpoint": found.size, "cosignatures": len(found.centres),
-        "keys": [{"epoch": found.epoch, "public": found.public.hex(), "known": found.public in trusted}],
+        "keys": [{"epoch": found.epoch, "public": found.public.hex(),
+                  "known": bool(verdicts["keys"]) and bool(trusted or operators)}],
     }  # fmt: skip
+
+
+def _operator(links):
+    """Name of the operator whose word a proof's links begin with, as it stands there, or None."""
+    try:
+        return registry.Registration(*links[0][1:]).operator if links and links[0][0] == "registration" else None
+    except LedgerError:
+        return None
 
 
 def tools(backend):
