@@ -10,7 +10,7 @@ from carbonterm.ledger import retention, room
 from carbonterm.ledger.frames import Frames, segment_name
 
 LOOK_MS = 60000  # between two looks at the storage …
-LOOK_BYTES = 1 << 16  # … unless so many bytes were written
+LOOK_BYTES = 1 << 16  # … unless so many bytes were written, or a segment was begun
 AGAIN_MS = 3600000  # after a drop that failed
 
 # errno: what it is, what to do
@@ -48,17 +48,19 @@ class Upkeep:
         self._at = None  # ticks of the last look
         self._hold = None  # ticks before which nothing is dropped
         self._written = 0
+        self._newest = None  # (epoch, seq) with which the last segment began at the last look
 
     def due(self):
         log, ticks = self.terminal.log, self.port.ticks_ms()
         if self._at is None or self.port.ticks_diff(ticks, self._at) >= LOOK_MS:
             return True
-        return log.written - self._written >= LOOK_BYTES or log.written < self._written
+        return log.written - self._written >= LOOK_BYTES or (log.epoch, log.newest) != self._newest
 
     def look(self):
         """Measures, drops, changes the step and says so. OSError of the storage only where it can't be measured."""
         storage = self.terminal.log.storage
-        self._at, self._written = self.port.ticks_ms(), self.terminal.log.written
+        log = self.terminal.log
+        self._at, self._written, self._newest = self.port.ticks_ms(), log.written, (log.epoch, log.newest)
         self.free, self.total = storage.free()
         rows = retention.measure(storage)
         if self._drop(storage, rows):

@@ -60,8 +60,11 @@ def main(
     """Recompute every settlement and emission from the readings, and compare with the log byte for byte · 重放."""
     bundle = bundles.read(file)
     fold, wrong = replay(bundle.entries)
+    first = entries.decode(bundle.entries[0][0]) if bundle.entries else None
+    begins = [first.epoch, first.seq] if first and first.kind == entries.SNAPSHOT else None
     result = {
         "equal": not wrong,
+        "begins": begins,
         "compared": fold.compared,
         "owed": len(fold.expected),
         "findings": wrong[:20],
@@ -79,6 +82,9 @@ def main(
         out.print(table)
         for finding in wrong[:20]:
             out.print("✗ " + finding)
+        if begins:
+            out.print(say("begins with entry {1} of epoch {0}, a snapshot: what it says of the entries before is taken "
+                          "for granted", "自纪元 {0} 第 {1} 条快照起：此前的累计以快照为准").format(*begins))  # fmt: skip
         out.print(say(f"{fold.compared} derived entries compared: ", f"比对派生记录 {fold.compared} 条："),
                   say(f"{len(wrong)} differ", f"{len(wrong)} 条不一致") if wrong else say("equal", "一致"))  # fmt: skip
     return UNVERIFIED if wrong else None

@@ -94,6 +94,11 @@ class Log:
         self.size = self.next_seq = self._tree.size
 
     @property
+    def newest(self):
+        """Seq with which the last segment begins."""
+        return self._firsts[-1] if self._firsts else 0
+
+    @property
     def kept(self):
         return self._firsts[0] if self._firsts else 0
 
