@@ -17,13 +17,15 @@ class Terminal:
     """A terminal in `folder` (data/, site.bin, status.json are in it). `heap`: MicroPython's -X heapsize.
 
     offset_ms: added to the machine's clock, for a simulated one. binary: the interpreter, default runtime.find().
+    segment_size: of the log's files in bytes, default the terminal's.
     """
 
-    def __init__(self, folder, document=None, heap="8M", offset_ms=0, binary=None):
+    def __init__(self, folder, document=None, heap="8M", offset_ms=0, binary=None, segment_size=None):
         self.folder = Path(folder)
         self.data = self.folder / "data"
         self.status_file = self.folder / "status.json"
         self.offset_ms = offset_ms
+        self.options = ["--segment-size", str(segment_size)] if segment_size else []
         binary = binary or runtime.find()
         if Path(binary) == Path(sys.executable):
             self.command = [binary, "-m", "carbonterm_device"]
@@ -72,7 +74,7 @@ class Terminal:
         with open(self.folder / "console.log", "ab") as log:
             self.process = subprocess.Popen(
                 [*self.command, "--data", self.data, "--site", self.folder / "site.bin", "--status", self.status_file,
-                 "--console", "--clock-offset", str(self.offset_ms)],
+                 "--console", "--clock-offset", str(self.offset_ms), *self.options],
                 env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log, umask=0o077,
             )  # fmt: skip
 
