@@ -27,7 +27,8 @@ _CURVE = (
 _NOISE = 80  # thousandths up or down
 
 # nominal rate by medium: kW, m³/h in the pipe, GJ/h, m³/h, t/h
-NOMINAL = {"electricity": "60", "gas": "80", "heat": "3", "water": "12", "steam": "2", "flow": "20", "other": "1"}
+NOMINAL = {"electricity": "60", "gas": "80", "heat": "3", "water": "12", "steam": "2", "flow": "20", "other": "1",
+           "flue gas": "1"}  # fmt: skip
 SINGLE_PHASE = "8"  # kW
 _POWER_FACTOR = Fraction(92, 100)
 _REACTIVE = Fraction(426, 1000)  # var per W at that power factor
@@ -43,7 +44,8 @@ _PER_NOMINAL = {
     "GJ": 1, "MJ": 1000, "GJ/h": 1, "MJ/h": 1000, "m3": 1, "m3/h": 1, "L": 1000, "L/h": 1000,
     "Nm3": _NORMAL, "Nm3/h": _NORMAL, "t": 1, "t/h": 1, "kg": 1000, "kg/h": 1000,
 }  # fmt: skip
-_STEADY = {"V": 230, "Hz": 50, "kPa": 130, "°C": 20, "m/s": 1}  # units of what does not follow the load
+# units of what does not follow the load
+_STEADY = {"V": 230, "Hz": 50, "kPa": 130, "°C": 20, "m/s": 1, "%": 11, "ppm": 40}
 _BITS = {"int16": 15, "uint16": 16, "int32": 31, "uint32": 32, "int64": 63, "uint64": 64}
 
 
