@@ -55,7 +55,7 @@ class Log:
     __slots__ = (
         "_buffer", "_closed", "_file_size", "_firsts", "_mark", "_owed", "_prefix", "_segment_size", "_since_ms",
         "_tree", "base", "buffered", "cut", "epoch", "last_checkpoint", "next_seq", "random", "restored", "sealed",
-        "signer", "size", "state", "storage", "terminal_id",
+        "signer", "size", "state", "storage", "terminal_id", "written",
     )  # fmt: skip
 
     def __init__(self, storage, terminal_id, epoch, signer, random=None, segment_size=SEGMENT_SIZE, state=None):
