@@ -10,10 +10,11 @@ import uvicorn
 
 from carbonterm.ledger.checkpoint import is_name
 from carbonterm_host import gm_backends
-from carbonterm_host.commands import platform_access
+from carbonterm_host.commands import platform_access, platform_quality
 from carbonterm_host.platform import keys
 from carbonterm_host.platform.access import audit, users
 from carbonterm_host.platform.intake import Intake
+from carbonterm_host.platform.quality.schedule import Schedule
 from carbonterm_host.platform.registrar import Registrar
 from carbonterm_host.platform.store import Store
 from carbonterm_host.platform.web import application
@@ -21,7 +22,7 @@ from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, put, s
 
 app = typer.Typer(no_args_is_help=True, help="receive the logs of terminals · 平台")
 app.add_typer(platform_access.app, name="user")
-for _name, _function in platform_access.COMMANDS.items():
+for _name, _function in (platform_access.COMMANDS | platform_quality.COMMANDS).items():
     app.command(_name)(_function)
 
 STORE = typer.Option(..., "--store", help="where entries are kept, sqlite:///PATH · 存储")
@@ -38,6 +39,7 @@ def serve(
     operator: list[str] = typer.Option([], metavar="NAME:PUBLICHEX", help="whose registrations count · 运营方"),
     key: Path | None = typer.Option(None, help="file of the SM2 key for receipts; default: STORE.key · 签名密钥"),
     name: str = typer.Option("platform", help="name in receipts and cosignatures · 名称"),
+    quality_hours: int = typer.Option(24, min=0, max=8784, help="between two quality checks; 0: none · 质控周期"),
     as_json: bool = JSON,
 ):
     """Takes entries over HTTPS, checks them, and answers with signed receipts. Ends on SIGTERM or Ctrl-C. 运行平台"""
@@ -67,7 +69,12 @@ def serve(
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn ends by it, then raises it once more
     signal.signal(signal.SIGINT, lambda *_: None)
+    checks = Schedule(opened, quality_hours, **intake.tools()) if quality_hours else None
+    if checks:
+        checks.start()
     Ready(config, lambda: _ready(as_json, url, intake, opened)).run(sockets=[listener])
+    if checks:
+        checks.stop()
     audit.sign_head(opened, name, signer)
     opened.close()
     return OK

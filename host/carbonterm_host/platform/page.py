@@ -16,6 +16,7 @@ from carbonterm.ledger import entry as formats
 from carbonterm.ledger.tree import leaf
 from carbonterm.number import Number
 from carbonterm_host.platform.access import notices
+from carbonterm_host.platform.quality import notices as quality
 from carbonterm_host.platform.store import checkpoints, entries, evidence, figures, find_end, logs
 
 FORKS = 20  # shown per epoch
@@ -68,6 +69,7 @@ def html(store, name, public, asks):
         parts.append("<p>还没有登记终端。No terminal is registered yet: <code>carbonterm platform register</code></p>")
     for row in listed:
         parts.append(_section(terminal(store, row["terminal"])))
+        parts.extend(quality.lines(store, row["terminal"]))
     return "\n".join(parts)
 
 

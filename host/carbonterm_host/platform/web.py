@@ -17,6 +17,7 @@ from carbonterm_host.platform import page
 from carbonterm_host.platform.access import routes
 from carbonterm_host.platform.access.gate import Access, Gate
 from carbonterm_host.platform.intake import STATUS
+from carbonterm_host.platform.quality import routes as quality
 from carbonterm_host.platform.registrar import Registrar
 
 BODY_S = 60  # to send a whole body
@@ -90,6 +91,7 @@ def application(intake, registrar=None):
 
     access = Access(intake.store, intake.name, intake.signer)
     routes.add(app, access, run)
+    quality.add(app, intake.store, intake.signer, run, intake.tools())
     app.add_middleware(Gate, access=access, routes=app.routes)
     return app
 

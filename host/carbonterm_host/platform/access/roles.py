@@ -29,6 +29,7 @@ OPEN = "open"  # needs no login: the login itself
 SIGNED = "signed"  # needs no login: what comes is signed by a terminal or an operator, what goes is a signed word
 SELF = "self"  # needs a login and no right
 
+_REVIEW = ("check", "review", "approve")
 ENDPOINTS = {
     ("GET", "/"): ("view",),
     ("GET", "/login"): OPEN,
@@ -43,6 +44,10 @@ ENDPOINTS = {
     ("POST", "/v1/revocations"): SIGNED,
     ("GET", "/v1/terminals"): ("view",),
     ("GET", "/v1/terminals/{terminal_id}"): ("view",),
+    ("GET", "/v1/terminals/{terminal_id}/quality"): ("view",),
+    ("POST", "/v1/terminals/{terminal_id}/quality"): ("run",),
+    ("GET", "/v1/terminals/{terminal_id}/reviews"): ("view",),
+    ("POST", "/v1/terminals/{terminal_id}/reviews"): _REVIEW,
     ("PUT", "/v1/terminals/{terminal_id}/label"): ("manage",),
     ("GET", "/v1/audit"): ("audit",),
     ("GET", "/v1/alarms"): ("audit",),
