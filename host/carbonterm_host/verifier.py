@@ -13,6 +13,7 @@ from carbonterm.ledger.segment import SEAL_ENTRIES, SEAL_MS
 from carbonterm.ledger.tree import Tree, leaf
 from carbonterm.uplink.message import Receipt
 from carbonterm_host.authority import Authority, Heads
+from carbonterm_host.times import Times
 
 VERDICTS = ("encoding", "fingerprints", "keys", "tree", "checkpoints", "sequence", "policy")
 
@@ -21,11 +22,13 @@ class Verifier:
     """Feed it a bundle with `read`, then ask `report`. `trusted`: public keys (64 bytes) the reader knows, or empty.
 
     operators, witnesses: public keys of operators and centres the reader trusts; heads: texts of checkpoints that came
-    another way. verify(public, message, signature) -> bool, digest(data) and hasher() come from the back end to use.
+    another way; at_ms: no time may be later, None: any may.
+    verify(public, message, signature) -> bool, digest(data) and hasher() come from the back end to use.
     """
 
     def __init__(self, trusted=(), verify=sm2.verify, digest=sm3.digest, hasher=sm3.Hash, operators=(), witnesses=(),
-                 heads=()):  # fmt: skip
+                 heads=(), at_ms=None):  # fmt: skip
+        self.times = Times(at_ms)
         self.authority = Authority(trusted, operators, witnesses, verify)
         self.heads = Heads(heads)
         self.sizes, self.roots = {}, {}  # epoch: entries, and the root over them
@@ -83,6 +86,9 @@ class Verifier:
                     self._cosigned(head)
         for why in self.authority.ends(self.sizes):
             self._offend("keys", why)
+        late = self.times.ends()
+        if late:
+            self._offend("policy", late)
         for why in unsaid:
             self._unsaid("checkpoints", why)
 
@@ -105,7 +111,7 @@ class Verifier:
             "keys": rows,
             "anchored": bool(rows) and all(row["known"] for row in rows),
             "unwitnessed": sum(max(0, size - self.authority.seen(epoch)) for epoch, size in self.sizes.items()),
-            "notes": self.authority.notes,
+            "notes": self.authority.notes + self.times.notes,
             "reasons": self.reasons,
             "first_offence": self.first_offence,
         }
@@ -178,6 +184,7 @@ class Verifier:
             for why in self.authority.entry(found):
                 self._offend("keys", why)
         if found:
+            self.times.entry(found)
             self._count(found.time_ms)
 
     def _follow(self, found):
@@ -255,19 +262,24 @@ class Verifier:
         public = self.keys.get(epoch)
         if public is None or not checkpoint.verify(head, head.name, public, self.verify):
             self._offend("checkpoints", f"the checkpoint over {head.size} entries is not signed with this epoch's key")
-        self._cosigned(head)
+        for name, time_ms in self._cosigned(head):
+            self.times.centre(name, time_ms)
         self._root(f"the checkpoint over {head.size} entries", head.size, head.root)
         self._sealed = self._tree.size
         self._since_ms = None
 
     def _cosigned(self, head):
+        """[(centre, time_ms)] of the centres of the bundle that rightly signed a checkpoint."""
+        right = []
         for name, _, time_s, _ in head.signatures:
             if name in self.centres:
                 if checkpoint.verify(head, name, self.centres[name], self.verify):
                     self.cosignatures += 1
+                    right.append((name, time_s * 1000))
                     self.authority.witnessed(head.epoch, head.size, time_s * 1000, self.centres[name])
                 else:
                     self._offend("checkpoints", f"the cosignature of {name} over {head.size} entries is wrong")
+        return right
 
     def _root(self, what, size, root):
         if size != self._tree.size:
@@ -289,6 +301,7 @@ class Verifier:
             self._offend("checkpoints", f"the receipt of {receipt.centre} is for another terminal or epoch")
         else:
             self.authority.witnessed(receipt.epoch, receipt.next_seq, receipt.time_ms, public)
+            self.times.centre(receipt.centre, receipt.time_ms)
         self._root(f"the receipt over {receipt.next_seq} entries", receipt.next_seq, receipt.root)
 
 

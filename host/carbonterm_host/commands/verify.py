@@ -1,6 +1,7 @@
 """`carbonterm verify`: is a bundle what its terminal wrote, all of it and nothing else?"""
 
 import hashlib
+import time
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,8 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from carbonterm.errors import LedgerError
+from carbonterm import clock
+from carbonterm.errors import ClockError, LedgerError
 from carbonterm.gm import sm3
 from carbonterm.ledger import checkpoint as checkpoints
 from carbonterm.ledger import entry, proof, registry
@@ -38,6 +40,7 @@ def main(
     operator: list[str] = typer.Option([], help="public key of an operator you trust · 运营方公钥"),
     centre: list[str] = typer.Option([], help="public key of a centre you trust · 平台公钥"),
     checkpoint: list[Path] = typer.Option([], help="file of a checkpoint that came another way · 另得的检查点"),
+    at: str | None = typer.Option(None, help="ISO 8601: nothing may be later; default now · 核验时刻"),
     platform: str | None = typer.Option(None, help="https://HOST:PORT: compare with what it holds · 与平台比对"),
     ca: Path | None = typer.Option(None, exists=True, help="CA of the platform's certificate, PEM"),
     json: bool = JSON,
@@ -49,6 +52,7 @@ def main(
         "witnesses": [_key(text, "--centre") for text in centre],
         "heads": [_head(path) for path in checkpoint],
     }
+    at_ms = _moment(at)
     if len(file) > 2:
         raise Failure(USAGE, "more than two files", "compare two bundles at a time")
     reports = []
@@ -59,7 +63,7 @@ def main(
                 report = proof_report(begin + opened.read(proof.MAX_PROOF), keys, tools(backend.value), **trust)
             else:
                 opened.seek(0)
-                verifier = Verifier(keys, **tools(backend.value), **trust)
+                verifier = Verifier(keys, **tools(backend.value), **trust, at_ms=at_ms)
                 verifier.read(opened)
                 held = _compare(path, verifier, platform, ca, tools(backend.value)) if platform else None
                 report = verifier.report()
@@ -206,6 +210,15 @@ def _head(path):
     return text
 
 
+def _moment(text):
+    if text is None:
+        return time.time_ns() // 1000000
+    try:
+        return clock.parse(text)
+    except ClockError as error:
+        raise Failure(USAGE, f"--at {text}: {error.what}", "give a time like 2026-11-21T08:00:00+08:00") from None
+
+
 def _key(text, option="--key"):
     try:
         public = bytes.fromhex(text)
@@ -232,6 +245,10 @@ def show(report):
                       "{unwitnessed}",
                       "{entries} 条记录，{checkpoints} 个检查点，其后 {unsealed} 条；无平台见证：{unwitnessed} 条")
                   .format(**report))  # fmt: skip
+        if report["begins"]:
+            epoch = report["keys"][0]["epoch"] if report["keys"] else 0
+            out.print(say("begins with entry {0} of epoch {1}: what came before was dropped from the terminal",
+                          "自纪元 {1} 第 {0} 条起：此前的记录已从终端清除").format(report["begins"], epoch))  # fmt: skip
     elif "entry" in report:
         out.print(say("entry {seq} ({kind}) of epoch {epoch}, terminal ", "纪元 {epoch} 第 {seq} 条（{kind}），终端 ")
                   .format(**report["entry"]) + report["terminal"])  # fmt: skip
