@@ -56,7 +56,8 @@ class App:
             Acquisition(i, self.site, _driver(row), self.terminal, clock, port) for i, row in enumerate(self.site.buses)
         ]
         self.deliveries = [
-            delivery.Courier(past + [log], centre, port, self._contradicted) for centre in self.site.centres
+            delivery.Courier(past + [log], centre, port, self._contradicted, clock=clock)
+            for centre in self.site.centres
         ]
         self.upkeep = Upkeep(self.terminal, self.site, self.deliveries, past, port)
         self._again = port.ticks_ms()  # when to try a storage that failed again
@@ -217,6 +218,8 @@ class App:
     async def _drain(self):
         end = port.ticks_add(port.ticks_ms(), DRAIN_MS)
         while port.ticks_diff(end, port.ticks_ms()) > 0 and not all([d.idle() for d in self.deliveries]):
+            if self.clock.state == UNSET:
+                return
             await port.sleep_ms(50)
 
     async def _guarded(self, name, run):

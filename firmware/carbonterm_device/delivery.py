@@ -8,12 +8,17 @@ durable entries).
 import asyncio
 import gc
 
+from carbonterm.clock import UNSET
 from carbonterm.errors import CarbonError, UplinkError
 from carbonterm.uplink.kept import keep, read_kept
 from carbonterm.uplink.message import MAX_ANSWER, Receipt
 from carbonterm.uplink.outbox import ASK, READ, STOPPED, Outbox, size_of
 from carbonterm_device.https import Client
 
+NO_TIME = (
+    "not sent: the clock is not set, so nobody can say whether the centre's certificate is valid today;"
+    " set this machine's clock, or let it reach a time server"
+)
 _AT_ONCE = 32  # entries hashed before other tasks get their turn
 
 
@@ -94,15 +99,17 @@ class Courier:
 
 class Delivery:
     """`log`: ledger Log; `centre`: name, host, port, ca (DER), public (64 bytes) of the site document;
-    `port`: the board's (sleep_ms, random, open_tls). Other arguments go to Outbox (batch sizes, pauses).
+    `port`: the board's (sleep_ms, random, open_tls); `clock`: nothing is sent while it is unset.
+    Other arguments go to Outbox (batch sizes, pauses).
 
     `await run()` returns when centre and log have two histories (`status()["stopped"]`), and with `closing` when the
     centre holds all of the log. Call `wake()` after
     each commit. `outbox`: cursor, uploaded, retries, error, receipt.
     """
 
-    def __init__(self, log, centre, port, timeout_s=30, closing=False, **limits):
+    def __init__(self, log, centre, port, timeout_s=30, closing=False, clock=None, **limits):
         self._log = log
+        self._clock = clock
         self._port = port
         self._client = Client(port.open_tls, centre.host, centre.port, centre.ca, timeout_s)
         self._news = asyncio.Event()
@@ -131,6 +138,8 @@ class Delivery:
     async def contradiction(self, timeout_s):
         """As Courier's. Entries are sent only when they are durable: a centre that has more of them than the log, in
         its signed word, knows a history that this log has lost."""
+        if self._timeless():
+            return None
         path = "%s?epoch=%d" % (self._path, self._log.epoch)
         try:
             status, answer = await asyncio.wait_for(
@@ -164,12 +173,20 @@ class Delivery:
         box = self.outbox
         return {
             "name": self.name, "cursor": box.cursor, "backlog": self.backlog(), "uploaded": box.uploaded,
-            "retries": box.retries, "connections": self._client.connections, "error": box.error,
+            "retries": box.retries, "connections": self._client.connections,
+            "error": NO_TIME if self._timeless() else box.error,
             "stopped": box.state == STOPPED,
         }  # fmt: skip
 
+    def _timeless(self):
+        return self._clock is not None and self._clock.state == UNSET
+
     async def _step(self):
         box = self.outbox
+        if self._timeless():
+            self._news.clear()
+            await self._news.wait()  # each commit wakes: the one after the clock was set goes on
+            return
         if box.delay_ms:
             await self._port.sleep_ms(box.delay_ms)
         if box.state == ASK:

@@ -176,7 +176,7 @@ def test_an_unset_terminal_that_never_knew_the_time_starts_again():
 
 
 def test_the_time_that_comes_is_before_the_last_that_was_known():
-    for wrong in (3600000, 12 * 3600000, 2 * DAY_MS, 400 * DAY_MS, 20000 * DAY_MS):
+    for wrong in (12 * 3600000, 2 * DAY_MS, 20000 * DAY_MS):
         plant = Plant()
         plant.off = wrong
         plant.start()
@@ -204,7 +204,7 @@ def test_a_register_that_rolls_over_meanwhile():
     plant.start()
     plant.run(3)
     plant.start(unset=True)
-    plant.run(3000, 7)
+    plant.run(400, 49)
     plant.sync()
     plant.run(90)
     plant.check()
@@ -257,6 +257,7 @@ def test_borders_of_time(border):
 
 
 @pytest.mark.requirement("T-12.4-2", part="any sequence of steps, restarts and unset clocks: sums are exact")
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_any_life(seed):
     random = Random(900 + seed)
