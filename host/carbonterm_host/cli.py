@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "demo",
     "gm": "gm",
     "key": "key",
+    "models": "models",
     "platform": "platform",
     "prove": "prove",
     "pull": "pull",

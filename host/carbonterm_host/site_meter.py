@@ -9,7 +9,7 @@ hold the primary side. A point is a register of the model, or of a DL/T 645 mete
 import json
 
 from carbonterm import site, units
-from carbonterm.errors import CarbonError
+from carbonterm.errors import CarbonError, SiteError
 from carbonterm.field import dlt645_items, models, places
 from carbonterm.number import Number
 from carbonterm_host import site_instrument
@@ -109,24 +109,31 @@ def point(reader, node):
 # --- a meter -------------------------------------------------------------------------------------------------------
 
 
+def own_model(path):
+    """(document, [problems as "file:line: text"]) of a model's file of one's own; SiteError where it is none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text)
+    except OSError as error:
+        hint = "name a .json file, or a model: 'carbonterm models list'"
+        raise SiteError(f"the model's file {path.name} cannot be read: {error.strerror}", hint) from None
+    except ValueError:
+        raise SiteError(f"{path.name} is no JSON", "docs/models.md has the schema") from None
+    return document, [f"{path.name}:{_line(text, problem)}: {problem}" for problem in models.check(document)]
+
+
 def _model(reader, node):
     """A model of the library, or of a file of one's own beside site.yaml (a name that ends with .json)."""
     name = reader.text(node)
     try:
         if not name.endswith(".json"):
             return models.load(name)
-        text = (reader.folder / name).read_text(encoding="utf-8")
-        document = json.loads(text)
+        document, problems = own_model(reader.folder / name)
     except CarbonError as error:
         raise reader.bad(node, error.what, error.hint) from None
-    except OSError as error:
-        hint = "name a .json file beside site.yaml, or a model: 'carbonterm models list'"
-        raise reader.bad(node, f"the model's file cannot be read: {error.strerror}", hint) from None
-    except ValueError:
-        raise reader.bad(node, f"{name} is no JSON", "docs/models.md has the schema") from None
-    for problem in models.check(document):
-        reader.note(node, f"{name}:{_line(text, problem)}: {problem}", "docs/models.md has the schema")
-    if models.check(document):
+    for problem in problems:
+        reader.note(node, problem, "docs/models.md has the schema")
+    if problems:
         raise reader.given_up()
     return document
 
