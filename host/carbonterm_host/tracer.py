@@ -12,7 +12,7 @@ from carbonterm.ledger import entry as entries
 from carbonterm.number import Number, Ratio, half_even
 from carbonterm.pipeline import PLACES, Replay
 from carbonterm.series.closing import LONGEST
-from carbonterm.series.register import ROLLOVER, WORDS
+from carbonterm.series.register import FIRST, ROLLOVER, WORDS
 
 
 class Step:
@@ -67,10 +67,13 @@ class Figure:
 
 
 class Tracer:
-    """Folds all entries of a proofs.Book. `figures` in log order; `wrong`: what replay finds, by index of the entry."""
+    """Folds all entries of a proofs.Book. `figures` in log order; `wrong`: what replay finds, by index of the entry;
+    `begins`: (epoch, seq) of the first entry where those before it were dropped, else None."""
 
     def __init__(self, book):
         self.book = book
+        first = book.entries[0] if book.entries else None
+        self.begins = (first.epoch, first.seq) if first and first.kind == entries.SNAPSHOT else None
         self.figures = []
         self.wrong = {}
         self.index = self._config = self._site = None
@@ -181,6 +184,8 @@ class Tracer:
         at = before = None
         for step in steps:
             at = step.time_ms if at is None else max(at, step.time_ms)
+            if before is None and at > border and self.begins and step.verdict != FIRST:
+                return None, None, None  # the readings before it were dropped
             if before is None and at >= border:
                 return step.total, step, step
             if at >= border:

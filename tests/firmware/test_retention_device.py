@@ -76,11 +76,7 @@ def test_what_all_centres_hold_goes_by_age(tmp_path):
         said = audits(file, "retention")
         print(said)
         assert any(f"before 1:{first}," in text or "before 1:" in text for text in said)
-        figures = json.loads(carbonterm("trace", file, "--json")[1])["figures"]
-        assert figures
-        for figure in figures:
-            code, out, err = carbonterm("trace", file, f"{figure['epoch']}/{figure['seq']}", "--json")
-            print(figure, code, out[:300], err)
+        assert carbonterm("trace", file, "--list")[0] == 0
         # the platform has all of it
         assert station.receipt(epoch=1).next_seq == one.status()["entries"]
 

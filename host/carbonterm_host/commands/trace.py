@@ -41,12 +41,16 @@ def main(
     if show_list:
         return _listed(tracer, json)
     traces = [trace(tracer, one, everything) for one in select(tracer, " ".join(figure))]
-    result = {"ok": all(one["ok"] for one in traces), "terminal": found.terminal_id, "figures": traces}
+    result = {"ok": all(one["ok"] for one in traces), "terminal": found.terminal_id, "begins": tracer.begins,
+              "figures": traces}  # fmt: skip
     if json:
         put(result)
     else:
         for one in traces:
             console().print(_tree(one))
+        if tracer.begins:
+            print(say("the bundle begins with entry {1} of epoch {0}: from earlier readings nothing can be recomputed",
+                      "日志包自纪元 {0} 第 {1} 条起：更早的读数无从重算").format(*tracer.begins))  # fmt: skip
         print(say("every step holds", "各级均一致") if result["ok"] else say("NOT every step holds", "存在不一致"))
     return None if result["ok"] else UNVERIFIED
 
