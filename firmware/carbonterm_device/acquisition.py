@@ -1,116 +1,225 @@
 """Reading a bus: one task each, on the grid of wall-clock time, so that a reading falls on every period's border.
 
-A round reads all requests that are due at one moment and becomes one `readings` entry. A meter that does not answer
-costs its own timeout and gets rows of quality "silent"; it is asked again in the next round.
+A round reads what is due at one moment with one interval, and becomes one `readings` entry. Rounds of several intervals
+may be open at once: the next request is always one of the round that must end first, so that a long round of slow
+points does not make the fast ones late. Earliest deadline first keeps every interval that can be kept at all
+(carbonterm.field.plan tells beforehand whether it can).
+
+A meter that does not answer costs its neighbours one time-out in a round: its further requests of the round are given
+up unasked. After SILENT_ROUNDS of them it is only tried now and then, once, without repeats, at pauses that double up
+to LONGEST_PAUSE_MS; its first answer makes it a meter like the others. Its points get rows of quality "silent".
 """
 
 import binascii
 
+from carbonterm import clock as civil
+from carbonterm.clock import NETWORK
+from carbonterm.errors import CarbonError
+from carbonterm.field import dlt645, requests
 from carbonterm.field.plan import plan
-from carbonterm.field.registers import WIDTH
 from carbonterm_device.bus import LinkDown, NoAnswer, Refused
 from carbonterm_device.identification import Identification
 from carbonterm_device.terminal import REFUSED, SILENT, missing, reading
+
+SILENT_ROUNDS = 3
+FIRST_PAUSE_MS = 10000
+LONGEST_PAUSE_MS = 600000
+
+
+class _Meter:
+    """How a meter of the bus has answered lately. wait_ms: 0, or how long it is left alone after a try."""
+
+    __slots__ = ("row", "seen", "silent", "tried", "wait_ms")
+
+    def __init__(self, row):
+        self.row = row
+        self.silent = 0  # rounds in a row without an answer
+        self.seen = None  # ticks of its last answer
+        self.tried = 0  # ticks of the last try
+        self.wait_ms = 0
+
+    def left_alone(self, now, port):
+        return self.wait_ms > 0 and port.ticks_diff(now, self.tried) < self.wait_ms
+
+    def answered(self, now):
+        self.silent = self.wait_ms = 0
+        self.seen = now
+
+    def kept_silent(self, now):
+        self.silent += 1
+        self.tried = now
+        if self.silent >= SILENT_ROUNDS:
+            self.wait_ms = min(2 * self.wait_ms or FIRST_PAUSE_MS, LONGEST_PAUSE_MS)
+
+
+class _Round:
+    """The requests of one interval that are due at `moment`, by the clock that was `shifted` as it is now."""
+
+    __slots__ = ("at", "frames", "gone", "interval", "moment", "requests", "rows", "shifted")
+
+    def __init__(self, moment, interval, requests, shifted):
+        self.moment = moment
+        self.interval = interval
+        self.requests = requests
+        self.shifted = shifted
+        self.at = 0
+        self.rows = []
+        self.frames = []
+        self.gone = []  # meters that did not answer in this round
+
+    def deadline(self, shifted):
+        return self.moment + shifted - self.shifted + self.interval
 
 
 class Acquisition:
     """The task of bus number `index`: `driver` reads it, `terminal` records what it read.
 
-    `clock` as in clockwork, `port` sleeps. `stopping`: set it to end the task after its round.
+    `clock` has now_ms() and shifted_ms, `port` sleeps. `stopping`: set it to end the task after its request.
     """
 
     def __init__(self, index, site, driver, terminal, clock, port):
         self.name = site.buses[index].name
         self.site = site
+        self.bus = site.buses[index]
         self.driver = driver
         self.terminal = terminal
         self.clock = clock
         self.port = port
         self.requests = plan(site, index)
+        self.meters = {i: _Meter(row) for i, row in enumerate(site.meters) if row.bus == index}
         self.identification = Identification(index, site, driver, terminal, clock)
-        self.timeout_ms = site.buses[index].timeout_ms
-        self.retries = site.buses[index].retries
         self.rounds = 0
         self.late_rounds = 0
         self.frames = b""
         self.stopping = False
+        self._told_day = None
 
     async def run(self):
         if not self.requests:
             return
-        intervals = sorted(set([request.interval_ms for request in self.requests]))
-        due = self._grid(intervals)
+        classes = {}
+        for request in self.requests:
+            classes.setdefault(request.interval_ms, []).append(request)
+        due, shifted = self._grid(classes), self.clock.shifted_ms
+        opened = []
         while not self.stopping:
-            moment, shifted = min(due.values()), self.clock.shifted_ms
-            if not await self._until(moment, shifted):
-                due = self._grid(intervals)  # the clock was set: the old moments are of another time
+            if self.clock.shifted_ms != shifted:
+                due, shifted = self._grid(classes), self.clock.shifted_ms  # the clock was set: another time's moments
+            self._open(due, classes, opened)
+            if not opened:
+                await self.port.sleep_ms(max(1, min(min(due.values()) - self.clock.now_ms(), 500)))
                 continue
-            active = [interval for interval in intervals if due[interval] <= moment]
-            await self._round(moment, active)
-            await self.identification.look()
-            for interval in active:
-                due[interval] += interval
-                after = self.clock.now_ms()
-                if due[interval] < after or due[interval] > after + interval:
-                    # the round took longer than its interval, or the clock was set meanwhile: back to the grid
-                    self.late_rounds += 1
-                    due[interval] = after - after % interval + interval
-            self.rounds += 1
+            first = opened[0]
+            for one in opened:
+                if one.deadline(shifted) < first.deadline(shifted):
+                    first = one
+            await self._next(first)
+            if first.at == len(first.requests):
+                opened.remove(first)
+                self._close(first)
+                if not opened:
+                    await self.identification.look()
+                    await self._tell_time()
+        for one in opened:
+            self._close(one)
 
-    def _grid(self, intervals):
+    def _grid(self, classes):
         """{interval: its next moment}."""
         now = self.clock.now_ms()
-        return {interval: now - now % interval + interval for interval in intervals}
+        return {interval: now - now % interval + interval for interval in classes}
 
-    async def _until(self, moment, shifted):
-        """Sleeps until `moment`, in short steps. False if it is not to be waited for: the task ends, or the clock was
-        set (its shifted_ms is not `shifted` any more)."""
-        while not self.stopping and self.clock.shifted_ms == shifted:
-            left = moment - self.clock.now_ms()
-            if left <= 0:
-                return True
-            await self.port.sleep_ms(min(left, 500))
-        return False
-
-    async def _round(self, moment, intervals):
-        rows, frames = [], []
-        shifted = self.clock.shifted_ms
-        for request in self.requests:
-            if request.interval_ms not in intervals:
+    def _open(self, due, classes, opened):
+        """Opens the rounds that are due. One that is still open takes the moment of the next one from it."""
+        now = self.clock.now_ms()
+        for interval in due:
+            if due[interval] > now:
                 continue
-            data, failure = None, SILENT
-            for _ in range(1 + self.retries):
-                try:
-                    data, frame = await self.driver.read(
-                        request.unit, request.function, request.address, request.count, self.timeout_ms
-                    )
-                    frames.append(frame)
-                    break
-                except NoAnswer:
-                    failure = SILENT
-                except LinkDown:
-                    failure = SILENT
-                    break
-                except Refused as refusal:
-                    failure = REFUSED
-                    frames.append(refusal.raw)
-                    break
-            moment, shifted = moment + self.clock.shifted_ms - shifted, self.clock.shifted_ms
-            offset = max(self.clock.now_ms() - moment, 0)
-            for index, at in request.points:
-                point = self.site.points[index]
-                if data is None:
-                    rows.append(missing(index, offset, failure))
-                else:
-                    rows.append(reading(index, point, offset, data[2 * at : 2 * (at + WIDTH[point.type])]))
-        self.frames = b"".join(frames)
-        self.terminal.record(moment, rows, self.frames)
+            if [one for one in opened if one.interval == interval]:
+                self.late_rounds += 1
+            else:
+                opened.append(_Round(due[interval], interval, classes[interval], self.clock.shifted_ms))
+            due[interval] += interval
+            if due[interval] <= now:
+                self.late_rounds += 1
+                due[interval] = now - now % interval + interval
+
+    async def _next(self, one):
+        """Asks the round's next request, and makes its rows."""
+        request = one.requests[one.at]
+        one.at += 1
+        meter = self.meters[request.meter]
+        data, failure = None, SILENT
+        now = self.port.ticks_ms()
+        if request.meter not in one.gone and not meter.left_alone(now, self.port):
+            data, failure = await self._ask(request, meter, one)
+        moment = one.moment + self.clock.shifted_ms - one.shifted
+        offset = max(self.clock.now_ms() - moment, 0)
+        for index, place in request.points:
+            point = self.site.points[index]
+            if data is None:
+                one.rows.append(missing(index, offset, failure))
+            else:
+                value, _ = requests.value(request, data, point, place)
+                one.rows.append(reading(index, point, offset, value))
+
+    async def _ask(self, request, meter, one):
+        """(data, None) or (None, quality)."""
+        row = meter.row
+        timeout = self.bus.timeout_ms if row.timeout_ms is None else row.timeout_ms
+        repeats = 0 if meter.wait_ms else self.bus.retries if row.retries is None else row.retries
+        while True:
+            try:
+                data, raw = await self.driver.ask(request, row, timeout)
+            except NoAnswer:
+                if repeats:
+                    repeats -= 1
+                    continue
+                one.gone.append(request.meter)
+                meter.kept_silent(self.port.ticks_ms())
+                return None, SILENT
+            except LinkDown:
+                return None, SILENT
+            except Refused as refusal:
+                meter.answered(self.port.ticks_ms())
+                one.frames.append(refusal.raw)
+                return None, REFUSED
+            meter.answered(self.port.ticks_ms())
+            one.frames.append(raw)
+            return data, None
+
+    def _close(self, one):
+        if not one.rows:
+            return
+        self.frames = b"".join(one.frames)
+        self.terminal.record(one.moment + self.clock.shifted_ms - one.shifted, one.rows, self.frames)
+        self.rounds += 1
+
+    async def _tell_time(self):
+        """Once a day, in the line's hour, the meters of DL/T 645 are told the time, if this clock is sure of it."""
+        if self.bus.sync_hour is None or self.clock.state < NETWORK:
+            return
+        year, month, day, hour, minute, second = civil.civil(self.clock.now_ms(), self.site.zone)[:6]
+        speaks = [m.row for m in self.meters.values() if m.row.protocol in (dlt645.V2007, dlt645.V1997)]
+        if hour != self.bus.sync_hour or day == self._told_day or not speaks:
+            return
+        self._told_day = day
+        try:
+            pdu = dlt645.time_request(year, month, day, hour, minute, second)
+            await self.driver.tell(dlt645.frame(dlt645.BROADCAST, pdu), speaks[0])
+        except CarbonError:
+            return
+        self.terminal.audit("terminal", "time told", "%s: all meters of DL/T 645" % self.name)
 
     def status(self):
-        counters = self.driver.counters
+        counters, now = self.driver.counters, self.port.ticks_ms()
         return {
             "bus": self.name, "rounds": self.rounds, "late": self.late_rounds,
             "frames": binascii.hexlify(self.frames).decode(), "meters": self.identification.status(),
+            "silent": [
+                {"meter": m.row.name, "rounds": m.silent, "tried_every_ms": m.wait_ms,
+                 "answered_ms_ago": None if m.seen is None else self.port.ticks_diff(now, m.seen)}
+                for m in self.meters.values() if m.silent
+            ],
             "requests": counters.requests, "replies": counters.replies, "timeouts": counters.timeouts,
             "errors": counters.errors, "exceptions": counters.exceptions, "dropped": counters.dropped,
         }  # fmt: skip

@@ -15,9 +15,11 @@ from carbonterm.errors import LedgerError
 from carbonterm.ledger import room
 from carbonterm.ledger.frames import segments, terminal_of
 from carbonterm.ledger.segment import Log
-from carbonterm_device import bus, delivery, epochs, keys, provision
+from carbonterm_device import delivery, epochs, keys, provision
 from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.clockwork import Clock
+from carbonterm_device.line import SerialLine
+from carbonterm_device.network import TcpBus
 from carbonterm_device.ports import port
 from carbonterm_device.storage import Folder
 from carbonterm_device.terminal import Terminal
@@ -291,8 +293,8 @@ class App:
 
 def _driver(row):
     if row.kind == "modbus-tcp":
-        return bus.TcpBus(row.address, row.port)
-    return bus.RtuBus(row.address, row.port, row.parity, row.stop, row.gap_ms)
+        return TcpBus(row.address, row.port)
+    return SerialLine(row.address, row.port, row.parity, row.stop, row.gap_ms)
 
 
 def _stopped_name(epoch):

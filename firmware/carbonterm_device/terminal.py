@@ -6,7 +6,6 @@ entry follows the readings that caused it in the same group commit, or after the
 
 from carbonterm import __version__
 from carbonterm.clock import DAY, UNSET
-from carbonterm.field import registers
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import room
@@ -204,12 +203,10 @@ class Terminal:
         return points, sources
 
 
-def reading(index, point, offset_ms, data):
-    """The row of a point from its registers' bytes: decoded, scaled, checked against its range (8.1.1)."""
-    value = registers.decode(data, point.type, point.order)
+def reading(index, point, offset_ms, value):
+    """The row of a point from its value, a Number or None, checked against its range (8.1.1)."""
     if value is None:
         return missing(index, offset_ms, INVALID)
-    value = value * point.scale
     low, high = point.minimum, point.maximum
     suspect = (low is not None and value < low) or (high is not None and value > high)
     return [index, offset_ms, SUSPECT if suspect else GOOD, value.exponent, value.mantissa]

@@ -23,9 +23,8 @@ DEFAULTS = {
     "modbus-rtu": {"baud": 9600, "timeout": "500ms", "retries": 1, "gap": "5ms"},
     "serial": {"baud": 9600, "timeout": "800ms", "retries": 1, "gap": "50ms"},
 }
-BUS_KEYS = ("host", "port", "device", "baud", "parity", "stop", "timeout", "retries", "gap", "echo",
-            "sync_hour")  # fmt: skip
-_LINE_ONLY = ("device", "baud", "parity", "stop", "echo", "sync_hour")
+BUS_KEYS = ("host", "port", "device", "baud", "parity", "stop", "timeout", "retries", "gap", "sync_hour")
+_LINE_ONLY = ("device", "baud", "parity", "stop", "sync_hour")
 _TIME_UNITS = {"ms": 1, "s": 1000, "min": 60000, "h": 3600000}
 
 
@@ -258,7 +257,6 @@ class _Reader:
             self.duration(keys["timeout"]) if "timeout" in keys else int(default["timeout"][:-2]),
             self.integer(keys["retries"], 0, 9) if "retries" in keys else default["retries"],
             self.duration(keys["gap"]) if "gap" in keys else int(default["gap"][:-2]),
-            "echo" in keys and self.choice(keys["echo"], ("yes", "no", "true", "false")) in ("yes", "true"),
             self.integer(keys["sync_hour"], 0, 23) if "sync_hour" in keys else None,
         ]
         return row[0], row
@@ -373,7 +371,8 @@ class _Reader:
         periods, commit = [clock.HOUR, clock.DAY, clock.MONTH, clock.YEAR], 1000
         later = [value for _, _, value in site.Settings.LATER]
         try:
-            keys = {} if node is None else self.table(node, "settings", (), ("closings", "commit", "commit_size", "keep"))
+            known = ("closings", "commit", "commit_size", "keep", "stop")
+            keys = {} if node is None else self.table(node, "settings", (), known)
             if "closings" in keys:
                 names = {clock.PERIODS[p]: p for p in site.LOGGED_PERIODS}
                 periods = sorted({names[self.choice(n, list(names))] for n in self.rows(keys["closings"], "closings")})
@@ -386,6 +385,8 @@ class _Reader:
                 for place, (key, most) in enumerate((("days", 36500), ("mb", 1 << 20)), 1):
                     if key in keep:
                         later[place] = self.integer(keep[key], 1, most)
+            if "stop" in keys:
+                later[3] = self.choice(keys["stop"], site.STOPS)
         except _Bad:
             pass
         return [periods, commit] + ([] if later == [value for _, _, value in site.Settings.LATER] else later)

@@ -18,6 +18,7 @@ FORMATS = ("carbonterm-site-1", "carbonterm-site-2")
 FORMAT = FORMATS[-1]
 REGISTER, INSTANT = "register", "instant"  # a running total, or a value of the moment
 BUS_KINDS = ("modbus-tcp", "modbus-rtu", "serial")  # serial: a line whose meters may speak different protocols
+STOPS = ("any", "majority")
 PARITIES = ("none", "even", "odd")
 LOGGED_PERIODS = (MINUTE, HOUR, DAY, MONTH, YEAR)
 
@@ -92,12 +93,6 @@ def terminal_id(value):
     return value
 
 
-def _flag(value):
-    if not isinstance(value, bool):
-        raise SiteError("must be true or false")
-    return value
-
-
 class Row:
     """A row of the document: FIELDS names its places and how each is checked.
 
@@ -131,8 +126,8 @@ class Row:
 
 class Bus(Row):
     """A line of meters. port: the TCP port, or the baud rate of a serial device; gap_ms: the silence between frames.
-    A line of kind "modbus-rtu" has Modbus meters only, one of kind "serial" any. echo: the line gives back what is
-    sent; sync_hour: the hour of the day in which the meters of DL/T 645 are told the time, None: never."""
+    A line of kind "modbus-rtu" has Modbus meters only, one of kind "serial" any. sync_hour:
+    the hour of the day in which the meters of DL/T 645 are told the time, None: never."""
 
     NAME = "bus"
     FIELDS = (
@@ -146,10 +141,7 @@ class Bus(Row):
         ("retries", _integer(0, 9)),
         ("gap_ms", _integer(0, 10000)),
     )
-    LATER = (
-        ("echo", _flag, False),
-        ("sync_hour", _optional(_integer(0, 23)), None),
-    )
+    LATER = (("sync_hour", _optional(_integer(0, 23)), None),)
 
 
 def day_of(text):
@@ -354,10 +346,11 @@ class Settings(Row):
         ("commit_bytes", _integer(256, 1 << 20), 4096),  # so many waiting bytes are flushed at once
         ("keep_days", _integer(0, 36500), 0),  # what all centres hold is kept for so long; 0: as long as there is room
         ("keep_mb", _integer(0, 1 << 20), 0),  # and up to so many MiB of log; 0: as much as there is room for
+        ("stop", _choice(*STOPS), "any"),  # how many centres' signed words against the log end the signing in an epoch
     )
 
     def __init__(self, values, where, first=False):
-        """The last three may be left out together, in either format."""
+        """The last four may be left out together, in either format."""
         Row.__init__(self, values, where, first or (isinstance(values, list) and len(values) == len(self.FIELDS)))
 
 

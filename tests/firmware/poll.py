@@ -11,7 +11,9 @@ import json
 import sys
 
 from carbonterm.errors import CarbonError
-from carbonterm_device.bus import LinkDown, NoAnswer, Refused, RtuBus, TcpBus
+from carbonterm_device.bus import LinkDown, NoAnswer, Refused
+from carbonterm_device.line import SerialLine
+from carbonterm_device.network import TcpBus
 from carbonterm_device.ports import port
 
 NAMES = ((NoAnswer, "NoAnswer"), (Refused, "Refused"), (LinkDown, "LinkDown"), (CarbonError, "CarbonError"))
@@ -55,7 +57,7 @@ async def poll(number, bus, reads, job):
 
 async def main(job):
     ticker = asyncio.create_task(tick())
-    buses = [TcpBus(*place[1:]) if place[0] == "tcp" else RtuBus(*place[1:]) for place in job["buses"]]
+    buses = [TcpBus(*place[1:]) if place[0] == "tcp" else SerialLine(*place[1:]) for place in job["buses"]]
     await asyncio.gather(*[poll(i, bus, job["reads"][i], job) for i, bus in enumerate(buses)])
     ticker.cancel()
     names = ("requests", "replies", "timeouts", "errors", "exceptions", "dropped", "opened")

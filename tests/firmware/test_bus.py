@@ -126,9 +126,10 @@ def test_line_settings(baud, parity, stop):
 def test_two_tasks_share_a_bus():
     code = """
 import asyncio, sys
-from carbonterm_device.bus import TcpBus, RtuBus
+from carbonterm_device.line import SerialLine
+from carbonterm_device.network import TcpBus
 async def main():
-    for bus in (TcpBus("localhost", int(sys.argv[1])), RtuBus(sys.argv[2], 38400)):
+    for bus in (TcpBus("localhost", int(sys.argv[1])), SerialLine(sys.argv[2], 38400)):
         for data, _ in await asyncio.gather(*[bus.read(1 + i % 2, 4, 52 + i, 4 + i, 2000) for i in range(6)]):
             print(len(data))
         bus.close()
@@ -237,7 +238,7 @@ def test_reads_that_cannot_be_asked():
         reads = [[1, 4, 0, 126], [1, 4, 65535, 2], [1, 6, 0, 1], [300, 4, 0, 1]]
         rows, (counters,) = poll({"buses": [place(plant.buses[0])], "reads": [reads], "rounds": 1})
         assert [row["error"] for row in rows] == ["CarbonError"] * 4 and counters["requests"] == 0
-    code = "from carbonterm_device.bus import RtuBus\ntry:\n RtuBus('x', 9601)\nexcept ValueError as e:\n print(e)"
+    code = "from carbonterm_device.line import SerialLine\ntry:\n SerialLine('x', 9601)\nexcept ValueError as e:\n print(e)"
     assert "9601 baud is no usual rate" in " ".join(run(code))
 
 
@@ -389,9 +390,10 @@ def test_cancelling_a_read(kind, runtime):
     """Who cancels a task that reads gets his way; the bus is free for the next."""
     code = """
 import asyncio, sys
-from carbonterm_device.bus import TcpBus, RtuBus
+from carbonterm_device.line import SerialLine
+from carbonterm_device.network import TcpBus
 async def main():
-    bus = TcpBus("127.0.0.1", int(sys.argv[1])) if sys.argv[2] == "tcp" else RtuBus(sys.argv[1], 38400)
+    bus = TcpBus("127.0.0.1", int(sys.argv[1])) if sys.argv[2] == "tcp" else SerialLine(sys.argv[1], 38400)
     task = asyncio.create_task(bus.read(9, 4, 52, 2, 60000))
     await asyncio.sleep(0.1)
     task.cancel()
@@ -414,7 +416,8 @@ def test_memory_stays(tmp_path):
     """Four thousand polls in a heap of 192 KB, one in ten of them spoilt."""
     code = """
 import asyncio, gc, sys
-from carbonterm_device.bus import BusError, TcpBus
+from carbonterm_device.bus import BusError
+from carbonterm_device.network import TcpBus
 async def main():
     bus = TcpBus("127.0.0.1", int(sys.argv[1]))
     seen = []

@@ -42,7 +42,7 @@ asyncio.run(main())
 """
 
 _OURS = f"""
-from carbonterm_device.bus import TcpBus
+from carbonterm_device.network import TcpBus
 async def one():
     bus = TcpBus("127.0.0.1", port)
     for _ in range(polls):

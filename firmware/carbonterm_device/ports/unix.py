@@ -2,7 +2,8 @@
 
 A link is an open connection or serial device: `await link.read(n)` gives 1 to n bytes, b"" when the other end has hung
 up; `link.send(data)` hands all of `data` to the system at once; `link.discard()` throws away what has come and was not
-read, and says how many bytes; `link.close()`. They raise OSError when the link is broken.
+read, and says how many bytes; `link.configure(baud, parity, stop)` of a serial one; `link.close()`.
+They raise OSError when the link is broken.
 """
 
 import asyncio
@@ -211,8 +212,9 @@ if MICROPYTHON:
         return stream, stream
 
     class _SerialLink:
-        def __init__(self, device):
+        def __init__(self, device, path):
             self._device = device
+            self._path = path
             self.read = asyncio.StreamReader(device).read
             self._room = select.poll()
             self._room.register(device, select.POLLOUT)
@@ -221,6 +223,9 @@ if MICROPYTHON:
             ready = self._room.poll(0)
             if not ready or not ready[0][1] & select.POLLOUT or self._device.write(data) != len(data):
                 raise OSError(_EIO)
+
+        def configure(self, baud, parity, stop):
+            _configure(self._device.fileno(), self._path, baud, parity, stop)
 
         def discard(self):
             count = 0
@@ -243,7 +248,7 @@ if MICROPYTHON:
         device = open(path, "r+b")  # noqa: SIM115
         try:
             _configure(device.fileno(), path, baud, parity, stop)
-            return _SerialLink(device)
+            return _SerialLink(device, path)
         except BaseException:
             device.close()
             raise
@@ -277,9 +282,10 @@ else:
     class _FdLink:
         """Any file descriptor that does not block."""
 
-        def __init__(self, fd, owner=None):
+        def __init__(self, fd, owner=None, path=None):
             self._fd = fd
             self._owner = owner
+            self._path = path
             self._loop = asyncio.get_running_loop()
 
         async def read(self, n):
@@ -294,6 +300,9 @@ else:
         def send(self, data):
             if os.write(self._fd, data) != len(data):
                 raise OSError(_EAGAIN, "the other end has stopped reading")
+
+        def configure(self, baud, parity, stop):
+            _configure(self._fd, self._path, baud, parity, stop)
 
         def discard(self):
             count = 0
@@ -332,7 +341,7 @@ else:
         fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         try:
             _configure(fd, path, baud, parity, stop)
-            return _FdLink(fd)
+            return _FdLink(fd, path=path)
         except BaseException:
             os.close(fd)
             raise
