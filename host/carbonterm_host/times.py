@@ -29,14 +29,14 @@ class Times:
         if self._latest is None or found.time_ms > self._latest[0]:
             self._latest = (found.time_ms, found.epoch, found.seq)
             if self._after(found.time_ms, self.at_ms):
-                self._note(f"later than {_text(self.at_ms)}")
+                self._note(f"later than {clock.text(self.at_ms)}")
 
     def centre(self, name, time_ms):
         """The centre signed at time_ms for the entries so far."""
         if self._after(time_ms, self.at_ms) and self._wrong is None:
-            self._wrong = f"{name} signed at {_text(time_ms)}, later than {_text(self.at_ms)}"
+            self._wrong = f"{name} signed at {clock.text(time_ms)}, later than {clock.text(self.at_ms)}"
         if self._latest and self._after(self._latest[0], time_ms):
-            self._note(f"later than {_text(time_ms)}, when {name} signed for it")
+            self._note(f"later than {clock.text(time_ms)}, when {name} signed for it")
 
     def ends(self):
         """What cannot be, as a text, or None."""
@@ -45,7 +45,7 @@ class Times:
     def _note(self, why):
         time_ms, epoch, seq = self._latest
         if self._ahead is None or time_ms < self._ahead[0]:
-            self._ahead = (time_ms, f"entry {seq} of epoch {epoch} says {_text(time_ms)}, {why}")
+            self._ahead = (time_ms, f"entry {seq} of epoch {epoch} says {clock.text(time_ms)}, {why}")
 
     def _back(self, step):
         """The clock was set back: times ahead of where it stands now are explained."""
@@ -56,7 +56,3 @@ class Times:
 
     def _after(self, time_ms, other_ms):
         return other_ms is not None and time_ms > other_ms + TOLERANCE_MS
-
-
-def _text(ms):
-    return clock.text(min(ms, clock.MAX_MS))
