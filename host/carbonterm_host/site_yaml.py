@@ -14,6 +14,7 @@ from carbonterm import clock, site, units
 from carbonterm.accounting import library
 from carbonterm.accounting.source import INPUTS
 from carbonterm.errors import CarbonError
+from carbonterm.field import plan
 from carbonterm.number import Number
 from carbonterm_host import library as files
 from carbonterm_host import site_instrument, site_meter
@@ -212,9 +213,17 @@ class _Reader:
             raise Mistakes(self.mistakes)
         rows = [self.buses, [m[0] for m in self.meters], self.points, sources, centres]
         try:
-            return site.Site([*head, *rows, settings])
+            found = site.Site([*head, *rows, settings])
         except CarbonError as error:
             raise Mistakes([(self.file, 1, 1, error.what, error.hint)]) from None
+        for index, node in enumerate(self.rows(top["buses"], "buses")):
+            try:
+                plan.Budget(found, index)
+            except CarbonError as error:
+                self.note(node, error.what, error.hint)
+        if self.mistakes:
+            raise Mistakes(self.mistakes)
+        return found
 
     def _day(self, node):
         try:

@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from carbonterm import clock
+from carbonterm.field import plan
 from carbonterm.gm import sm3
 from carbonterm_host import site_instrument, site_yaml
 from carbonterm_host.screen import FINDING, JSON, USAGE, Failure, console, put, say
@@ -26,16 +27,9 @@ def check(
     json: bool = JSON,
 ):
     """Check a site.yaml; every mistake at once, with file, line and the way out · 检查站点文件."""
-    try:
-        site = site_yaml.compile_file(file)
-    except site_yaml.Mistakes as mistakes:
-        if not json:
-            raise
-        names = ("file", "line", "column", "what", "hint")
-        put({"ok": False, "mistakes": [dict(zip(names, row, strict=True)) for row in mistakes.rows]})
+    site = _compiled(file, json)
+    if site is None:
         return FINDING
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(USAGE, f"{file} cannot be read: {error}", "name a site.yaml") from None
     document = site.canonical()
     warnings = [
         f"point '{point.name}': its register rolls over, and no limit says how fast it can run: "
@@ -79,3 +73,91 @@ def check(
         out.print("! " + warning, soft_wrap=True)
     out.print(say("The site is right.", "站点文件正确。"))
     return None
+
+
+@app.command("plan")
+def show_plan(
+    file: Path = typer.Argument(help="site.yaml"),
+    turnaround: int = typer.Option(
+        plan.TURNAROUND_MS, min=0, max=10000, help="ms a meter takes to answer · 仪表应答时间，毫秒"
+    ),
+    json: bool = JSON,
+):
+    """Show what will be asked and how long it keeps each line busy, before anything runs · 总线时间预算."""
+    site = _compiled(file, json)
+    if site is None:
+        return FINDING
+    rows = []
+    for index, bus in enumerate(site.buses):
+        merged = plan.Budget(site, index, turnaround_ms=turnaround)
+        apart = plan.Budget(site, index, False, turnaround, refuse=False)
+        serial = bus.kind != "modbus-tcp"
+        rows.append({
+            "bus": bus.name, "kind": bus.kind, "requests": merged.requests, "unmerged": apart.requests,
+            "points": merged.points,
+            "intervals": [
+                {"interval_ms": interval, "requests": count, "points": points,
+                 "busy_ms": -(-busy // 1000) if serial else None}
+                for interval, count, points, busy in merged.rows
+            ],
+            "busy_percent": round(merged.share / 10000, 1) if serial else None,
+            "unmerged_percent": round(apart.share / 10000, 1) if serial else None,
+            "asked": [_asked(site, bus, request, turnaround) for request in plan.plan(site, index)],
+        })  # fmt: skip
+    if json:
+        put({"turnaround_ms": turnaround, "buses": rows})
+        return None
+    out = console()
+    for row in rows:
+        table = Table(title=f"{row['bus']} · {row['kind']}", title_justify="left")
+        for heading in (say("every", "周期"), say("meter", "仪表"), say("asked", "请求"), say("points", "点数"), "ms"):
+            table.add_column(heading)
+        for asked in row["asked"]:
+            cells = plan.interval(asked["interval_ms"]), asked["meter"], asked["what"], str(len(asked["points"]))
+            table.add_row(*cells, "–" if asked["ms"] is None else f"{asked['ms']:.1f}")
+        out.print(table)
+        for part in row["intervals"]:
+            every, requests = part["interval_ms"], part["requests"]
+            if part["busy_ms"] is None:
+                text = say(f"{requests} requests every", f"{requests} 个请求，周期")
+                out.print(f"{row['bus']}: {text} {plan.interval(every)}")
+            else:
+                of = say("of", "/")
+                share = round(100 * part["busy_ms"] / every)
+                out.print(f"{row['bus']}: {part['busy_ms'] / 1000:.1f} s {of} {every / 1000:g} s, {share} %")
+        if row["busy_percent"] is not None:
+            out.print(f"{row['bus']}: " + say(
+                f"{row['requests']} requests keep the line busy {row['busy_percent']} % of the time, "
+                f"without merging {row['unmerged']} requests {row['unmerged_percent']} %",
+                f"{row['requests']} 个请求占用总线 {row['busy_percent']} %；"
+                f"不合并为 {row['unmerged']} 个请求，{row['unmerged_percent']} %",
+            ))  # fmt: skip
+    out.print(say(f"A turnaround of {turnaround} ms is assumed.", f"假定仪表应答时间为 {turnaround} 毫秒。"))
+    return None
+
+
+def _asked(site, bus, request, turnaround):
+    """One request, for people and programs."""
+    meter = site.meters[request.meter]
+    modbus = meter.protocol == "modbus"
+    identifier = getattr(request, "identifier", "901F")
+    what = f"{request.function:02X} {request.address}+{request.count}" if modbus else identifier
+    cost = None if bus.kind == "modbus-tcp" else plan.cost_us(request, bus, meter, turnaround) / 1000
+    return {
+        "interval_ms": request.interval_ms, "meter": meter.name, "unit": meter.unit, "protocol": meter.protocol,
+        "what": what, "points": [site.points[index].name for index, _ in request.points], "ms": cost,
+    }  # fmt: skip
+
+
+def _compiled(file, json):
+    """The Site of a file; None after its mistakes were put out as JSON."""
+    try:
+        return site_yaml.compile_file(file)
+    except site_yaml.Mistakes as mistakes:
+        if not json:
+            raise
+        names = ("file", "line", "column", "what", "hint")
+        put({"ok": False, "mistakes": [dict(zip(names, row, strict=True)) for row in mistakes.rows]})
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(USAGE, f"{file} cannot be read: {error}", "name a site.yaml") from None

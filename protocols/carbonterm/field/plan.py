@@ -56,11 +56,12 @@ def cost_us(request, bus, meter, turnaround_ms=TURNAROUND_MS):
 
 class Budget:
     """What reading a bus takes: rows of (interval_ms, requests, points, microseconds) by interval, and `share`, the
-    part of all time that the line is busy, in millionths; 0 on a network, whose time is not computed."""
+    part of all time that the line is busy, in millionths; 0 on a network, whose time is not computed. SiteError where
+    the line has not the time, unless `refuse` is False."""
 
     __slots__ = ("bus", "points", "requests", "rows", "share")
 
-    def __init__(self, site, bus, merge=True, turnaround_ms=TURNAROUND_MS):
+    def __init__(self, site, bus, merge=True, turnaround_ms=TURNAROUND_MS, refuse=True):
         self.bus = site.buses[bus]
         self.rows = []
         self.requests = self.points = self.share = 0
@@ -80,7 +81,8 @@ class Budget:
             self.requests += count
             self.points += points
             self.share += busy * 1000 // interval_ms
-        self._check(longest)
+        if refuse:
+            self._check(longest)
 
     def _check(self, longest):
         """SiteError where a round cannot end before the next one of its interval begins, whatever the order.
