@@ -15,7 +15,7 @@ from carbonterm.errors import LedgerError
 from carbonterm.ledger import room
 from carbonterm.ledger.frames import segments, terminal_of
 from carbonterm.ledger.segment import Log
-from carbonterm_device import delivery, epochs, keys, provision
+from carbonterm_device import delivery, epochs, keys, provision, witness
 from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.clockwork import Clock
 from carbonterm_device.line import SerialLine
@@ -65,6 +65,7 @@ class App:
         self._again = port.ticks_ms()  # when to try a storage that failed again
         self._pause = FIRST_MS
         self.stopping = False
+        self.against = []  # (centre's name, what its signed word says against the log)
         self.heap_peak = 0
         self.errors = []
 
@@ -148,37 +149,39 @@ class App:
             self._say_simulated()
 
     async def _may_sign(self):
-        """False where a centre has shown, now or before, that the log at hand is not the only history of its epoch."""
+        """False where centres have shown, now or before, that the log at hand is not the only history of its epoch."""
         log = self.terminal.log
-        name = _stopped_name(log.epoch)
-        if name in self.storage.names():
-            self.terminal.stop(self.storage.read(name, 0, 1000).decode())
-            return False
-        words = []
+        self.against = witness.read(self.storage, log.epoch)
+        self._weigh()
 
         async def ask(courier):
-            words.append(await courier.contradiction(log, WITNESS_S))
-
-        for task in [asyncio.create_task(ask(courier)) for courier in self.deliveries]:
-            await task
-        for word in words:
+            word = await courier.contradiction(log, WITNESS_S)
             if word:
-                self._contradicted(word)
+                self._contradicted(courier.name, word)
+
+        if not self.terminal.stopped:
+            for task in [asyncio.create_task(ask(courier)) for courier in self.deliveries]:
+                await task
         return not self.terminal.stopped
 
-    def _contradicted(self, reason):
-        """A centre's signed word against the log: nothing more is signed in this epoch, and every later start knows."""
-        if self.terminal.stopped:
-            return
-        log = self.terminal.log
-        reason += ". Way out: epoch %d, by the operator (docs/keys.md)" % (log.epoch + 1)
-        self.terminal.stop(reason)
-        try:
-            self.storage.replace(_stopped_name(log.epoch), reason.encode())
-        except OSError as error:
-            self.errors.append("the next start has to ask the centres again: %s" % says(error)[0])
-        for acquisition in self.acquisitions:
-            acquisition.stopping = True
+    def _contradicted(self, name, reason):
+        """A centre's signed word against the log being written; every later start knows it."""
+        if name not in [one for one, _ in self.against]:
+            self.against.append((name, reason))
+            try:
+                witness.write(self.storage, self.terminal.log.epoch, self.against)
+            except OSError as error:
+                self.errors.append("the next start has to ask the centres again: %s" % says(error)[0])
+        self._weigh()
+
+    def _weigh(self):
+        """Nothing more is signed in this epoch where as many centres speak against it as the site document wants."""
+        why = witness.verdict(self.against, [centre.name for centre in self.site.centres], self.site.settings.stop)
+        if why and not self.terminal.stopped:
+            follows = self.terminal.log.epoch + 1
+            self.terminal.stop(why + ". Way out: epoch %d, by the operator (docs/keys.md)" % follows)
+            for acquisition in self.acquisitions:
+                acquisition.stopping = True
 
     def _rotate(self):
         """Into the next epoch; a crash after any line leaves what `epochs.current` goes on from."""
@@ -198,6 +201,7 @@ class App:
         self._past.append(past)
         log = Log(self.storage, old.terminal_id, follows, signer, port.random)
         terminal.go_on(log, (old.epoch, past.sealed, past.root))
+        self.against = []
         for courier in self.deliveries:
             courier.add(log)
 
@@ -278,7 +282,7 @@ class App:
         log = self.terminal.log
         points, sources = self.terminal.totals()
         return {
-            "stopped": self.terminal.stopped,
+            "stopped": self.terminal.stopped, "against": self.against,
             "terminal": log.terminal_id, "epoch": log.epoch, "time_ms": self.clock.now_ms(),
             "clock": self.clock.status(),
             "runtime": self.terminal.runtime,
@@ -295,11 +299,6 @@ def _driver(row):
     if row.kind == "modbus-tcp":
         return TcpBus(row.address, row.port)
     return SerialLine(row.address, row.port, row.parity, row.stop, row.gap_ms)
-
-
-def _stopped_name(epoch):
-    """File that says why nothing more is signed in the epoch."""
-    return "%05d.stopped" % epoch
 
 
 def main(argv):

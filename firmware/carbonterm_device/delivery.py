@@ -11,7 +11,7 @@ import gc
 from carbonterm.clock import UNSET
 from carbonterm.errors import CarbonError, UplinkError
 from carbonterm.uplink.kept import keep, read_kept
-from carbonterm.uplink.message import MAX_ANSWER, Receipt
+from carbonterm.uplink.message import MAX_ANSWER
 from carbonterm.uplink.outbox import ASK, READ, STOPPED, Outbox, size_of
 from carbonterm_device.https import Client
 
@@ -27,7 +27,7 @@ class Courier:
     there, or has stopped. `logs`: Past and Log in order of epochs, the last one being written; other arguments and
     the rest as Delivery, of which `now` is the current one. `delivered`: epochs that are whole at the centre.
 
-    `centre_stopped(reason)` is called, once, where the centre's signed word contradicts the log being written.
+    `centre_stopped(centre's name, reason)` is called, once, where its signed word contradicts the log being written.
     """
 
     def __init__(self, logs, centre, port, centre_stopped, **limits):
@@ -54,7 +54,7 @@ class Courier:
             elif len(self._logs) > 1:
                 self.stopped.append((log.epoch, self.now.outbox.error))
             if len(self._logs) == 1:
-                self._stopped(self.now.outbox.error)
+                self._stopped(self.name, self.now.outbox.error)
                 return
             self._logs.pop(0)
             self.now = self._make(self._logs[0], len(self._logs) > 1)
@@ -136,8 +136,8 @@ class Delivery:
         self.wake()
 
     async def contradiction(self, timeout_s):
-        """As Courier's. Entries are sent only when they are durable: a centre that has more of them than the log, in
-        its signed word, knows a history that this log has lost."""
+        """As Courier's. Entries are sent only when they are durable: a centre that has more of them than the log, or
+        another root over those it has, in its signed word, knows a history that is not this log's."""
         if self._timeless():
             return None
         path = "%s?epoch=%d" % (self._path, self._log.epoch)
@@ -145,16 +145,12 @@ class Delivery:
             status, answer = await asyncio.wait_for(
                 self._client.request("GET", path, None, MAX_ANSWER), timeout_s
             )
-            receipt = Receipt.decode(answer) if status == 200 else None
         except (asyncio.TimeoutError, OSError, EOFError, ValueError):
             return None
-        if receipt is None or (receipt.terminal_id, receipt.epoch) != (self._log.terminal_id, self._log.epoch):
-            return None
-        if receipt.next_seq <= self._log.size or not receipt.signed_by(self._public):
-            return None
-        return "the centre %s holds %d entries of epoch %d, this log %d: the log was set back" % (
-            self.name, receipt.next_seq, self._log.epoch, self._log.size,
-        )  # fmt: skip
+        self.outbox.answered(status, answer)
+        if self.outbox.state == READ:
+            await self._read()
+        return self.outbox.error if self.outbox.state == STOPPED else None
 
     def wake(self):
         """There may be new durable entries or a new checkpoint."""

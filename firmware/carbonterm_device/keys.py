@@ -91,9 +91,9 @@ def store(storage, epoch, private):
 
 
 def erase(storage, epoch):
-    """Removes the epoch's private key. What a flash keeps of a removed file only its encryption protects."""
+    """Overwrites and removes the epoch's private key. What a flash keeps of it, only its encryption protects."""
     if epoch in epochs(storage):
-        storage.remove(name(epoch))
+        storage.erase(name(epoch))
 
 
 def weakness(samples):

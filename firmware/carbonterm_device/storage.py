@@ -97,6 +97,15 @@ class Folder:
         os.remove(self.path + "/" + name)
         _flush_folder(self.path)
 
+    def erase(self, name):
+        """Removes a secret: its bytes are overwritten first. A flash's own translation, a journal and littlefs may
+        keep them all the same."""
+        size = self.size(name)
+        with open(self.path + "/" + name, "r+b") as file:
+            file.write(bytes(size))
+            _flush(file)
+        self.remove(name)
+
     def close(self):
         """Closes the open file; what was not flushed is not lost by this, and not durable either."""
         file, self._name, self._file = self._file, None, None

@@ -172,7 +172,7 @@ def test_a_new_device_goes_on_by_the_operators_word(tmp_path):
 
 def test_a_new_epoch_in_the_folder_of_a_stopped_one(tmp_path):
     app = started(Folder(str(tmp_path / "data")))
-    app._contradicted("two histories")
+    app.terminal.stop("two histories. Way out: epoch 1")
     size = app.terminal.log.size
     app.terminal.record(5, [], b"")
     app.terminal.commit()

@@ -8,6 +8,7 @@ and, for the writer,
   append(name, data)   adds bytes at the end, makes the file if need be; all of it or an OSError
   sync(name)           returns when all appended bytes, and the name itself, would survive a power cut
   replace(name, data)  puts a whole file in place of the old one, durable and atomic          remove(name)
+  erase(name)          remove, after the bytes were overwritten where they stand (for private keys)
   free() -> (bytes that can still be written, bytes of the whole storage)
 """
 
