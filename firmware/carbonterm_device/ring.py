@@ -38,14 +38,14 @@ class _Segment:
 
 
 class Ring:
-    """The storage of segments (the interface is in carbonterm.ledger.frames, but without `replace`) on `device`.
+    """The storage of segments on `device` (the interface is in carbonterm.ledger.frames, without `replace`, `erase`).
 
     program: bytes the flash programs at once, a power of two (RP2: 256, ESP32: any); a write is filled up to it.
     A failed read, or a failed write that other blocks cannot take over either, is an OSError; a full ring is ENOSPC,
     and nothing was written then. LedgerError for a device that cannot be a ring.
     """
 
-    __slots__ = ("_cached", "_data", "_free", "_next", "_number", "_segments", "_used", "blocks", "device", "mark",
+    __slots__ = ("_cached", "_data", "_next", "_number", "_segments", "_unused", "_used", "blocks", "device", "mark",
                  "program", "size_of_block")  # fmt: skip
 
     def __init__(self, device, program=256):
@@ -105,7 +105,7 @@ class Ring:
             self.size(name)
         else:
             segment = _Segment()
-        if self._needed(segment, len(data)) > self._free:
+        if self._needed(segment, len(data)) > self._unused:
             raise OSError(_ENOSPC, "the ring is full")
         try:
             while data:
@@ -134,10 +134,10 @@ class Ring:
     def close(self):
         """Nothing waits in memory."""
 
-    def space(self):
-        """(bytes that can still be appended to one segment, bytes of all blocks)."""
+    def free(self):
+        """(bytes that can still be written, bytes of the whole ring)."""
         self._mounted()
-        return self._free * (self.size_of_block - HEADER - CHUNK), self.blocks * self.size_of_block
+        return self._unused * (self.size_of_block - HEADER - CHUNK), self.blocks * self.size_of_block
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class Ring:
             block, self._next = self._next, (self._next + 1) % self.blocks
             if not self._used[block]:
                 self._used[block] = 1
-                self._free -= 1
+                self._unused -= 1
                 return block
         raise OSError(_ENOSPC, "the ring is full")
 
@@ -257,7 +257,7 @@ class Ring:
             found.setdefault(begin, []).append((offset, number, block))
         self._next = (newest + 1) % self.blocks
         self._used = bytearray(self.blocks)
-        self._free = self.blocks
+        self._unused = self.blocks
         for begin in sorted(heads):
             segment, before = _Segment(), segments.get(heads[begin])
             segment.begin, segment.size = begin, -1
@@ -267,7 +267,7 @@ class Ring:
                     segment.offsets.append(rows[i][0])
                     segment.blocks.append(rows[i][2])
                     self._used[rows[i][2]] = 1
-                    self._free -= 1
+                    self._unused -= 1
             if before:  # its first write failed, and another block took over
                 self._release(before)
             segments[heads[begin]] = segment
@@ -281,7 +281,7 @@ class Ring:
     def _release(self, segment):
         for block in segment.blocks:
             self._used[block] = 0
-            self._free += 1
+            self._unused += 1
 
 
 class RingAndFolder:
@@ -318,6 +318,13 @@ class RingAndFolder:
 
     def remove(self, name):
         self._of(name).remove(name)
+
+    def erase(self, name):
+        self.folder.erase(name)
+
+    def free(self):
+        """The ring's: the small files need little, and of a fixed size."""
+        return self.ring.free()
 
     def close(self):
         self.folder.close()

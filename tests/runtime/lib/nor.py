@@ -57,3 +57,23 @@ class Nor:
             self.programmed += size
         self.data[at : at + size] = data[:size]
         return 0 if part is None else -EIO
+
+
+class Part:
+    """`count` blocks of a flash from block `first` on, as a device of its own."""
+
+    def __init__(self, flash, first, count):
+        self.flash = flash
+        self.first = first
+        self.count = count
+
+    def readblocks(self, block, buffer, offset=0):
+        return self.flash.readblocks(self.first + block, buffer, offset)
+
+    def writeblocks(self, block, buffer, offset=0):
+        return self.flash.writeblocks(self.first + block, buffer, offset)
+
+    def ioctl(self, what, value):
+        if what == 4:
+            return self.count
+        return self.flash.ioctl(what, self.first + value if what == 6 else value)
