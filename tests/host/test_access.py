@@ -76,6 +76,7 @@ def test_every_address_says_who_may_use_it(tmp_path):
     assert not allowed(Person("alice", "admin"), "GET", "/v1/new")
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.3-1", "P-9.3-2", "P-9.3-4")
 def test_each_role_at_each_address(platform):
     """Whoever has not the right is answered 403, a stranger 401; whoever has it is not, and each is in the log."""
@@ -169,6 +170,7 @@ def test_tokens_that_are_none(platform):
         assert answer.status_code == 400, body
 
 
+@pytest.mark.slow
 def test_a_user_who_is_disabled_is_out_at_once(platform):
     store = Store(platform.store)
     users.add(store, "dora", "viewer", PASSWORD)
@@ -189,6 +191,7 @@ def test_a_user_who_is_disabled_is_out_at_once(platform):
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.5-3", part="an alarm after failed logins and after probing, on the page and by command")
 def test_failed_logins_and_probes_raise_an_alarm(tmp_path):
     with Platform(tmp_path) as platform:
@@ -348,6 +351,7 @@ def test_the_audit_command(platform):
 # --- users by command -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_user_commands(tmp_path):
     url = f"sqlite:///{tmp_path}/u.db"
     secret = tmp_path / "secret"

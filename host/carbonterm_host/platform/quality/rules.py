@@ -5,6 +5,7 @@ from fractions import Fraction
 COMPLETE = Fraction(95, 100)  # of the readings that a point owes a day
 REJECTED = Fraction(5, 100)  # of a point's readings may be none, or not believed
 FEWEST = 8  # values of a group that outliers can be told from
+NEAR = Fraction(10, 100)  # of the median: so small a distance is never far, however equal the others are
 # modified z-score above 3.5 (Iglewicz and Hoaglin, "How to Detect and Handle Outliers", ASQC 1993)
 _MEDIAN = Fraction("0.6745") / Fraction("3.5")
 _MEAN = 1 / (Fraction("1.253314") * Fraction("3.5"))
@@ -21,7 +22,8 @@ def outliers(values):
     """[(key, value, median)] of those in `values` [(key, Fraction)] that lie far from the others.
 
     Far: 0.6745 |x - median| / MAD > 3.5, MAD being the median of |x - median|; where that is 0 (most values are equal),
-    |x - median| / (1.253314 × mean of |x - median|) > 3.5. Fewer than FEWEST values say nothing.
+    |x - median| / (1.253314 × mean of |x - median|) > 3.5. Fewer than FEWEST values say nothing, and
+    what differs by less than NEAR is not far.
     """
     if len(values) < FEWEST:
         return []
@@ -34,7 +36,7 @@ def outliers(values):
     return [
         (key, value, middle)
         for (key, value), distance in zip(values, distances, strict=True)
-        if distance * weight > spread
+        if distance * weight > spread and distance >= NEAR * abs(middle)
     ]
 
 
