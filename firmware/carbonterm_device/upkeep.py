@@ -25,7 +25,7 @@ FAILURES = {
 
 def says(error):
     """(what, what to do) of an OSError of the storage."""
-    known = FAILURES.get(error.errno)
+    known = FAILURES.get(error.args[0] if error.args else 0)
     return known or ("the storage fails: %s · 存储故障" % error, "check the storage, then restart · 检查存储后重启")
 
 
