@@ -19,6 +19,8 @@ from carbonterm.ledger.tree import leaf
 from carbonterm.number import Number
 from carbonterm.uplink.message import MAX_REASON, Batch, Receipt, Refusal
 from carbonterm_host.platform import store as tables
+from carbonterm_host.platform.data import versions
+from carbonterm_host.platform.data.contexts import Describer
 from carbonterm_host.platform.store import (
     add_evidence,
     end_log,
@@ -194,15 +196,21 @@ class Intake:
         return text
 
     def _insert(self, connection, log, batch, found, leaves, tree):
-        rows, numbers = [], []
+        rows, numbers, contexts = [], [], []
+        describer = Describer.resume(connection, log.id)
         for entry, hashed in zip(found, leaves, strict=True):
             rows.append({
                 "log": log.id, "seq": entry.seq, "raw": entry.raw, "leaf": hashed, "kind": entry.kind,
                 "fingerprint": batch.pairs[entry.seq - batch.first][1], "time_ms": entry.time_ms,
             })  # fmt: skip
-            numbers.extend({"log": log.id, **row} for row in figures(entry))
+            contexts.append(describer.hear(entry))
+            for row in figures(entry):
+                numbers.append({"log": log.id, "context": describer.of(entry.kind, row["subject"]), **row})
         if rows:
             connection.execute(tables.entries.insert(), rows)
+        for made in contexts:
+            if made:
+                versions.put(connection, made)
         if numbers:
             connection.execute(tables.figures.insert(), numbers)
         connection.execute(

@@ -1,7 +1,8 @@
 """The platform's store: tables in SQLAlchemy Core, on SQLite in WAL mode with synchronous=FULL.
 
 What was received stands there byte for byte: entries with fingerprints and leaf hashes, checkpoints, receipts, and
-evidence of what was refused. Beside it, for people, the settlements and emissions decoded (`figures`). One transaction
+evidence of what was refused. Beside it, for people, the settlements and emissions decoded (`figures`),
+each with its metadata. One transaction
 takes one batch whole or not at all; a commit returns after fsync.
 """
 
@@ -13,10 +14,10 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -30,11 +31,11 @@ from carbonterm.errors import UplinkError, quoted
 from carbonterm.gm.curve import on_curve
 from carbonterm.ledger.entry import MAX_EPOCH, is_terminal_id
 from carbonterm.ledger.tree import Tree
+from carbonterm_host.platform.data import versions
+from carbonterm_host.platform.data.tables import metadata
 
 # pieces of evidence per log and code: more of the same proves nothing more. A wrong fingerprint anybody can make.
 MAX_EVIDENCE = {"fork": 1000, "checkpoint": 1000, "fingerprint": 100}
-
-metadata = MetaData()
 
 logs = Table(
     "logs", metadata,
@@ -118,6 +119,11 @@ figures = Table(
     Column("subject", Integer, nullable=False),  # index of the point or source
     Column("quality", Integer, nullable=False),
     Column("value", Text),  # exact decimal, null where there is none
+    Column("context", BigInteger),  # null: no site document in force names it; it is flagged
+    ForeignKeyConstraint(
+        ("log", "context", "kind", "subject"),
+        ("subjects.log", "subjects.context", "subjects.kind", "subjects.subject"),
+    ),
     Index("figures_by_time", "log", "kind", "period", "start_ms"),
 )  # fmt: skip
 
@@ -142,7 +148,7 @@ class Store:
         self._writer = self._engine.execution_options(writes=True)
         try:
             with self._writer.begin() as connection:
-                metadata.create_all(connection)
+                versions.bring_up(connection)
         except SQLAlchemyError as error:
             why = getattr(error, "orig", None) or error
             raise UplinkError(f"the store {self.path} cannot be opened: {why}", "check the path and rights") from None
