@@ -109,7 +109,7 @@ class Terminal:
     def record(self, time_ms, rows, frames):
         """Appends one round of readings and what follows from it. rows as in docs/formats.md; frames: the response
         frames in the order they came, joined (empty if none came)."""
-        if self.failed:
+        if self.failed or self.stopped:
             self.missed.count(time_ms, len(rows))
             return
         kept = room.thin(self.step, time_ms, rows, self.site.points)
@@ -118,8 +118,8 @@ class Terminal:
             if not kept:
                 return
         body = [kept, sm3.digest(frames) if frames else None]
-        self._unsure.append((self.log.next_seq, time_ms, len(kept)))
-        self._append(time_ms, self.clock.state, entries.READINGS, body)
+        seq = self._append(time_ms, self.clock.state, entries.READINGS, body)
+        self._unsure.append((seq, time_ms, len(kept)))
         self._replay.readings += len(kept)
 
     @property
@@ -136,17 +136,19 @@ class Terminal:
         self._append(self.clock.now_ms(), self.clock.state, entries.AUDIT, [who, what, detail])
 
     def _append(self, time_ms, state, kind, body):
+        """Appends an entry and what follows from it; its seq, None where nothing is appended."""
         if self.stopped or self.failed:
-            return
+            return None
         seq = self.log.append(time_ms, state, kind, body)
         if self._full and self.log.buffered >= self._commit_bytes:
             self._full()
         entry = entries.Entry(self.site.terminal_id, self.log.epoch, seq, time_ms, state, kind, body, None)
         if kind in (entries.CLOSING, entries.EMISSION):
             self._day_ended = self._day_ended or body[0] >= DAY
-            return
+            return seq
         for derived in self._replay.pipeline.fold(entry):
             self._append(*derived)
+        return seq
 
     def commit(self, seal=False):
         """Makes all that was appended durable; signs a checkpoint at a day's end, when the log asks for one, and with
@@ -179,7 +181,7 @@ class Terminal:
         self.failed = None
         try:
             self.start(site, past, previous)
-            self.audit("terminal", "storage", "%s; %s not stored" % (why, self.missed))
+            self.audit("terminal", "storage", "%s; %s not stored" % (why[:80], self.missed))
             for one in self._later:
                 self.audit(*one)
             self.log.checkpoint()

@@ -216,7 +216,7 @@ def test_a_storage_that_stays_full():
     terminal = life.terminal
     assert terminal.failed[0].startswith("no space left") and "free space" in terminal.failed[1]
     assert [raw for raw, _ in terminal.log.entries()] == before and terminal.totals() == ([], [])
-    print(terminal.failed, terminal.missed)
+    print(" | ".join(terminal.failed), terminal.missed)
     assert terminal.missed.rows > 0
     life.storage.last = 0
     life.turn(ROUNDS + 9)
@@ -227,4 +227,4 @@ def test_a_storage_that_stays_full():
     assert missing > 0
     said = [one.body for one in rows if one.kind == entry.AUDIT]
     assert [body[2] for body in said if body[0] == "test"] == [str(n) for n in range(ROUNDS + 1, ROUNDS + 9)]
-    print([body[2] for body in said if body[0] == "terminal"])
+    print(" | ".join([body[2] for body in said if body[0] == "terminal"]))
