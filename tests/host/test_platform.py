@@ -11,7 +11,7 @@ import time
 import httpx
 import pytest
 
-from carbonterm import cbor, site
+from carbonterm import cbor, clock, site
 from carbonterm.gm import sm2, sm3
 from carbonterm.ledger import checkpoint as notes
 from carbonterm.ledger import entry, tree
@@ -335,6 +335,31 @@ def test_a_day_is_packed_up_delivered_and_shown(platform):
     page = httpx.get(platform.url).text
     for text in ("shown · test", "electricity", "0.531000", "排放源 Source", platform.public.hex()):
         assert text in page
+
+
+def test_a_period_that_closed_twice_is_shown_with_its_sum(platform):
+    """The clock went a year ahead and was set right again: the day closes as it stands, and once more at its end."""
+    source = Source("reset-clock")
+    platform.register(source)
+    canonical, digest = cbor.encode(document(terminal="reset-clock")), sm3.digest(b"source")
+    log, day = source.log, START_MS // 86400000 * 86400000
+    log.append(day, 3, entry.CONFIG, [sm3.digest(canonical), canonical])
+    for moment, start, increment, quality, emission in (
+        (day + 3600000, day, 700, 1, 5300), (day + 366 * 86400000, day + 365 * 86400000, 20, 1, 150),
+        (day + 86400000, day, 305, 0, 2300),
+    ):  # fmt: skip
+        log.append(moment, 3, entry.CLOSING, [entry.DAY, start, [[0, quality, -2, increment, None, None]]])
+        gas = [1, 4, 0, None, digest] if increment == 305 else [1, 0, -6, 1, digest]
+        log.append(moment, 3, entry.EMISSION, [entry.DAY, start, 1, [[0, quality, -6, emission, digest], gas]])
+    log.commit()
+    status, said = post(platform, "reset-clock", source.batch())
+    assert status == 200, said.reason
+    found = httpx.get(f"{platform.url}/v1/terminals/reset-clock").json()
+    columns = ("period", "increment", "quality")
+    assert [tuple(row[name] for name in columns) for row in found["closings"]] == [("day", "10.05", 1)]
+    assert found["closings"][0]["start"] == found["emissions"][0]["start"] == clock.text(day, 480)
+    # what is unknown of one of its parts is unknown of the whole
+    assert [(row["source"], row["tco2e"]) for row in found["emissions"]] == [("electricity", "0.007600"), ("gas", None)]
 
 
 def test_a_site_document_that_cannot_be_read_costs_only_the_names(platform):

@@ -1,6 +1,6 @@
 """Numbers that outgrow 31 and 32 bits: a log of billions of entries, times after 2038 and 2106, on every runtime.
 
-A log of that length is not written here: it begins, as after retention, with a signed snapshot over a tree of that size.
+No log of that length is written here: it begins, as after retention, with a signed snapshot over a tree of that size.
 """
 
 import io
@@ -104,6 +104,6 @@ def test_a_bundle_over_the_border():
     writer.end()
     found = [frame for _, frame in bundle.read(io.BytesIO(file.getvalue()))]
     assert [frame[0] for frame in found] == ["header", "key"] + ["entry"] * 5 + ["checkpoint"]
-    assert [entry.decode(frame[1]).seq for frame in found[2:7]] == list(range(size, size + 5))
+    assert [entry.decode(frame[1]).seq for frame in found[2:7]] == [size + i for i in range(5)]
     assert checkpoint.parse(found[7][1]).size == size + 5
     print(sm3.digest(file.getvalue()).hex())

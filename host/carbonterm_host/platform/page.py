@@ -122,24 +122,38 @@ def _forks(connection, log):
 
 
 def _latest(connection, log, kind, site):
-    """The newest figure of each period and point or source, the longest period last."""
+    """The newest figure of each period and point or source, the longest period last.
+
+    Newest is what was recorded last: a clock that was wrong may have settled days to come. A period that closed more
+    than once, because the clock was set, has the sum of what it closed with.
+    """
     of_kind = (figures.c.log == log.id, figures.c.kind == kind)
     newest = (
-        select(figures.c.period, figures.c.subject, func.max(figures.c.start_ms).label("start_ms"))
+        select(figures.c.period, figures.c.subject, func.max(figures.c.seq).label("seq"))
         .where(*of_kind).group_by(figures.c.period, figures.c.subject).subquery()
     )  # fmt: skip
+    last = figures.alias()
     rows = connection.execute(
-        select(figures).join(
-            newest,
-            (figures.c.period == newest.c.period) & (figures.c.subject == newest.c.subject)
-            & (figures.c.start_ms == newest.c.start_ms),
-        ).where(*of_kind).order_by(figures.c.period, figures.c.subject, figures.c.version, figures.c.seq)
+        select(figures)
+        .join(newest, (figures.c.period == newest.c.period) & (figures.c.subject == newest.c.subject))
+        .join(
+            last,
+            (last.c.log == log.id) & (last.c.kind == kind) & (last.c.seq == newest.c.seq)
+            & (last.c.period == newest.c.period) & (last.c.subject == newest.c.subject)
+            & (last.c.start_ms == figures.c.start_ms) & (last.c.version == figures.c.version),
+        ).where(*of_kind).order_by(figures.c.period, figures.c.subject, figures.c.seq)
     ).all()  # fmt: skip
-    last = {(row.period, row.subject): row for row in rows}  # the highest version, recorded last
-    return [_figure(row, site) for row in last.values()]
+    parts = {}
+    for row in rows:
+        parts.setdefault((row.period, row.subject), []).append(row)
+    return [_figure(closed, site) for closed in parts.values()]
 
 
-def _figure(row, site):
+def _figure(parts, site):
+    """The JSON of a figure from its rows, one for each time that its period closed."""
+    row = parts[-1]
+    values = [None if part.value is None else Number(part.value) for part in parts]
+    value = row.value if len(parts) == 1 else None if None in values else str(sum(values[1:], values[0]))
     emission = row.kind == formats.EMISSION
     rows = (site.sources if emission else site.points) if site else []
     known = rows[row.subject] if row.subject < len(rows) else None
@@ -147,8 +161,8 @@ def _figure(row, site):
         "period": clock.PERIODS[row.period],
         "start": _time(row.start_ms, site),
         "source" if emission else "point": known.name if known else row.subject,
-        "quality": row.quality,
-        "tco2e" if emission else "increment": row.value,
+        "quality": max(part.quality for part in parts),
+        "tco2e" if emission else "increment": value,
     }
     if emission:
         figure["scope"] = known.scope() if known else None
