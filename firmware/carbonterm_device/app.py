@@ -14,7 +14,7 @@ from carbonterm.clock import UNSET
 from carbonterm.errors import LedgerError
 from carbonterm.ledger import room
 from carbonterm.ledger.frames import segments, terminal_of
-from carbonterm.ledger.segment import Log
+from carbonterm.ledger.segment import SEGMENT_SIZE, Log
 from carbonterm_device import delivery, epochs, keys, provision, witness
 from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.clockwork import Clock
@@ -33,7 +33,7 @@ WITNESS_S = 3  # so long a start waits for the centres' word before it signs any
 class App:
     """One terminal on `storage`, configured by `document` (canonical site document, bytes), by `clock`."""
 
-    def __init__(self, storage, document, clock):
+    def __init__(self, storage, document, clock, segment_size=SEGMENT_SIZE):
         self.site = sites.decode(document)
         owner = terminal_of(storage)
         if owner not in (None, self.site.terminal_id):
@@ -49,7 +49,8 @@ class App:
         for one in sorted(set([row[0] for row in segments(storage)])):
             if one < epoch:
                 past.append(epochs.seal(storage, terminal_id, one, port.random))
-        log = Log(storage, terminal_id, epoch, keys.load(storage, epoch), port.random)
+        self._segment_size = segment_size
+        log = Log(storage, terminal_id, epoch, keys.load(storage, epoch), port.random, segment_size)
         self._past = past
         self._full = asyncio.Event()  # there is enough for a commit
         self.terminal = Terminal(log, clock, port.RUNTIME, self._full.set, self.site.settings.commit_bytes)
@@ -71,6 +72,7 @@ class App:
 
     async def run(self, status_file=None, console=False):
         """Until the console says stop; returns 0."""
+        port.reserve_polls(16 + 4 * (len(self.acquisitions) + len(self.deliveries)))
         if console:
             self._listener = asyncio.create_task(port.console_lines(self._console))
         tasks, senders = [], []
@@ -199,7 +201,7 @@ class App:
         )
         past = epochs.Past(self.storage, old.terminal_id, old.epoch)
         self._past.append(past)
-        log = Log(self.storage, old.terminal_id, follows, signer, port.random)
+        log = Log(self.storage, old.terminal_id, follows, signer, port.random, self._segment_size)
         terminal.go_on(log, (old.epoch, past.sealed, past.root))
         self.against = []
         for courier in self.deliveries:
@@ -303,7 +305,8 @@ def _driver(row):
 
 def main(argv):
     """Command line of the unix port: --data FOLDER --site FILE [--status FILE] [--console] [--clock-offset MS]
-    [--clock-source rtc|network|gnss] (what keeps the system's clock right, where the port can't find it out), or
+    [--clock-source rtc|network|gnss] (what keeps the system's clock right, where the port can't find it out)
+    [--segment-size BYTES] (of the log's files, 1 MiB; less where the storage has less than 16 MiB), or
     --data FOLDER --init [--entropy HEX | -] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOTHEX]],
     which makes the key and prints epoch, public half and the request for its registration as JSON, and ends."""
     options = _options(argv)
@@ -311,7 +314,8 @@ def main(argv):
         print(
             "usage: carbonterm_device --data FOLDER"
             " (--init [--entropy HEX] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOT]]"
-            " | --site DOCUMENT [--status FILE] [--console] [--clock-offset MS] [--clock-source rtc|network|gnss])"
+            " | --site DOCUMENT [--status FILE] [--console] [--clock-offset MS] [--clock-source rtc|network|gnss]"
+            " [--segment-size BYTES])"
         )
         return 2
     if "init" in options:
@@ -328,7 +332,7 @@ async def _live(options, document, clock):
     pause, status_file = FIRST_MS, options.get("status")
     while True:
         try:
-            app = App(Folder(options["data"]), document, clock)
+            app = App(Folder(options["data"]), document, clock, int(options.get("segment-size", SEGMENT_SIZE)))
         except OSError as error:
             if error.errno not in FAILURES:
                 raise

@@ -115,6 +115,21 @@ if MICROPYTHON:
 
     ticks_ms, ticks_add, ticks_diff, sleep_ms = time.ticks_ms, time.ticks_add, time.ticks_diff, asyncio.sleep_ms
 
+    def reserve_polls(count):
+        """Makes room for `count` descriptors in asyncio's poll set; to be called before the first TLS stream is in it.
+
+        MicroPython 1.28 (extmod/modselect.c, poll_set_add_fd) moves the set's array when it has to grow, and adds the
+        way it moved to the null pointers of streams without a descriptor as well, which TLS streams are: the next poll
+        then reads a wild pointer, and the process dies. The array starts with four descriptors and never shrinks.
+        """
+        poller = asyncio.core._io_queue.poller
+        files = [open("/dev/null") for _ in range(count)]  # noqa: SIM115 - they are all open at once
+        for file in files:
+            poller.register(file, select.POLLIN)
+        for file in files:
+            poller.unregister(file)
+            file.close()
+
     async def console_lines(handle):
         """Calls handle(line) for each line of stdin, and handle(b"") at its end."""
         reader, line = asyncio.StreamReader(sys.stdin.buffer), b"\n"
@@ -254,6 +269,9 @@ if MICROPYTHON:
             raise
 
 else:
+
+    def reserve_polls(count):
+        """Nothing to do on CPython."""
 
     def ticks_ms():
         """Milliseconds of a clock that never jumps; only `ticks_diff` of two of them means anything."""
