@@ -78,7 +78,7 @@ def point(reader, node):
     function, address, kind, order, scale = models.place(model, register)
     ratio = reader.number(keys["multiplier"]) if "multiplier" in keys else Number(1)
     if ratio <= 0:
-        raise reader.bad(keys["multiplier"], "a multiplier (CT × PT ratio) must be above 0")
+        raise reader.bad(keys["multiplier"], "a multiplier must be above 0", "it is a ratio, e.g. of CT × PT")
     for letter, text in (("ct", row[-2]), ("pt", row[-1])):
         if text is not None and letter in models.transformers(register["quantity"]):
             ratio = ratio * _ratio(text)
@@ -87,7 +87,8 @@ def point(reader, node):
     modulus = register["modulus"]
     if "digits" in keys:
         if register["kind"] != site.REGISTER:
-            raise reader.bad(keys["digits"], "only a running total has digits after which it begins again at 0")
+            what = "only a running total has digits after which it begins again at 0"
+            raise reader.bad(keys["digits"], what, "leave 'digits' out")
         modulus = str(10 ** reader.integer(keys["digits"], 1, 18))
 
     def own(key, standard):
@@ -165,7 +166,8 @@ def _unit(reader, node, keys, protocol, line):
     if other in keys:
         reader.note(keys[other], f"a {protocol} meter has no '{other}'", f"write {key}: …")
     if key not in keys:
-        raise reader.bad(node, f"a {protocol} meter needs '{key}'")
+        how = "1 to 247 on a serial line" if protocol == places.MODBUS else "the digits printed on the meter, in quotes"
+        raise reader.bad(node, f"a {protocol} meter needs '{key}'", f"{key}: {how}")
     if protocol == places.MODBUS:
         unit = reader.integer(keys[key], 0, 255)
         if line[1] != "modbus-tcp" and not 1 <= unit <= 247:
@@ -241,16 +243,29 @@ def _register(reader, node, keys, model):
         raise reader.bad(node, "a point lacks register" if "register" not in keys else "a point has register and item",
                          "register: a name of the model; item: a data identifier of a DL/T 645 meter")  # fmt: skip
     if "register" in keys:
-        for key in _OWN_KEYS:
-            if key in keys:
-                reader.note(keys[key], f"a point with a register has no '{key}'", "the model says it")
-        try:
-            return models.register(model, reader.text(keys["register"]))
-        except CarbonError as error:
-            raise reader.bad(keys["register"], error.what, error.hint) from None
+        return _of_model(reader, keys, model)
     if model["protocol"] not in (places.PROTOCOLS[1], places.PROTOCOLS[2]):
         raise reader.bad(keys["item"], f"a {model['protocol']} meter has no data identifiers", "name a register")
     return _item(reader, keys, model)
+
+
+def _of_model(reader, keys, model):
+    own_unit = model["protocol"] == places.CJT188  # such a meter shows its values in the unit it was ordered with
+    for key in _OWN_KEYS:
+        if key in keys and not (key == "unit" and own_unit):
+            reader.note(keys[key], f"a point with a register has no '{key}'", "the model says it")
+    try:
+        register = models.register(model, reader.text(keys["register"]))
+    except CarbonError as error:
+        raise reader.bad(keys["register"], error.what, error.hint) from None
+    if "unit" not in keys or not own_unit:
+        return register
+    unit = reader.text(keys["unit"])
+    try:
+        units.factor(unit, register["unit"])
+    except CarbonError as error:
+        raise reader.bad(keys["unit"], error.what, error.hint) from None
+    return register | {"unit": unit, "min": None, "max": None}
 
 
 def _item(reader, keys, model):
@@ -260,6 +275,9 @@ def _item(reader, keys, model):
     except CarbonError as error:
         raise reader.bad(keys["item"], error.what, error.hint) from None
     known = dlt645_items.lookup(code)
+    if known and len(known.layouts) > 1:
+        what = f"item {code} ({known.name}) is more than one value"
+        raise reader.bad(keys["item"], what, "choose an item of one number; demand now is 02800004")
     layout, unit = known.layouts[0][1:] if known else (None, None)
     if "layout" in keys:
         layout = reader.text(keys["layout"])

@@ -78,16 +78,21 @@ def show(
     ):  # fmt: skip
         if text:
             out.print(f"{say(en, zh)}: {text}", soft_wrap=True, markup=False)
-    table = _table(("register", "寄存器"), ("name", "名称"), ("quantity", "物理量"), ("where", "位置"),
-                   ("unit", "单位"), ("kind", "类别"), ("rolls over at", "翻转"), ("range", "范围"), ("source", "出处"))  # fmt: skip
+    table = _table(("register", "寄存器"), ("value", "数值"), ("where", "位置"), ("source", "出处"))
     for row in found["registers"]:
-        source = row["source"] + (f" [{_level(row['confidence'])}]" if "confidence" in row else "")
-        range_ = f"{row['min'] or '…'} – {row['max'] or '…'}" if row["min"] or row["max"] else "–"
-        kind = say("total", "累计") if row["kind"] == "register" else say("moment", "瞬时")
-        quantity = say(row["quantity"], models.QUANTITIES[row["quantity"]][0])
-        table.add_row(row["name"], row["title_zh"], quantity, where(found, row), row["unit"], kind,
-                      row["modulus"] or "–", range_, source.replace("[", "\\["))  # fmt: skip
+        source = row["source"] + (f" ({_level(row['confidence'])})" if "confidence" in row else "")
+        table.add_row(f"{row['name']}\n{row['title_zh']}", _value(row), where(found, row), source)
     out.print(table)
+
+
+def _value(row):
+    """What a register measures, in which unit, and the numbers it can show."""
+    quantity = say(row["quantity"], models.QUANTITIES[row["quantity"]][0])
+    kind = say("total", "累计") if row["kind"] == "register" else say("moment", "瞬时")
+    text = f"{quantity}, {row['unit']}\n{kind}"
+    if row["min"] or row["max"]:
+        text += f", {row['min'] or '…'} – {row['max'] or '…'}"
+    return text + (say(f", 0 at {row['modulus']}", f"，{row['modulus']} 归零") if row["modulus"] else "")
 
 
 def where(model, row):
