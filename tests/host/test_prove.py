@@ -9,7 +9,8 @@ from carbonterm.ledger import bundle, checkpoint, entry, proof
 from carbonterm.ledger.registry import Registration, Revocation, succession
 from carbonterm.ledger.segment import Log
 from carbonterm_host import datafolder
-from carbonterm_host.commands.verify import proof_report, tools
+from carbonterm_host import single_proof
+from carbonterm_host.commands.verify import tools
 from memory_storage import MemoryStorage
 from shell import carbonterm
 
@@ -123,6 +124,6 @@ def test_every_bit(tmp_path):
         for bit in range(8):
             bad = bytearray(data)
             bad[at] ^= 1 << bit
-            passed += proof_report(bytes(bad), [], OPENSSL, [OPERATOR.public])["ok"]
+            passed += single_proof.report(bytes(bad), (), [OPERATOR.public], verify=OPENSSL["verify"])["ok"]
     assert passed == 0
     print(8 * len(data), "changed bits")

@@ -10,12 +10,12 @@ import typer
 from rich.table import Table
 
 from carbonterm import clock
-from carbonterm.errors import ClockError, LedgerError
+from carbonterm.errors import ClockError
 from carbonterm.gm import sm3
 from carbonterm.ledger import checkpoint as checkpoints
-from carbonterm.ledger import entry, proof, registry
+from carbonterm.ledger import proof
 from carbonterm.ledger.tree import Tree
-from carbonterm_host import gm_backends, witness
+from carbonterm_host import gm_backends, single_proof, witness
 from carbonterm_host.authority import Heads
 from carbonterm_host.bundles import open_bundle
 from carbonterm_host.screen import JSON, OK, UNVERIFIED, USAGE, Failure, console, put, say
@@ -152,43 +152,9 @@ def _show_pair(report):
             out.print(f"  {one['leaf']} ({signed})")
 
 
-def proof_report(data, trusted, options, operators=(), witnesses=(), heads=()):
-    """The object that `carbonterm verify --json` prints for a proof file: the verdicts that one entry can have.
-
-    heads: texts of checkpoints that came another way; over as many entries as the proof's, they must show its root.
-    """
-    report = {"ok": False, "verdicts": dict.fromkeys(proof.VERDICTS), "reasons": {}}
-    try:
-        found = proof.decode(data)
-    except LedgerError as error:
-        report["verdicts"]["encoding"] = False
-        report["reasons"] = {"encoding": str(error)}
-        return report
-    verdicts, reasons = proof.check(found, trusted, options["verify"], options["digest"], operators, witnesses)
-    if heads and verdicts["checkpoints"]:
-        given, own = Heads(heads), checkpoints.parse(found.checkpoint)
-        given.passed(found.epoch, found.size, lambda: own.root)
-        wrong, unsaid = given.judge(found.terminal_id, {found.epoch: found.public}, {found.epoch: found.size},
-                                    options["verify"])  # fmt: skip
-        if wrong or unsaid:
-            verdicts["checkpoints"], reasons["checkpoints"] = (False if wrong else None), (wrong or unsaid)[0]
-    kind = entry.decode(found.entry).kind if verdicts["encoding"] else None
-    return {
-        "ok": all(verdicts.values()), "verdicts": verdicts, "reasons": reasons, "terminal": found.terminal_id,
-        "operator": _operator(found.links),
-        "entry": {"epoch": found.epoch, "seq": found.seq, "kind": kind if kind is None else entry.KINDS[kind]},
-        "checkpoint": found.size, "cosignatures": len(found.centres),
-        "keys": [{"epoch": found.epoch, "public": found.public.hex(),
-                  "known": bool(verdicts["keys"]) and bool(trusted or operators)}],
-    }  # fmt: skip
-
-
-def _operator(links):
-    """Name of the operator whose word a proof's links begin with, as it stands there, or None."""
-    try:
-        return registry.Registration(*links[0][1:]).operator if links and links[0][0] == "registration" else None
-    except LedgerError:
-        return None
+def proof_report(data, trusted, options, **trust):
+    """The object that `carbonterm verify --json` prints for a proof file, by the back end of `options`."""
+    return single_proof.report(data, trusted, verify=options["verify"], digest=options["digest"], **trust)
 
 
 def tools(backend):
