@@ -150,6 +150,7 @@ def test_a_log_arrives_over_tls_on_one_connection(tmp_path, runtime):
 # --- servers that must not be talked to -------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("T-7.4-3", part="nothing is sent to a server with a certificate of another CA, host or time")
 @pytest.mark.parametrize("runtime", EVERY)
 def test_a_wrong_certificate_is_never_talked_to(tmp_path, runtime):
     said = []
