@@ -82,9 +82,11 @@ def point(reader, node):
     for letter, text in (("ct", row[-2]), ("pt", row[-1])):
         if text is not None and letter in models.transformers(register["quantity"]):
             ratio = ratio * _ratio(text)
-    if "decimals" in keys:
-        kind, scale = _decimals(reader, keys["decimals"], model, register, kind)
     modulus = register["modulus"]
+    if "decimals" in keys:
+        before = kind, scale
+        kind, scale = _decimals(reader, keys["decimals"], model, register, kind)
+        modulus = _rolls_over(modulus, before, (kind, scale))
     if "digits" in keys:
         if register["kind"] != site.REGISTER:
             what = "only a running total has digits after which it begins again at 0"
@@ -317,6 +319,15 @@ def _decimals(reader, node, model, register, kind):
     sign = "s" if kind[0] == "s" else ""
     whole = digits[: len(digits) - places_wanted]
     return sign + whole + ("." + digits[len(whole) :] if places_wanted else ""), Number(1)
+
+
+def _rolls_over(modulus, before, after):
+    """The modulus (a text, or None) of a value whose (type, scale) changed: the register keeps its digits."""
+    if modulus is None:
+        return None
+    if places.is_layout(after[0]):
+        return str(10 ** len(after[0].lstrip("s").partition(".")[0]))
+    return str((Number(modulus) * after[1] / before[1]).round(9).normal())
 
 
 def _pair(number):
