@@ -18,6 +18,7 @@ from carbonterm.ledger.segment import SEGMENT_SIZE, Log
 from carbonterm_device import delivery, epochs, keys, provision, witness
 from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.clockwork import Clock
+from carbonterm_device.journal import Journal
 from carbonterm_device.line import SerialLine
 from carbonterm_device.network import TcpBus
 from carbonterm_device.ports import port
@@ -63,6 +64,7 @@ class App:
             for centre in self.site.centres
         ]
         self.upkeep = Upkeep(self.terminal, self.site, self.deliveries, past, port)
+        self.journal = Journal(self.terminal, self.deliveries, storage)
         self._again = port.ticks_ms()  # when to try a storage that failed again
         self._pause = FIRST_MS
         self.stopping = False
@@ -274,6 +276,7 @@ class App:
         self.heap_peak = max(self.heap_peak, port.heap_used())
         try:
             self._forget_keys()
+            self.journal.look()
             if status_file:
                 port.write_volatile(status_file, json.dumps(self.status()))
         except OSError as error:

@@ -10,6 +10,7 @@ from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import room
 from carbonterm.pipeline import Replay
+from carbonterm_device.journal import issued
 from carbonterm_device.upkeep import Missed, says
 
 GOOD, SUSPECT, INVALID, SILENT, REFUSED = 0, 2, 3, 4, 5
@@ -77,7 +78,10 @@ class Terminal:
             self._append(now, state, entries.CLOCK, [entries.STEP, known, now, state, state, None])
         canonical = site.canonical()
         if canonical != replay.pipeline.document or not found:
+            told = issued(replay.pipeline.site, site)
             self._append(self.clock.now_ms(), self.clock.state, entries.CONFIG, [sm3.digest(canonical), canonical])
+            for what, detail in told:
+                self.audit("site document", what, detail)
         self.log.checkpoint()
         return found
 

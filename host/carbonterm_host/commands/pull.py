@@ -1,6 +1,8 @@
 """`carbonterm pull`: copy a terminal's log into one file that anybody can check."""
 
+import getpass
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -9,7 +11,9 @@ import typer
 import carbonterm
 from carbonterm.errors import LedgerError
 from carbonterm.ledger.bundle import Writer
+from carbonterm.ledger.entry import MAX_TEXT
 from carbonterm.ledger.frames import terminal_of
+from carbonterm.uplink.kept import MAX_NOTE, NOTES
 from carbonterm_host.datafolder import DataFolder, pull
 from carbonterm_host.screen import JSON, USAGE, Failure, put, say
 
@@ -33,10 +37,26 @@ def to_file(folder, path):
     return done
 
 
+def leave_note(folder, entries):
+    """Tells the terminal of `folder` that its log was taken: it appends the note to its log, now or at its next start.
+    False where the folder can't be written, or somebody pulls all the time and the terminal does not run."""
+    path = Path(folder) / NOTES
+    try:
+        with open(path, "ab") as file:
+            if file.tell() > MAX_NOTE // 2:
+                return False
+            line = f"{getpass.getuser()}@{socket.gethostname()} pulled {entries} entries"
+            file.write(line[:MAX_TEXT].encode() + b"\n")
+    except (OSError, KeyError):
+        return False
+    return True
+
+
 def main(
     terminal: Path = typer.Argument(help="data folder of a terminal · 终端数据目录"),
     output: Path = typer.Option(..., "-o", "--output", help="FILE.bundle"),
     json: bool = JSON,
+    note: bool = typer.Option(True, help="leave a note, of which the terminal makes an audit entry · 留下审计记录"),
 ):
     """Copy a terminal's log, keys and checkpoints into a bundle; the terminal may go on meanwhile · 取出日志."""
     if not terminal.is_dir():
@@ -45,10 +65,11 @@ def main(
         done = to_file(terminal, output)
     except OSError as error:
         raise Failure(USAGE, f"{error.filename}: {error.strerror}", "choose another file with -o") from None
+    noted = note and leave_note(terminal, done.entries)
     if json:
         torn = [{"segment": name, "offset": offset, "bytes": size} for name, offset, size in done.torn]
         put({"file": str(output), "entries": done.entries, "checkpoints": done.checkpoints,
-             "receipts": done.receipts, "torn": torn})  # fmt: skip
+             "receipts": done.receipts, "torn": torn, "noted": noted})  # fmt: skip
         return
     print(say(f"{done.entries} entries, {done.checkpoints} checkpoints → {output}",
               f"{done.entries} 条记录、{done.checkpoints} 个检查点 → {output}"))  # fmt: skip

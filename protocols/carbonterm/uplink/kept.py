@@ -11,6 +11,9 @@ from carbonterm.errors import CarbonError, UplinkError
 from carbonterm.gm import sm3
 from carbonterm.uplink.message import MAX_ANSWER, Receipt
 
+NOTES = "pull.note"  # file in the data folder: what who pulled says of it, for the audit entries
+MAX_NOTE = 1000  # bytes of it that are read
+
 
 def file_name(epoch, public):
     """Name of the file of a centre's key (64 bytes) and an epoch."""

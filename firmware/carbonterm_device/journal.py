@@ -1,0 +1,92 @@
+"""What of the whole process the log says in `audit` entries (11.12 全过程日志): who configured what, which methods and
+factors were issued, what was reported to whom, who took the log away. Acquisition speaks for itself, in `readings`; the
+site document with its methods and factors stands in the `config` entry before.
+"""
+
+from carbonterm import clock
+from carbonterm.accounting import source as accounting
+from carbonterm.clock import DAY
+from carbonterm.gm import sm3
+from carbonterm.ledger.entry import MAX_TEXT
+from carbonterm.uplink.kept import MAX_NOTE, NOTES
+
+PARTS = ("buses", "meters", "points", "sources", "centres")
+MOST = 64  # sources that are named one by one
+
+
+def issued(old, new):
+    """(what, detail) of the audits that follow a new site document; old: the one in force before (Site or None)."""
+    digest = "".join(["%02x" % byte for byte in sm3.digest(new.canonical())[:4]])
+    parts = []
+    if old is not None:
+        parts = [part for part in PARTS if _rows(old, part) != _rows(new, part)]
+        if (old.name, old.zone) != (new.name, new.zone):
+            parts.append("name or zone")
+        if old.settings.canonical() != new.settings.canonical():
+            parts.append("settings")
+        if not parts:
+            parts = ["nothing but its version"]
+    said = "changed: " + ", ".join(parts) if old is not None else "the first"
+    found = [("configuration", "version %d, %s…; %s" % (new.version, digest, said))]
+    before = {} if old is None else {source.name: source.compiled for source in old.sources}
+    methods = [
+        ("method", "%s: %s" % (source.name, _method(source.compiled)))
+        for source in new.sources
+        if before.get(source.name) != source.compiled
+    ]
+    names = [source.name for source in new.sources]
+    methods += [("method", "%s: no longer accounted" % name) for name in sorted(before) if name not in names]
+    if len(methods) > MOST:
+        methods[MOST:] = [("method", "and %d more" % (len(methods) - MOST))]
+    return [(what, detail[:MAX_TEXT]) for what, detail in found + methods]
+
+
+def _rows(site, part):
+    return [row.canonical() for row in getattr(site, part)]
+
+
+def _method(compiled):
+    """Method, version and factors of a compiled source; its digest is the one that `emission` entries name."""
+    name, version = compiled[accounting.METHOD]
+    factors = [origin[0] for origin in accounting.origins(compiled)]
+    return "%s version %d, %s, factors %s" % (
+        name, version, compiled[accounting.SOURCE], ", ".join(factors) if factors else "given",
+    )  # fmt: skip
+
+
+class Journal:
+    """Watches what others do with the log. `couriers`: of carbonterm_device.delivery."""
+
+    def __init__(self, terminal, couriers, storage):
+        self._terminal = terminal
+        self._couriers = couriers
+        self._storage = storage
+        self._days = {}
+
+    def look(self):
+        """Once a second: the first receipt of each centre since the start and in each civil day, and who pulled."""
+        terminal = self._terminal
+        if terminal.site is None or terminal.stopped or terminal.failed:
+            return
+        day = clock.start(DAY, terminal.clock.now_ms(), terminal.site.zone)
+        for courier in self._couriers:
+            receipt = courier.now.outbox.receipt
+            if receipt is not None and receipt.next_seq and self._days.get(courier.name) != day:
+                self._days[courier.name] = day
+                words = receipt.epoch, receipt.next_seq, clock.text(receipt.time_ms, terminal.site.zone)
+                terminal.audit(courier.name, "report", "received epoch %d up to %d entries; its receipt: %s" % words)
+        self._pulled()
+
+    def _pulled(self):
+        try:
+            note = self._storage.read(NOTES, 0, MAX_NOTE)
+        except (OSError, KeyError):  # nobody was there
+            return
+        self._storage.remove(NOTES)
+        for line in note.split(b"\n"):
+            try:
+                text = line.decode()
+            except ValueError:  # a note that was torn in the middle of a letter
+                continue
+            if text:
+                self._terminal.audit("pull", "report", text[:MAX_TEXT])
