@@ -10,9 +10,10 @@ import uvicorn
 
 from carbonterm.ledger.checkpoint import is_name
 from carbonterm_host import gm_backends
-from carbonterm_host.commands import platform_access, platform_quality
+from carbonterm_host.commands import platform_access, platform_doctor, platform_quality
 from carbonterm_host.platform import keys
 from carbonterm_host.platform.access import audit, users
+from carbonterm_host.platform.access.traps import open_all
 from carbonterm_host.platform.intake import Intake
 from carbonterm_host.platform.quality.schedule import Schedule
 from carbonterm_host.platform.registrar import Registrar
@@ -22,7 +23,7 @@ from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, put, s
 
 app = typer.Typer(no_args_is_help=True, help="receive the logs of terminals · 平台")
 app.add_typer(platform_access.app, name="user")
-for _name, _function in (platform_access.COMMANDS | platform_quality.COMMANDS).items():
+for _name, _function in (platform_access.COMMANDS | platform_quality.COMMANDS | platform_doctor.COMMANDS).items():
     app.command(_name)(_function)
 
 STORE = typer.Option(..., "--store", help="where entries are kept, sqlite:///PATH · 存储")
@@ -39,6 +40,7 @@ def serve(
     operator: list[str] = typer.Option([], metavar="NAME:PUBLICHEX", help="whose registrations count · 运营方"),
     key: Path | None = typer.Option(None, help="file of the SM2 key for receipts; default: STORE.key · 签名密钥"),
     name: str = typer.Option("platform", help="name in receipts and cosignatures · 名称"),
+    trap: list[int] = typer.Option([], min=1, max=65535, help="port where any connection is an alarm · 诱捕端口"),
     quality_hours: int = typer.Option(24, min=0, max=8784, help="between two quality checks; 0: none · 质控周期"),
     as_json: bool = JSON,
 ):
@@ -61,9 +63,11 @@ def serve(
     intake = Intake(opened, name, signer, verify, digest)
     registrar = Registrar(opened, operators, verify, digest)
     listener = _listen(host, port)
+    traps = [_listen(host, number) for number in trap]
     url = f"{'https' if tls_cert else 'http'}://{_bracketed(host)}:{listener.getsockname()[1]}"
+    served = application(intake, registrar)
     config = uvicorn.Config(
-        application(intake, registrar), ssl_certfile=tls_cert, ssl_keyfile=tls_key, log_level="warning",
+        served, ssl_certfile=tls_cert, ssl_keyfile=tls_key, log_level="warning",
         access_log=False,
         timeout_keep_alive=75, timeout_graceful_shutdown=10, limit_concurrency=1000, server_header=False,
     )  # fmt: skip
@@ -72,7 +76,8 @@ def serve(
     checks = Schedule(opened, quality_hours, **intake.tools()) if quality_hours else None
     if checks:
         checks.start()
-    Ready(config, lambda: _ready(as_json, url, intake, opened)).run(sockets=[listener])
+    ready = partial(_ready, as_json, url, intake, opened)
+    Ready(config, ready, partial(open_all, served.state.access, traps)).run(sockets=[listener])
     if checks:
         checks.stop()
     audit.sign_head(opened, name, signer)
@@ -116,14 +121,16 @@ def tls(
 
 
 class Ready(uvicorn.Server):
-    """A server that says when it listens."""
+    """A server that says when it listens, its traps with it."""
 
-    def __init__(self, config, ready):
+    def __init__(self, config, ready, open_traps):
         super().__init__(config)
         self._ready = ready
+        self._open_traps = open_traps
 
     async def startup(self, sockets=None):
         await super().startup(sockets)
+        self._traps = await self._open_traps()
         self._ready()
 
 

@@ -92,6 +92,7 @@ def application(intake, registrar=None):
     access = Access(intake.store, intake.name, intake.signer)
     routes.add(app, access, run)
     quality.add(app, intake.store, intake.signer, run, intake.tools())
+    app.state.access = access
     app.add_middleware(Gate, access=access, routes=app.routes)
     return app
 

@@ -33,6 +33,7 @@ class Access:
         self.failed_addresses = guard.Counter(guard.FAILURES)
         self.failed_names = guard.Counter(guard.FAILURES_OF_NAME)
         self.probes = guard.Counter(guard.PROBES)
+        self.traps = guard.Counter(1)
         self.room = guard.Room()
         self._lock = threading.Lock()
         self._users = False
@@ -68,6 +69,13 @@ class Access:
             count = self.probes.hit(address, _now())
         if count:
             self.alarm(address, f"probing, last {what}", count)
+
+    def trapped(self, address, port):
+        """Somebody connected to a port where nothing is served: said at once, then in growing pauses."""
+        with self._lock:
+            count = self.traps.hit(address, _now())
+        if count:
+            self.alarm(address, f"connection to trap port {port}", count)
 
     def alarm(self, address, what, count):
         """A row of the log; strangers with many addresses cannot fill the disk with them."""
