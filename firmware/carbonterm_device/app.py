@@ -269,7 +269,7 @@ class App:
             self._say_simulated()
 
     def _say_simulated(self):
-        self.terminal.audit("console", "simulated clock", "the system's time and %d ms" % self.clock.offset_ms)
+        self.terminal.audit("clock", "simulated clock", "the system's time and %d ms" % self.clock.offset_ms)
 
     def _heartbeat(self, status_file):
         gc.collect()

@@ -9,8 +9,8 @@ from carbonterm.gm import sm2
 from carbonterm.ledger.entry import STEP
 from carbonterm.ledger.segment import Log
 from carbonterm_device.acquisition import Acquisition
-from carbonterm_device.network import TcpBus
 from carbonterm_device.clockwork import Clock
+from carbonterm_device.network import TcpBus
 from carbonterm_device.ports import port
 from carbonterm_device.terminal import Terminal
 from carbonterm_host import site_yaml

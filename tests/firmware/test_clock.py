@@ -115,7 +115,7 @@ def test_a_clock_set_while_it_runs(terminal, plant, tmp_path):
     assert [round(s[1] / 3600) for s in steps if s[0] == entries.STEP][:4] == [-24, 24, year // 3600, -year // 3600]
     assert day == 86400 and all(step[2] and step[3] for step in steps)
     said = [entry.body for entry in log if entry.kind == entries.AUDIT and entry.body[1] == "simulated clock"]
-    assert len(said) == 9 and said[0][0] == "console"
+    assert len(said) == 9 and said[0][0] == "clock"
     years = {clock.civil(entry.time_ms)[0] for entry in log}
     assert {2038, 2106} <= years and 1970 not in years
 
