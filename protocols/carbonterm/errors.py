@@ -74,3 +74,7 @@ class ModelError(CarbonError):
 
 class AccessError(CarbonError):
     """A user, password, right or review step that is not to be had."""
+
+
+class StoreError(CarbonError):
+    """A backup, restore or search of a platform's store that is not possible."""

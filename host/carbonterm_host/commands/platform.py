@@ -10,10 +10,11 @@ import uvicorn
 
 from carbonterm.ledger.checkpoint import is_name
 from carbonterm_host import gm_backends
-from carbonterm_host.commands import platform_access, platform_doctor, platform_quality
+from carbonterm_host.commands import platform_access, platform_data, platform_doctor, platform_quality
 from carbonterm_host.platform import keys
 from carbonterm_host.platform.access import audit, users
 from carbonterm_host.platform.access.traps import open_all
+from carbonterm_host.platform.data import jobs
 from carbonterm_host.platform.intake import Intake
 from carbonterm_host.platform.quality.schedule import Schedule
 from carbonterm_host.platform.registrar import Registrar
@@ -23,8 +24,9 @@ from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, put, s
 
 app = typer.Typer(no_args_is_help=True, help="receive the logs of terminals · 平台")
 app.add_typer(platform_access.app, name="user")
-for _name, _function in (platform_access.COMMANDS | platform_quality.COMMANDS | platform_doctor.COMMANDS).items():
-    app.command(_name)(_function)
+for _module in (platform_access, platform_data, platform_quality, platform_doctor):
+    for _name, _function in _module.COMMANDS.items():
+        app.command(_name)(_function)
 
 STORE = typer.Option(..., "--store", help="where entries are kept, sqlite:///PATH · 存储")
 
@@ -42,6 +44,10 @@ def serve(
     name: str = typer.Option("platform", help="name in receipts and cosignatures · 名称"),
     trap: list[int] = typer.Option([], min=1, max=65535, help="port where any connection is an alarm · 诱捕端口"),
     quality_hours: int = typer.Option(24, min=0, max=8784, help="between two quality checks; 0: none · 质控周期"),
+    backup_dir: list[Path] = typer.Option([], help="folder of backups; several: a copy in each · 备份目录"),
+    backup_every: str = typer.Option("24h", help="time between two backups, such as 24h · 备份周期"),
+    keep: int = typer.Option(30, min=1, help="backups that stay in each folder · 保留份数"),
+    check_every: str = typer.Option("24h", help="time between two checks of integrity; 0: none · 完整性检查周期"),
     as_json: bool = JSON,
 ):
     """Takes entries over HTTPS, checks them, and answers with signed receipts. Ends on SIGTERM or Ctrl-C. 运行平台"""
@@ -52,6 +58,9 @@ def serve(
     if tls_cert is None and host not in ("127.0.0.1", "::1", "localhost"):
         raise Failure(USAGE, f"without a certificate the platform listens on loopback only, not on {host}",
                       "make one with: carbonterm platform tls DIR")  # fmt: skip
+    periods = [platform_data.duration(text) for text in (backup_every, check_every)]
+    if backup_dir and periods[0] == 0:
+        raise Failure(USAGE, "--backup-every 0 makes no backup", "give a time, such as 24h")
     opened = Store(store)
     for text in register:
         opened.register(*_terminal(text))
@@ -74,12 +83,15 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn ends by it, then raises it once more
     signal.signal(signal.SIGINT, lambda *_: None)
     checks = Schedule(opened, quality_hours, **intake.tools()) if quality_hours else None
+    upkeep = jobs.Jobs(opened, jobs.table(opened, backup_dir, periods[0], keep, periods[1], (name, signer), digest))
+    upkeep.start()
     if checks:
         checks.start()
     ready = partial(_ready, as_json, url, intake, opened)
     Ready(config, ready, partial(open_all, served.state.access, traps)).run(sockets=[listener])
     if checks:
         checks.stop()
+    upkeep.stop()
     audit.sign_head(opened, name, signer)
     opened.close()
     return OK

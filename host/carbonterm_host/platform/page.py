@@ -16,6 +16,7 @@ from carbonterm.ledger import entry as formats
 from carbonterm.ledger.tree import leaf
 from carbonterm.number import Number
 from carbonterm_host.platform.access import notices
+from carbonterm_host.platform.data import jobs
 from carbonterm_host.platform.quality import notices as quality
 from carbonterm_host.platform.store import checkpoints, entries, evidence, figures, find_end, logs
 
@@ -64,6 +65,7 @@ def html(store, name, public, asks):
         f"<p>公钥 Public key (SM2): <code>{public.hex()}</code></p>",
     ]
     parts.extend(notices.lines(store, asks["person"]))
+    parts.extend(jobs.lines(store))
     listed = [row for row in terminals(store) if row["terminal"] not in asks["hidden"]]
     if not listed:
         parts.append("<p>还没有登记终端。No terminal is registered yet: <code>carbonterm platform register</code></p>")
