@@ -5,6 +5,7 @@ import json
 import random
 import sqlite3
 import stat
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from carbonterm.errors import AccessError
 from carbonterm.gm import sm2
 from carbonterm_host.platform.access import audit, guard, labels, users
-from carbonterm_host.platform.access.roles import ENDPOINTS, OPEN, RIGHTS, ROLES, SELF, SIGNED, Person, allowed
+from carbonterm_host.platform.access.roles import ENDPOINTS, LOCAL, OPEN, RIGHTS, ROLES, SELF, SIGNED, Person, allowed
 from carbonterm_host.platform.intake import Intake
 from carbonterm_host.platform.store import Store
 from carbonterm_host.platform.web import application
@@ -74,6 +75,13 @@ def test_every_address_says_who_may_use_it(tmp_path):
         assert needs in (OPEN, SIGNED, SELF) or set(needs) <= set(RIGHTS)
     assert {right for _, rights in ROLES.values() for right in rights} == set(RIGHTS)
     assert not allowed(Person("alice", "admin"), "GET", "/v1/new")
+
+
+def test_the_page_shows_the_matrix_as_it_is():
+    page = (Path(__file__).parents[2] / "docs/access.md").read_text(encoding="utf-8")
+    for right, meaning in RIGHTS.items():
+        cells = [" ✓ |" if right in rights else " |" for rights in (*(rights for _, rights in ROLES.values()), LOCAL)]
+        assert f"| {right} | {meaning} |" + "".join(cells) in page
 
 
 @pytest.mark.slow

@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
+import subprocess
 import time
 
 import httpx
@@ -71,6 +73,18 @@ def test_rules_of_a_firewall():
     assert platform_doctor.firewall(shipped, 9999)[1] == "finding"
     assert platform_doctor.firewall(shipped.replace("policy drop", "policy accept"), 8443)[1] == "finding"
     assert platform_doctor.firewall("", None)[1] == "finding"
+
+
+@pytest.mark.requirement("P-9.5-1", part="the shipped rules load, in a network of their own, and the check sees them")
+def test_the_shipped_rules_load():
+    if not shutil.which("nft") or not shutil.which("unshare"):
+        pytest.skip("nft and unshare are not installed here")
+    if subprocess.run(["unshare", "-rn", "nft", "list", "ruleset"], capture_output=True).returncode:
+        pytest.skip("this system lets nobody make a network of his own")
+    script = f"nft -f {platform_doctor.Path(__file__).parents[2] / 'docs/nftables.conf'} && nft list ruleset"
+    done = subprocess.run(["unshare", "-rn", "sh", "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert platform_doctor.firewall(done.stdout, 8443)[1] == "ok"
 
 
 def test_what_listens_here():
