@@ -10,6 +10,7 @@ from carbonterm.ledger import retention, room
 from carbonterm.ledger.frames import Frames, segment_name
 
 LOOK_MS = 60000  # between two looks at the storage …
+HURRY_MS = 5000  # … where it runs out …
 LOOK_BYTES = 1 << 16  # … unless so many bytes were written, or a segment was begun
 AGAIN_MS = 3600000  # after a drop that failed
 
@@ -52,7 +53,8 @@ class Upkeep:
 
     def due(self):
         log, ticks = self.terminal.log, self.port.ticks_ms()
-        if self._at is None or self.port.ticks_diff(ticks, self._at) >= LOOK_MS:
+        often = HURRY_MS if self.terminal.step else LOOK_MS
+        if self._at is None or self.port.ticks_diff(ticks, self._at) >= often:
             return True
         return log.written - self._written >= LOOK_BYTES or (log.epoch, log.newest) != self._newest
 
