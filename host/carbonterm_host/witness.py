@@ -61,8 +61,8 @@ def _entries(file, hasher):
 
 
 def ask(url, terminal_id, epoch, size, ca=None):
-    """The platform's Receipt over the first `size` entries of an epoch, or over all it has where it has fewer; its
-    signature is not checked. None where it knows no such terminal and epoch; Failure where there is no answer."""
+    """The platform's Receipt over the first `size` entries of an epoch, or over all it has where it has fewer or `size`
+    is None; its signature is not checked. None where it knows no such terminal and epoch; Failure without an answer."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise Failure(USAGE, f"--platform {url} is no address", "give https://HOST:PORT")
@@ -72,7 +72,9 @@ def ask(url, terminal_id, epoch, size, ca=None):
             context = ssl.create_default_context(cafile=ca)
         except OSError as error:
             raise Failure(USAGE, f"--ca {ca} cannot be read: {error}", "give the CA in PEM, ca.pem") from None
-    path = f"/v1/terminals/{urllib.parse.quote(terminal_id)}/entries?epoch={epoch}&size={size}"
+    path = f"/v1/terminals/{urllib.parse.quote(terminal_id)}/entries?epoch={epoch}"
+    if size is not None:
+        path += f"&size={size}"
     try:
         with urllib.request.urlopen(url.rstrip("/") + path, context=context, timeout=TIMEOUT_S) as answer:
             return Receipt.decode(answer.read(MAX_ANSWER + 1))

@@ -96,6 +96,10 @@ def _compare(path, verifier, url, ca, options):
             signer = next((one for one in witnesses if receipt.signed_by(one, options["verify"])), None)
             same = mine and (signer is not None or not witnesses)
             same = same and receipt.root == _root(path, verifier, epoch, held, options)
+            newest = witness.ask(url, verifier.terminal_id, epoch, None, ca).next_seq
+            if newest > size:
+                more = f"the platform holds {newest} entries of epoch {epoch}, the bundle {size}: "
+                verifier.authority.notes.append(more + "it was pulled before, or its end was cut off")
             if same and signer:
                 verifier.authority.witnessed(epoch, held, receipt.time_ms, signer)
         rows.append({"epoch": epoch, "held": held, "of": size, "same": same})
@@ -214,10 +218,13 @@ def show(report):
         if report["begins"]:
             epoch = report["keys"][0]["epoch"] if report["keys"] else 0
             out.print(say("begins with entry {0} of epoch {1}: what came before was dropped from the terminal",
-                          "自纪元 {1} 第 {0} 条起：此前的记录已从终端清除").format(report["begins"], epoch))  # fmt: skip
+                          "自纪元 {1} 第 {0} 条起：此前的记录已从终端清除")
+                      .format(report["begins"], epoch))  # fmt: skip
     elif "entry" in report:
         out.print(say("entry {seq} ({kind}) of epoch {epoch}, terminal ", "纪元 {epoch} 第 {seq} 条（{kind}），终端 ")
                   .format(**report["entry"]) + report["terminal"])  # fmt: skip
+    for note in report.get("notes", ()):
+        out.print(note)
     for row in report.get("keys", ()):
         known = say("given", "已知") if row["known"] else say("compare it with the terminal's", "请与终端公钥核对")
         out.print(say("key of epoch", "密钥，纪元"), f"{row['epoch']}: {row['public'][:16]}… ({known})")

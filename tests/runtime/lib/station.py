@@ -22,11 +22,11 @@ POINTS = (
 
 class Station:
     """Context manager in an empty `folder`. `url`, `public` (of the platform), `ca` (PEM), `operator` (public, hex),
-    `key` (file of the operator's key), `platform` (serving.Platform). meters=False: the terminals have no points."""
+    `key` (file of the operator's key), `platform` (serving.Platform). every: how often the meters are read."""
 
-    def __init__(self, folder, meters=True, seed=7):
-        self.folder = folder
-        self.plant = six_meters(seed, speed=60, path=str(folder / "line.tty")) if meters else None
+    def __init__(self, folder, every="200ms"):
+        self.folder, self.every = folder, every
+        self.plant = six_meters(7, speed=60, path=str(folder / "line.tty"))
         self.terminals = []
 
     def __enter__(self):
@@ -38,16 +38,14 @@ class Station:
         options += ("--tls-cert", made["server.pem"], "--tls-key", made["server.key"])
         self.platform = Platform(self.folder, *options).start()
         self.url, self.public = self.platform.url, self.platform.public
-        if self.plant:
-            self.plant.start()
+        self.plant.start()
         return self
 
     def __exit__(self, *_):
         for one in self.terminals:
             if one.process and one.process.poll() is None:
                 one.kill()
-        if self.plant:
-            self.plant.stop()
+        self.plant.stop()
         if self.platform.process.poll() is None:
             self.platform.kill()
 
@@ -91,20 +89,18 @@ class Station:
 
     def _yaml(self, name):
         lines = [f"terminal: {name}", "name: x", 'zone: "+08:00"']
-        buses = [bus for bus in self.plant.buses if bus.describe()["kind"] == "modbus-tcp"] if self.plant else []
-        meters = [meter for bus in buses for meter in bus.meters.values()]
-        points = [row for row in POINTS if row[1] in [meter.name for meter in meters]]
-        lines.append("buses:" if buses else "buses: []")
-        for bus in buses:
-            row = bus.describe()
+        buses = [bus for bus in self.plant.buses if bus.describe()["kind"] == "modbus-tcp"]
+        meters = [(bus.name, meter) for bus in buses for meter in bus.meters.values()]
+        names = [meter.name for _, meter in meters]
+        lines.append("buses:")
+        for row in (bus.describe() for bus in buses):
             lines.append(f"  - {{name: {row['bus']}, kind: modbus-tcp, timeout: 500ms, "
                          f"host: {row['address']}, port: {row['port']}}}")  # fmt: skip
-        lines.append("meters:" if meters else "meters: []")
-        for bus in buses:
-            lines += [f"  - {{name: {m.name}, bus: {bus.name}, unit: {m.unit}, model: {m.model['id']}}}"
-                      for m in bus.meters.values()]  # fmt: skip
-        lines.append("points:" if points else "points: []")
-        lines += [f"  - {{name: {p}, meter: {m}, register: {r}, every: 200ms}}" for p, m, r in points]
+        lines.append("meters:")
+        lines += [f"  - {{name: {m.name}, bus: {bus}, unit: {m.unit}, model: {m.model['id']}}}" for bus, m in meters]
+        lines.append("points:")
+        lines += [f"  - {{name: {p}, meter: {m}, register: {r}, every: {self.every}}}" for p, m, r in POINTS
+                  if m in names]  # fmt: skip
         lines.append("settings: {closings: [minute, hour, day], commit: 50ms}")
         lines.append(f'centres: [{{name: platform, url: "{self.url}", ca: ca.der, public: "{self.public.hex()}"}}]')
         return "\n".join(lines)
