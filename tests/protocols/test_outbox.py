@@ -368,3 +368,78 @@ def test_every_entry_arrives_once_over_any_line():
         deliver(box, log, centre)
         assert centre.entries == log and box.cursor == len(log), "seed %d" % seed
         print(seed, len(log), restarts, box.retries)
+
+
+def snapshot(log, size):
+    """(size, peaks) of a log's tree, as a snapshot entry there would have it."""
+    grown = tree.Tree()
+    for one in log[:size]:
+        grown.append(tree.leaf(one))
+    return grown.state()
+
+
+def test_a_start_from_a_snapshot():
+    """READ may begin at a snapshot of the log; the centre's root confirms what was not hashed."""
+    log = [entry(n) for n in range(90)]
+    centre, box = Centre(), outbox()
+    deliver(box, log[:70], centre)
+    assert box.receipted == 0 and centre.checkpoint is None
+    box = outbox()
+    turn(box, log, centre)
+    assert (box.state, box.wanted, box.size, box.receipted) == (READ, 70, 0, 0)
+    box.begin(*snapshot(log, 71))  # behind what the centre has: of no use
+    assert box.size == 0
+    box.begin(*snapshot(log, 60))
+    assert (box.state, box.size) == (READ, 60)
+    box.begin(*snapshot(log, 50))
+    assert box.size == 60
+    deliver(box, log, centre, signed_checkpoint(log, 80))
+    assert (centre.entries, box.cursor, box.sealed, box.receipted) == (log, 90, 80, 80)
+    # a snapshot exactly where the centre is
+    again = outbox()
+    turn(again, log, centre)
+    again.begin(*snapshot(log, 90))
+    assert (again.state, again.cursor) == (SEND, 90)
+    # peaks of another history: the root shows it
+    again = outbox()
+    turn(again, log, centre)
+    again.begin(*snapshot([b"x"] * 90, 64))
+    for one in log[64:]:
+        if again.state == READ:
+            again.passed(one)
+    assert again.state == STOPPED and "two histories" in again.error
+    print(again.error)
+
+
+def test_a_centre_that_lacks_what_was_dropped():
+    log = [entry(n) for n in range(30)]
+    centre, box = Centre(), outbox()
+    deliver(box, log, centre, signed_checkpoint(log, 30))
+    assert box.receipted == 30
+    centre.entries, centre.checkpoint = log[:10], None  # it was set back, the terminal has dropped 20 entries since
+    box = outbox()
+    turn(box, log, centre)
+    assert box.wanted == 10
+    box.missing(20)
+    assert (box.state, box.cursor, box.receipted) == (ASK, None, 0) and box.delay_ms > 0
+    print(box.error)
+    assert "holds 10 entries" in box.error and "begins with entry 20" in box.error
+    centre.entries = log[:25]  # restored from a backup
+    turn(box, log, centre)
+    box.begin(*snapshot(log, 20))
+    deliver(box, log, centre)
+    assert centre.entries == log and box.error == ""
+
+
+def test_a_centre_that_lost_entries_has_signed_for_less():
+    log = [entry(n) for n in range(40)]
+    centre, box = Centre(), outbox()
+    deliver(box, log, centre, signed_checkpoint(log, 40))
+    assert box.receipted == 40
+    centre.entries, centre.checkpoint = log[:10], None
+    box.state = ASK
+    turn(box, log, centre)
+    assert box.state == READ and box.receipted == 0
+    while box.state == READ:
+        turn(box, log, centre)
+    assert (box.cursor, box.receipted) == (10, 10)
