@@ -24,8 +24,8 @@ class Times:
     def entry(self, found):
         if found.clock_state == clock.UNSET or found.time_ms < clock.FLOOR_MS:
             return
-        if found.kind == entry.CLOCK and found.body[0] == entry.STEP and found.body[2] < found.body[1]:
-            self._back(found)
+        if found.kind == entry.CLOCK and (found.body[0] == entry.REBASE or found.body[2] < found.body[1]):
+            self._back(found)  # a rebase too: an unset clock came to another time than was known before
         if self._latest is None or found.time_ms > self._latest[0]:
             self._latest = (found.time_ms, found.epoch, found.seq)
             if self._after(found.time_ms, self.at_ms):

@@ -95,11 +95,12 @@ def test_old_and_new_key_sign(tmp_path):
     report, log = pulled(folder.path)
     assert report["ok"], report
     assert [(one.epoch, one.seq, entry.KINDS[one.kind]) for one in log] == [
-        (0, 0, "start"), (0, 1, "config"), (0, 2, "key"), (1, 0, "key"), (1, 1, "config"), (1, 2, "readings"),
+        (0, 0, "start"), (0, 1, "config"), (0, 2, "audit"), (0, 3, "key"),
+        (1, 0, "key"), (1, 1, "config"), (1, 2, "readings"),
     ]  # fmt: skip
     old, new = keys.load(folder, 0).public, keys.load(folder, 1).public
-    assert registry.names_next(log[2], old) == new
-    assert log[3].body[:3] == ["previous", 0, 3]
+    assert registry.names_next(log[3], old) == new
+    assert log[4].body[:3] == ["previous", 0, 4]
     again = started(Folder(folder.path))
     assert again.terminal.log.epoch == 1 and again.found == 3
     again._rotate()
@@ -237,6 +238,6 @@ def test_segments_name_both_epochs(tmp_path):
     rotated(folder)
     assert [(epoch, first) for epoch, first, _ in segments(folder)] == [(0, 0), (1, 0)]
     past = epochs.Past(folder, "T1", 0)
-    assert (past.size, past.sealed, past.kept) == (3, 3, 0)
+    assert (past.size, past.sealed, past.kept) == (4, 4, 0)
     frames = Frames(folder, "00000-0000000000.seg", 0, 0)
-    assert [raw for raw, _ in past.entries(1)] == [frames.next()[0] for _ in range(3)][1:]
+    assert [raw for raw, _ in past.entries(1)] == [frames.next()[0] for _ in range(4)][1:]

@@ -87,6 +87,16 @@ def test_a_clock_that_ran_ahead_and_says_so():
     assert wrong(report(bundle_of([*rows, audit(T0 + year)]), T0 + DAY)) == ["policy"]
 
 
+def test_a_terminal_that_came_back_without_the_time():
+    """It ran a year ahead, then started by an unset clock, and a time server told it the truth."""
+    year = 365 * DAY
+    rebase = (T0 + 60000, RTC, entry.CLOCK, [entry.REBASE, 50000, T0 + 60000, UNSET, RTC, 1])
+    rows = [audit(T0 + year), audit(40000, UNSET), rebase, audit(T0 + 61000)]
+    found = report(bundle_of(rows), T0 + DAY)
+    assert found["ok"] and "ran ahead until entry 2 of epoch 0" in found["notes"][0]
+    assert wrong(report(bundle_of([*rows, audit(T0 + year)]), T0 + DAY)) == ["policy"]
+
+
 def test_a_centre_that_signed_before_the_entry():
     rows = [audit(T0), audit(T0 + DAY)]
     assert report(bundle_of(rows, T0 + DAY - TOLERANCE_MS))["ok"]

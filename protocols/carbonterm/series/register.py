@@ -163,6 +163,7 @@ def pack(number):
 
 
 def unpack(item):
+    """What `pack` packed."""
     return None if item is None else Number(int(item[1]), item[0])
 
 
