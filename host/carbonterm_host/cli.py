@@ -18,6 +18,7 @@ COMMANDS = {
     "bundle": "bundle",
     "decode": "decode",
     "demo": "demo",
+    "fuse": "fuse",
     "gm": "gm",
     "key": "key",
     "models": "models",

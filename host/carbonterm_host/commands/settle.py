@@ -1,11 +1,6 @@
 """`carbonterm settle`: settlements of the readings in a CSV file, by the rules of the terminal (T/CSMT clause 8.2)."""
 
-import csv
-import io
-import sys
 from enum import StrEnum
-from itertools import pairwise
-from pathlib import Path
 
 import typer
 from rich.table import Table
@@ -16,10 +11,10 @@ from carbonterm.number import Number
 from carbonterm.series.closing import Settler
 from carbonterm.series.register import LATE, ROLLOVER, WORDS
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, put, say
+from carbonterm_host.series_csv import Line, median, name_of, ordered, readings, refuse, table
 
 EVENTS = ("replaced", "reset")
 QUALITIES = {"good": "正常", "estimated": "估算", "suspect": "可疑"}
-SHOWN_MISTAKES = 20
 _WHY_ZH = {"backwards": "读数倒退", "faster than the limit": "增量超限"}
 
 
@@ -49,15 +44,12 @@ def main(
     are suspect (held, in no total). docs/series.md says the rules.
     """
     mistakes = []
-    rows = _readings(file, mistakes)
+    rows = readings(file, mistakes)
     changes = _events(events, mistakes) if events else []
-    if mistakes:
-        more = len(mistakes) - SHOWN_MISTAKES
-        lines = mistakes[:SHOWN_MISTAKES] + ([say(f"and {more} more", f"还有 {more} 处")] if more > 0 else [])
-        raise Failure(USAGE, "\n".join(lines), say("correct these lines and run it again", "改正后重新运行"))
-    rows, duplicates = _sorted(file, rows)
+    refuse(mistakes)
+    rows, duplicates = ordered(file, rows)
     present = [row for row in rows if row[2] is not None]
-    interval_ms = interval * 1000 if interval else _median([row[1] for row in present])
+    interval_ms = interval * 1000 if interval else median([row[1] for row in present])
     level = clock.PERIODS.index(period)
     try:
         zone_minutes = clock.parse_zone(zone)
@@ -86,115 +78,15 @@ def main(
     return FINDING if suspect else OK
 
 
-# --- the files -----------------------------------------------------------------------------------------------------
-
-
-def _readings(file, mistakes):
-    """(line, time_ms, Number or None) of each row in the order of the file; what is wrong goes to `mistakes`."""
-    rows = []
-    for line, cells in _table(file, ("time", "value"), mistakes):
-        with _Line(file, line, mistakes):
-            time_ms = clock.parse(cells["time"])
-            rows.append((line, time_ms, Number(cells["value"]) if cells["value"] else None))
-    if not mistakes and not any(row[2] is not None for row in rows):
-        mistakes.append(say(f"{_name(file)} has no readings", f"{_name(file)} 中没有读数"))
-    return rows
-
-
 def _events(file, mistakes):
     """(line, time_ms, last, first) of each row."""
     rows = []
-    for line, cells in _table(file, ("time", "event", "last", "first"), mistakes):
-        with _Line(file, line, mistakes):
+    for line, cells in table(file, ("time", "event", "last", "first"), mistakes):
+        with Line(file, line, mistakes):
             if cells["event"] not in EVENTS:
                 raise SeriesError(f"unknown event {quoted(cells['event'])}", f"known events: {', '.join(EVENTS)}")
             rows.append((line, clock.parse(cells["time"]), Number(cells["last"]), Number(cells["first"])))
     return rows
-
-
-class _Line:
-    """Collects a CarbonError that arises in its block as FILE:LINE: what; hint."""
-
-    def __init__(self, file, line, mistakes):
-        self.where = f"{_name(file)}:{line}"
-        self.mistakes = mistakes
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if isinstance(error, CarbonError):
-            self.mistakes.append(f"{self.where}: {error}")
-            return True
-        return False
-
-
-def _table(file, columns, mistakes):
-    """(line, {column: stripped cell}) of the rows of a CSV file, empty lines left out; Failure if it can't be read."""
-    name = _name(file)
-    try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        hint = say("give a CSV file, or - for stdin", "请给出 CSV 文件，或用 - 表示标准输入")
-        raise Failure(USAGE, f"{name}: {error.strerror}", hint) from error
-    except UnicodeDecodeError as error:
-        what = say(f"{name} is not UTF-8 (byte {error.start})", f"{name} 不是 UTF-8（第 {error.start} 字节）")
-        raise Failure(USAGE, what, say("save it as CSV UTF-8", "另存为 CSV UTF-8")) from error
-    reader = csv.reader(io.StringIO(text, newline=""))
-    places, rows = None, []
-    try:
-        for cells in reader:
-            cells = [cell.strip() for cell in cells]
-            if not any(cells):
-                continue
-            if places is None:
-                header = [cell.lower() for cell in cells]
-                missing = [column for column in columns if column not in header]
-                if missing:
-                    what = say(f"column {', '.join(missing)} is missing", f"缺少列 {', '.join(missing)}")
-                    hint = say(f"the first line is {','.join(columns)}", f"首行应为 {','.join(columns)}")
-                    mistakes.append(f"{name}:{reader.line_num}: {what}; {hint}")
-                    return []
-                places = {column: header.index(column) for column in columns}
-                continue
-            rows.append((reader.line_num, {c: cells[i] if i < len(cells) else "" for c, i in places.items()}))
-    except csv.Error as error:
-        mistakes.append(f"{name}:{reader.line_num}: {error}")
-    if places is None and not mistakes:
-        hint = say(f"the first line is {','.join(columns)}", f"首行应为 {','.join(columns)}")
-        mistakes.append(say(f"{name} is empty; {hint}", f"{name} 为空；{hint}"))
-    return rows
-
-
-def _name(file):
-    return "stdin" if file == "-" else file
-
-
-def _sorted(file, rows):
-    """(rows by time without copies, number of copies); Failure where two values have the same time."""
-    kept, duplicates, conflicts = [], 0, []
-    for row in sorted(rows, key=lambda row: row[1]):
-        if not kept or kept[-1][1] != row[1]:
-            kept.append(row)
-        elif row[2] is None or kept[-1][2] is None or kept[-1][2] == row[2]:
-            duplicates += 1
-            if kept[-1][2] is None:
-                kept[-1] = row
-        else:
-            conflicts.append(
-                f"{_name(file)}:{kept[-1][0]} and {_name(file)}:{row[0]}: two values at {clock.text(row[1])}, "
-                f"{kept[-1][2]} and {row[2]}"
-            )
-    if conflicts:
-        raise Failure(USAGE, "\n".join(conflicts[:SHOWN_MISTAKES]), say("keep the true one", "保留正确的一行"))
-    return kept, duplicates
-
-
-def _median(times):
-    """The median spacing in ms, the lower one of two; None for fewer than two readings."""
-    spacings = sorted(after - before for before, after in pairwise(times))
-    return spacings[(len(spacings) - 1) // 2] if spacings else None
 
 
 # --- the series ----------------------------------------------------------------------------------------------------
@@ -214,7 +106,7 @@ def _settle(settler, rows, changes, events, zone):
     settlements, suspect, refused = [], [], []
     for time_ms, kind, line, row in steps:
         if kind == 1:
-            with _Line(events, line, refused):
+            with Line(events, line, refused):
                 settlements += settler.replaced(time_ms, row[2], row[3])
             continue
         value = row[2]
@@ -243,7 +135,7 @@ def _view(settlement, zone):
 
 def _show(view, level, file):
     screen = console()
-    table = Table(title=say(f"Settlements of {_name(file)}", f"结算：{_name(file)}"), title_justify="left")
+    table = Table(title=say(f"Settlements of {name_of(file)}", f"结算：{name_of(file)}"), title_justify="left")
     table.add_column(say("From", "起始"), no_wrap=True)
     headings = (say("Increment", "增量"), say("Max", "最大值"), say("Min", "最小值"))
     for heading in headings:
@@ -265,7 +157,7 @@ def _show(view, level, file):
             screen.print(f"{text}: {view[key]}")
     for row in view["suspect"]:
         why = say(row["why"], _WHY_ZH.get(row["why"], "超出量程"))
-        where = f"{_name(file)}:{row['line']}"
+        where = f"{name_of(file)}:{row['line']}"
         screen.print(say("suspect", "可疑") + f": {where} {row['time']} {row['value']}: {why}", soft_wrap=True)
     if view["suspect"]:
         screen.print(
