@@ -26,7 +26,8 @@ MODULES = (
     "carbonterm/__init__", "carbonterm/cbor", "carbonterm/clock", "carbonterm/errors", "carbonterm/formula",
     "carbonterm/nearest", "carbonterm/number", "carbonterm/pipeline", "carbonterm/site", "carbonterm/units",
     "carbonterm/accounting/*", "carbonterm/field/*", "carbonterm/gm/*", "carbonterm/ledger/*", "carbonterm/series/*",
-    "carbonterm/uplink/*", "carbonterm_host/__init__", "carbonterm_host/authority", "carbonterm_host/verifier",
+    "carbonterm/uplink/*", "carbonterm_host/__init__", "carbonterm_host/authority", "carbonterm_host/single_proof",
+    "carbonterm_host/times", "carbonterm_host/verifier",
 )  # fmt: skip
 
 

@@ -1,13 +1,16 @@
 """The offline page in a real browser: it verifies what is right, nothing else, and asks the network for nothing."""
 
+import itertools
 import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
+import rotated
 import sites
 from carbonterm.gm import sm2
+from carbonterm.ledger import checkpoint
 from carbonterm_host import browser, bundles
 from carbonterm_host.commands.verify import tools
 from carbonterm_host.screen import Failure
@@ -20,7 +23,7 @@ from shell import carbonterm, pulled
 SIGNER = sm2.Signer(bytes(31) + b"\x07")
 T0 = 1767196800000
 CACHE = Path(__file__).parent.parent.parent / "build" / "wasm"
-DONE = "['good', 'bad', 'fail'].includes(document.getElementById('word').dataset.state)"
+DONE = "['good', 'bad', 'open', 'fail'].includes(document.getElementById('word').dataset.state)"
 
 
 def small():
@@ -111,6 +114,54 @@ def test_narrow_wide_and_both_languages(chromium, tmp_path):
         seen.add(chromium.evaluate("document.getElementById('word').textContent"))
         chromium.evaluate("document.getElementById('language').click()")
     assert seen == {"verified", "核验通过"}
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-11.12-1", part="a log of several keys verified in a browser, against what the reader knows")
+def test_what_the_reader_knows(chromium, tmp_path):
+    file, numbers = rotated.log(tmp_path), itertools.count()
+
+    def entered(**texts):
+        for name in ("operators", "keys", "centres", "heads"):
+            chromium.evaluate(f"document.getElementById('{name}').value = {json.dumps(texts.get(name, ''))}")
+        again = tmp_path / f"{next(numbers)}.bundle"  # the page shows the name, so that its answer is the one to this
+        again.write_bytes(file.read_bytes())
+        return checked(chromium, again)
+
+    try:
+        state, words = entered()
+        assert state == "good" and "0: 2 · " in words
+        assert words.count("op.example") == 1
+        operator, other = rotated.OPERATOR.public.hex(), rotated.OTHER.public.hex()
+        given = chromium.evaluate("TEXTS[language].yours")
+        for texts, wanted in (
+            ({"operators": f"op.example:{operator}"}, 3), ({"operators": f"{other}, {operator}"}, 3),
+            ({"keys": rotated.KEYS[0].public.hex()}, 3),
+        ):  # fmt: skip
+            state, words = entered(**texts)
+            assert state == "good" and words.count(given) == wanted, words
+        for texts in ({"operators": other}, {"keys": other}):
+            assert entered(**texts)[0] == "bad"
+        text = bundles.read(file).checkpoints[-1]
+        head = checkpoint.parse(text)
+        assert entered(heads=text + "\n" + bundles.read(file).checkpoints[0])[0] == "good"
+        body = checkpoint.body("T1", 2, head.size - 1, bytes(32))
+        signer = rotated.KEYS[2]
+        assert entered(heads=checkpoint.signed(body, head.name, signer.public, signer.sign))[0] == "bad"
+        body = checkpoint.body("T1", 2, head.size + 1, bytes(32))
+        assert entered(heads=checkpoint.signed(body, head.name, signer.public, signer.sign))[0] == "open"
+        chromium.evaluate("document.getElementById('heads').value = 'carbonterm/no checkpoint'")
+        chromium.choose("#file", file)
+        chromium.wait("document.getElementById('word').dataset.state === 'fail'")
+        assert "checkpoint" in chromium.evaluate("document.getElementById('result').innerText")
+        chromium.evaluate("document.getElementById('heads').value = ''")
+        chromium.evaluate("document.getElementById('keys').value = 'notHex'")
+        chromium.choose("#file", file)
+        chromium.wait("!document.getElementById('mistake').hidden")
+        assert "notHex" in chromium.evaluate("document.getElementById('mistake').innerText")
+        assert not chromium.errors
+    finally:
+        entered()
 
 
 def test_a_package_that_is_another_is_refused(tmp_path, monkeypatch):

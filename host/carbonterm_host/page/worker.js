@@ -1,5 +1,6 @@
 // Runs in a web worker behind MicroPython's own module text: loads the core once, then verifies each file it is sent.
-// Messages in: {bytes}. Messages out: {ready}, {done, of, what}, {report}, {error}.
+// Messages in: {bytes, anchors}; anchors: {operators, keys, centres: hex digits, heads: texts of checkpoints, at_ms}.
+// Messages out: {ready}, {done, of, what}, {report}, {error}.
 const RUN = `
 import sys
 if "/lib" not in sys.path:
@@ -8,6 +9,7 @@ import js, json
 from carbonterm.errors import CarbonError
 from carbonterm.ledger import entry, proof
 from carbonterm.pipeline import Replay
+from carbonterm_host import single_proof
 from carbonterm_host.verifier import Verifier
 
 class Watched:
@@ -24,8 +26,9 @@ class Watched:
 
 class Folded(Verifier):
     """The verifier, which also recomputes the log's figures from its readings."""
-    def __init__(self):
-        Verifier.__init__(self)
+    def __init__(self, anchors):
+        Verifier.__init__(self, anchors["keys"], operators=anchors["operators"], witnesses=anchors["centres"],
+                          heads=anchors["heads"], at_ms=anchors["at_ms"])
         self.fold, self.wrong = Replay(), None
     def _entry(self, raw, *rest):
         Verifier._entry(self, raw, *rest)
@@ -35,8 +38,8 @@ class Folded(Verifier):
             except CarbonError as error:
                 self.wrong = str(error)
 
-def bundle(size):
-    one = Folded()
+def bundle(size, anchors):
+    one = Folded(anchors)
     with open("/given", "rb") as file:
         one.read(Watched(file, size))
     report = one.report()
@@ -45,6 +48,7 @@ def bundle(size):
     report["compared"] = one.fold.compared
     report["totals"] = totals(one.fold.pipeline) if report["ok"] and one.wrong is None else []
     report["creator"] = one.creator
+    report["epochs"] = [[epoch, one.sizes[epoch]] for epoch in sorted(one.sizes)]
     return report
 
 def totals(pipeline):
@@ -61,30 +65,21 @@ def totals(pipeline):
         rows.append([None, scope, str(sums[scope].round(6))])
     return rows
 
-def single(data):
-    report = {"ok": False, "verdicts": {}, "reasons": {}}
-    for name in proof.VERDICTS:
-        report["verdicts"][name] = None
-    try:
-        found = proof.decode(data)
-        report["verdicts"], report["reasons"] = proof.check(found)
-        report["ok"] = all([report["verdicts"][name] for name in proof.VERDICTS])
-        report["terminal"] = found.terminal_id
-        report["single"] = [found.epoch, found.seq, found.size]
-        report["keys"] = [{"epoch": found.epoch, "public": found.public.hex()}]
-    except CarbonError as error:
-        report["verdicts"]["encoding"] = False
-        report["reasons"]["encoding"] = str(error)
-    return report
-
-def given(size):
+def given(size, anchors):
     with open("/given", "rb") as file:
         begin = file.read(64)
         if proof.is_proof(begin):
-            return single(begin + file.read(proof.MAX_PROOF))
-    return bundle(size)
+            data = begin + file.read(proof.MAX_PROOF)
+            return single_proof.report(data, anchors["keys"], anchors["operators"], anchors["centres"], anchors["heads"])
+    return bundle(size, anchors)
 
-js.answer(json.dumps(given(js.given_size)))
+anchors = json.loads(js.given_anchors)
+for name in ("operators", "keys", "centres"):
+    anchors[name] = [bytes.fromhex(text) for text in anchors[name]]
+try:
+    js.answer(json.dumps(given(js.given_size, anchors)))
+except CarbonError as error:  # a checkpoint of the reader's that is none
+    js.complain(str(error))
 `;
 
 let machine = null;
@@ -97,6 +92,7 @@ async function load() {
   for (const [path, text] of Object.entries(FILES)) machine.FS.writeFile(path, text);
   self.tell = (done, of, what) => self.postMessage({ done, of, what });
   self.answer = (text) => self.postMessage({ report: JSON.parse(text) });
+  self.complain = (text) => self.postMessage({ error: text });
   self.postMessage({ ready: true });
 }
 
@@ -107,6 +103,7 @@ self.onmessage = async (event) => {
   try {
     machine.FS.writeFile("/given", event.data.bytes);
     self.given_size = event.data.bytes.length;
+    self.given_anchors = JSON.stringify(event.data.anchors);
     machine.runPython(RUN);
   } catch (error) {
     self.postMessage({ error: String(error) });
