@@ -390,6 +390,11 @@ def test_user_commands(tmp_path):
     kinds = [row["what"] for row in audit.rows(store)]
     store.close()
     assert kinds == ["user token alice, 30 days", "user enable alice", "user disable alice", "user add alice as admin"]
+    for arguments in (("user", "list"), ("user", "passwd", "x"), ("audit",), ("alarms",), ("label",), ("quality",),
+                      ("doctor",), ("compare", "a:b", "c:d", "--within", "1")):  # fmt: skip
+        done = run("platform", *arguments, "--store", f"sqlite:///{tmp_path}/none.db")
+        assert done.returncode == 2 and "names no store that is there" in done.stderr, arguments
+    assert not (tmp_path / "none.db").exists()
     raw = (tmp_path / "u.db").read_bytes()
     assert PASSWORD.encode() not in raw and made["token"].encode() not in raw
     assert json.loads(run("platform", "roles", "--json").stdout)["rights"]["viewer"] == ["view"]

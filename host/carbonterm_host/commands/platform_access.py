@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from carbonterm import clock
+from carbonterm_host.commands.platform_data import existing
 from carbonterm_host.platform.access import audit, labels, users
 from carbonterm_host.platform.access.roles import ENDPOINTS, LOCAL, RIGHTS, ROLES, allowed
 from carbonterm_host.platform.access.roles import Person as _Person
@@ -43,7 +44,7 @@ def passwd(
     as_json: bool = JSON,
 ):
     """Sets another password; open sessions end. 修改密码"""
-    opened = Store(store)
+    opened = existing(store)
     users.change_password(opened, name, _password(password_file))
     return _done(opened, as_json, f"user passwd {name}", {"user": name})
 
@@ -51,7 +52,7 @@ def passwd(
 @app.command("disable")
 def disable(name: str = typer.Argument(metavar="NAME"), store: str = STORE, as_json: bool = JSON):
     """Nobody logs in as this user any more; open sessions end. 停用"""
-    opened = Store(store)
+    opened = existing(store)
     users.disable(opened, name)
     return _done(opened, as_json, f"user disable {name}", {"user": name, "disabled": True})
 
@@ -59,7 +60,7 @@ def disable(name: str = typer.Argument(metavar="NAME"), store: str = STORE, as_j
 @app.command("enable")
 def enable(name: str = typer.Argument(metavar="NAME"), store: str = STORE, as_json: bool = JSON):
     """Lets a disabled user log in again. 启用"""
-    opened = Store(store)
+    opened = existing(store)
     users.disable(opened, name, False)
     return _done(opened, as_json, f"user enable {name}", {"user": name, "disabled": False})
 
@@ -72,7 +73,7 @@ def token(
     as_json: bool = JSON,
 ):
     """Makes a token for a program that asks as this user; it is shown once. 程序令牌"""
-    opened = Store(store)
+    opened = existing(store)
     made, until = users.open_session(opened, name, days * 86_400_000)
     audit.append(opened, audit.ADMIN, "command", "", _here(), f"user token {name}, {days} days")
     if as_json:
@@ -85,7 +86,7 @@ def token(
 @app.command("list")
 def listed(store: str = STORE, as_json: bool = JSON):
     """All users. 列出用户"""
-    rows = users.listed(Store(store))
+    rows = users.listed(existing(store))
     if as_json:
         put(rows)
         return OK
@@ -128,7 +129,7 @@ def label(
     as_json: bool = JSON,
 ):
     """Labels a terminal's data as sensitive; without TERMINAL lists the labels. 敏感标记"""
-    opened = Store(store)
+    opened = existing(store)
     if terminal is not None:
         if (reason is None) != remove:
             raise Failure(USAGE, "give either --reason TEXT or --remove", "carbonterm platform label T1 --reason …")
@@ -150,7 +151,7 @@ def audit_log(
     as_json: bool = JSON,
 ):
     """Checks the chain of the access log and shows its end. 访问日志"""
-    opened = Store(store)
+    opened = existing(store)
     try:
         noted = [(int(seq), bytes.fromhex(digest)) for seq, _, digest in (text.partition(":") for text in known)]
         key = bytes.fromhex(public) if public else None
@@ -177,7 +178,7 @@ def alarms(
 ):
     """Failed logins and probing of the last days; exit code 1 if there are any. 告警"""
     since = users.now_ms() - days * 86_400_000
-    found = [row for row in audit.rows(Store(store), audit.ALARM, limit=10000) if row["time_ms"] >= since]
+    found = [row for row in audit.rows(existing(store), audit.ALARM, limit=10000) if row["time_ms"] >= since]
     if as_json:
         put(found)
     else:

@@ -20,9 +20,9 @@ from cryptography import x509
 from rich.table import Table
 
 from carbonterm_host.commands.platform_access import STORE
+from carbonterm_host.commands.platform_data import existing
 from carbonterm_host.platform.access import audit, users
 from carbonterm_host.platform.access.roles import ROLES
-from carbonterm_host.platform.store import Store
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, put, say
 
 GOOD, BAD, UNKNOWN = "ok", "finding", "unknown"
@@ -41,7 +41,7 @@ def doctor(
     as_json: bool = JSON,
 ):
     """Looks at sockets, TLS, files, users, backups and the firewall of this machine. 部署检查"""
-    opened = Store(store)
+    opened = existing(store)
     checks = [*_files(opened.path, key), *_people(opened), _log(opened)]
     checks += _line(url, ca) if url else [("line", UNKNOWN, say("give --url", "请给 --url"))]
     checks += [_backup(backup_dir), _firewall(url)]

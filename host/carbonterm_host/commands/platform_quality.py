@@ -7,9 +7,9 @@ import typer
 from carbonterm.errors import AccessError
 from carbonterm_host import gm_backends
 from carbonterm_host.commands.platform_access import STORE
+from carbonterm_host.commands.platform_data import existing
 from carbonterm_host.platform import page
 from carbonterm_host.platform.quality import engine
-from carbonterm_host.platform.store import Store
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, put, say
 
 
@@ -21,7 +21,7 @@ def quality(
     as_json: bool = JSON,
 ):
     """Checks completeness, outliers, samples and comparisons of the last days; keeps the reports. 质量控制"""
-    opened = Store(store)
+    opened = existing(store)
     backend = gm_backends.best()
     tools = {name: partial(getattr(gm_backends, name), backend=backend) for name in ("verify", "digest")}
     found, skipped = [], []
@@ -61,7 +61,7 @@ def compare(
             raise Failure(USAGE, f"{text!r} is not TERMINAL:POINT",
                           "as in: carbonterm platform compare T1:E1 T1:E2 --within 2")  # fmt: skip
         pair.append((terminal_id, point))
-    engine.compare(Store(store), *pair, within)
+    engine.compare(existing(store), *pair, within)
     if as_json:
         put({"first": first, "second": second, "within": within})
     else:

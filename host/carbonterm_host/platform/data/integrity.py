@@ -15,6 +15,7 @@ from carbonterm.gm import sm3
 from carbonterm.ledger import entry as formats
 from carbonterm.ledger.tree import Tree, leaf
 from carbonterm_host.platform import store as stored
+from carbonterm_host.platform.access import audit
 from carbonterm_host.platform.data import layers, tables
 from carbonterm_host.platform.data.contexts import Describer
 from carbonterm_host.platform.intake import figures
@@ -25,7 +26,8 @@ _SPAN = 1000  # entries whose figures are fetched at once
 
 def check(store, digest=sm3.digest, verify=None):
     """The report, plain JSON values: {"ok", "time_ms", "seconds", "file", "logs": [{"terminal", "epoch", "entries",
-    "root", "count", "findings"}], "flagged": {layer: rows without metadata}}. The whole check sees one moment."""
+    "root", "count", "findings"}], "flagged": {layer: rows without metadata}, "access": [what is wrong with the access
+    log]}. The check of the logs sees one moment."""
     begun = time.monotonic()
     with store.read() as connection:
         file = [row for row in connection.execute(text("pragma quick_check(20)")).scalars() if row != "ok"]
@@ -36,10 +38,11 @@ def check(store, digest=sm3.digest, verify=None):
             for log in connection.execute(select(stored.logs).order_by(stored.logs.c.id)).all()
         ]
         flagged = layers.flagged(connection)
+    access = audit.check(store, digest=digest)[1]
     return {
-        "ok": not file and not any(row["count"] for row in rows) and not any(flagged.values()),
+        "ok": not file and not access and not any(row["count"] for row in rows) and not any(flagged.values()),
         "time_ms": time.time_ns() // 1_000_000, "seconds": round(time.monotonic() - begun, 1), "file": file[:FINDINGS],
-        "logs": rows, "flagged": flagged,
+        "logs": rows, "flagged": flagged, "access": access[:FINDINGS],
     }  # fmt: skip
 
 
