@@ -109,6 +109,24 @@ def point(reader, node):
     ]  # fmt: skip
 
 
+def warnings(plan):
+    """Texts about points whose place in the meter nobody has confirmed in a document."""
+    known = set(models.ids())
+    found = []
+    for index, meter in enumerate(plan.meters):
+        if meter.model not in known:
+            continue  # a model of the site's own: whoever wrote it knows how sure it is
+        model = models.load(meter.model)
+        unsure = {models.place(model, row)[:2]: models.confidence(model, row) for row in model["registers"]
+                  if models.confidence(model, row).split(";")[0] in models.UNSURE}  # fmt: skip
+        for point in plan.points:
+            if point.meter == index and (point.function, point.address) in unsure:
+                level = unsure[point.function, point.address]
+                found.append(f"point '{point.name}': how model {meter.model} reads it is not confirmed ({level}): "
+                             "compare it with the meter's display")  # fmt: skip
+    return found
+
+
 # --- a meter -------------------------------------------------------------------------------------------------------
 
 

@@ -1,13 +1,14 @@
 """Meters of every protocol in site.yaml: what a good line becomes, and every refusal with its line and the way out."""
 
 import json
+import random
 import subprocess
 import sys
 
 import pytest
 
 from carbonterm import site
-from carbonterm_host import site_yaml
+from carbonterm_host import site_meter, site_yaml
 from carbonterm_host.commands.models import where
 
 GOOD = """\
@@ -154,6 +155,39 @@ def test_each_mistake_names_its_line(old, new, says, line):
     found = mistakes(GOOD.replace(old, new, 1))
     assert any(says in what + " " + hint and at == line for at, what, hint in found), found
     assert all(hint or "integer" in what for _, what, hint in found if says in what), found
+
+
+@pytest.mark.slow
+def test_only_mistakes_leave_the_reader():
+    """Seeded: words of a good file put in each other's place, letters changed, lines doubled."""
+    chance, refused = random.Random(27), 0
+    words = GOOD.replace("{", " ").replace("}", " ").replace(",", " ").split()
+    for _ in range(250):
+        text = GOOD
+        for _ in range(chance.randint(1, 3)):
+            kind = chance.randrange(3)
+            if kind == 0:
+                text = text.replace(chance.choice(words), chance.choice(words), chance.choice((1, -1)))
+            elif kind == 1:
+                at = chance.randrange(len(text))
+                text = text[:at] + chance.choice("abz019:,-{}[]\"' \n#&*!.") + text[at + 1 :]
+            else:
+                lines = text.splitlines(keepends=True)
+                lines.insert(chance.randrange(len(lines)), chance.choice(lines))
+                text = "".join(lines)
+        try:
+            site_yaml.compile_text(text)
+        except site_yaml.Mistakes as mistaken:
+            refused += 1
+            assert all(what and line >= 1 for _, line, _, what, _ in mistaken.rows)
+    assert refused > 100
+
+
+def test_points_that_nobody_confirmed_are_warned_of():
+    plant = site_yaml.compile_text(GOOD.replace("register: frequency", "register: active_energy_import_a"))
+    [warning] = site_meter.warnings(plant)
+    assert "'F4'" in warning and "not confirmed (memory)" in warning and "display" in warning
+    assert site_meter.warnings(site_yaml.compile_text(GOOD)) == []
 
 
 def test_a_float_has_its_decimals_itself():

@@ -5,6 +5,7 @@ import pytest
 from carbonterm.errors import ModelError
 from carbonterm.field import models, places
 from carbonterm.gm import sm3
+from seeded import Random
 
 
 def test_every_model_loads_and_has_its_places():
@@ -56,6 +57,36 @@ def test_quantities_of_what_has_no_model():
         ("°C", "instant", "temperature"), ("kWh", "instant", None), ("m3", "register", None), (None, "instant", None),
     ):  # fmt: skip
         assert models.quantity_of(unit, kind) == quantity, unit
+
+
+def _spoilt(random, value):
+    """`value` with one thing in it replaced by junk, at a random depth."""
+    junk = (None, True, -1, 70000, "", "x", "1e999", "9" * 70, [], {}, ["x"], {"x": 1}, "float32", "0001FF00", "sX")
+    if random.below(3) == 0 or not isinstance(value, (dict, list)) or not value:
+        return junk[random.below(len(junk))]
+    if isinstance(value, list):
+        at = random.below(len(value))
+        return value[:at] + [_spoilt(random, value[at])] + value[at + 1 :]
+    name = sorted(value)[random.below(len(value))]
+    copy = dict(value)
+    if random.below(8) == 0:
+        del copy[name]
+    else:
+        copy[name] = _spoilt(random, value[name])
+    return copy
+
+
+def test_whatever_is_in_a_file_is_told_and_never_raises():
+    random, told = Random(2026), 0
+    names = ("acrel-adw300", "dlt645-1997", "cjt188-heat", "hj212-cems", "transmitter-4-20ma", "pulse-s0")
+    for name in names:
+        model = models.load(name)
+        for _ in range(60):
+            problems = models.check(_spoilt(random, _spoilt(random, model)))
+            assert isinstance(problems, list)
+            told += len(problems) > 0
+    print(told)
+    assert told > 300
 
 
 def test_what_is_no_model_is_told():

@@ -9,7 +9,7 @@ from rich.table import Table
 from carbonterm import clock
 from carbonterm.field import plan
 from carbonterm.gm import sm3
-from carbonterm_host import site_instrument, site_yaml
+from carbonterm_host import site_instrument, site_meter, site_yaml
 from carbonterm_host.screen import FINDING, JSON, USAGE, Failure, console, put, say
 
 app = typer.Typer(help="the site document · 站点文档", no_args_is_help=True)
@@ -36,7 +36,7 @@ def check(
         "a register that shows 0 by mistake would count as a rollover; give it a limit"
         for point in site.points
         if point.modulus is not None and point.limit is None
-    ] + site_instrument.warnings(site, time.time_ns() // 1000000)
+    ] + site_instrument.warnings(site, time.time_ns() // 1000000) + site_meter.warnings(site)
     if output:
         output.write_bytes(document)
     digest = sm3.digest(document).hex()

@@ -29,6 +29,8 @@ PRIMARY, SECONDARY, DIRECT = "primary", "secondary", "direct"
 LEVELS = ("vendor document", "vendor document, second hand", "standard", "standard, second hand", "open-source project",
           "memory", "low", "simulated")  # fmt: skip
 
+UNSURE = ("memory", "low")
+
 # quantity: (Chinese, the transformers that its value goes through: "c" current, "p" potential)
 QUANTITIES = {
     "active energy": ("有功电能", "cp"), "reactive energy": ("无功电能", "cp"), "apparent energy": ("视在电能", "cp"),
@@ -36,7 +38,8 @@ QUANTITIES = {
     "active demand": ("有功需量", "cp"), "voltage": ("电压", "p"), "current": ("电流", "c"),
     "power factor": ("功率因数", ""), "frequency": ("频率", ""), "phase angle": ("相角", ""),
     "volume": ("体积", ""), "volume flow": ("体积流量", ""), "gas volume": ("燃气体积", ""),
-    "gas flow": ("燃气流量", ""), "mass": ("质量", ""), "mass flow": ("质量流量", ""), "heat": ("热量", ""), "heat flow": ("热流量", ""),
+    "gas flow": ("燃气流量", ""),
+    "mass": ("质量", ""), "mass flow": ("质量流量", ""), "heat": ("热量", ""), "heat flow": ("热流量", ""),
     "temperature": ("温度", ""), "pressure": ("压力", ""), "velocity": ("流速", ""), "humidity": ("湿度", ""),
     "concentration": ("浓度", ""), "operating time": ("运行时间", ""), "pulses": ("脉冲数", ""),
     "signal": ("信号占量程的比例", ""), "status": ("状态", ""), "setting": ("设置", ""),
