@@ -9,7 +9,8 @@ dropped. It runs once; what it did to the flash is recorded.
 cut: the flash is put together as it would be after a power cut: all before, and of the write or erase that was cut none
 or half (all of it is none of the next one). It is mounted, and the terminal starts, works on and starts again.
 fail: from the flash as it was at each commit a terminal starts and works on, and one read, write or erase fails (none,
-half or all of it done) with EIO while everything goes on living; the terminal starts again without a new mount.
+half or all of it done) with EIO while everything goes on living; littlefs is mounted anew, and the terminal resumes by
+itself and starts again.
 
 No acknowledged entry may be lost, none be there twice; the derived entries, the snapshots and the tree must come out
 again. Prints operations, cases, violations.
@@ -20,6 +21,7 @@ import sys
 
 import vfs
 
+from carbonterm.errors import LedgerError
 from carbonterm.gm import sm2
 from carbonterm.ledger import checkpoint, entry
 from carbonterm.ledger.segment import Log
@@ -64,9 +66,10 @@ class Machine:
     """A terminal on a flash: mounts and starts at construction. `found`: the entries before."""
 
     def __init__(self, flash, ring):
-        vfs.mount(vfs.VfsLfs2(Part(flash, 0, 24 if ring else FILES)), "/flash")
+        self.files = Part(flash, 0, 24 if ring else FILES)
+        self.terminal = None
+        vfs.mount(vfs.VfsLfs2(self.files), "/flash")
         try:
-            self.terminal = None
             self.storage = Folder("/flash/log")
             if ring:
                 self.storage = RingAndFolder(Ring(Part(flash, 24, RING), 16), self.storage)
@@ -102,6 +105,11 @@ class Machine:
         """Half of what may go, as retention does after receipts."""
         firsts = self.log._firsts
         return self.log.drop_before(firsts[1]) if len(firsts) > 3 else self.log.kept
+
+    def anew(self):
+        """Mounts the littlefs anew: its read cache keeps garbage under the address of a read that failed."""
+        self.off()
+        vfs.mount(vfs.VfsLfs2(self.files), "/flash")
 
     def off(self):
         try:
@@ -270,12 +278,13 @@ def disturbed(flash, ring, once, written, state):
                 acknowledged[log.kept :] = [raw for raw, _ in log.entries(log.kept)]
                 may_go = log._firsts[1] if len(log._firsts) > 3 else log.kept
                 machine.drop()
-        except OSError as error:
-            if error.errno != 5:
-                return f"errno {error.errno}"
-            if once.done and machine.terminal and machine.terminal.failed:
-                machine.terminal.resume(Site(document()))
+        except (OSError, LedgerError):
+            if not once.done:
+                raise
         once.end()
+        machine.anew()
+        if machine.terminal and machine.terminal.failed:
+            machine.terminal.resume(Site(document()))
         machine.start()
         why = prefix(machine, acknowledged, size, sealed, may_go)
         return why or goes_on(machine, random)
