@@ -1,6 +1,7 @@
 """`carbonterm prove` and `verify PROOF --operator`: a proof that leads to an operator, after a rotation too."""
 
 import json
+from functools import cache
 
 import pytest
 
@@ -73,11 +74,12 @@ def test_a_revocation_travels_with_the_proof(tmp_path):
 @pytest.mark.requirement("T-11.12-1", part="no bit of a proof can be changed")
 def test_every_bit(tmp_path):
     data = proved(tmp_path, 0, 1).read_bytes()
-    passed = 0
+    passed, verify_once = 0, cache(OPENSSL["verify"])  # the signatures that are not touched are right each time
     for at in range(len(data)):
         for bit in range(8):
             bad = bytearray(data)
             bad[at] ^= 1 << bit
-            passed += single_proof.report(bytes(bad), (), [OPERATOR.public], verify=OPENSSL["verify"])["ok"]
+            found = single_proof.report(bytes(bad), (), [OPERATOR.public], verify=verify_once, digest=OPENSSL["digest"])
+            passed += found["ok"]
     assert passed == 0
     print(8 * len(data), "changed bits")
