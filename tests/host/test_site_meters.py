@@ -249,6 +249,7 @@ def command(*arguments):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_lists_and_shows(tmp_path):
     code, out, _ = command("list", "--json", "--protocol", "cjt188")
     assert code == 0 and [json.loads(line)["id"] for line in out.splitlines()] == [
