@@ -198,9 +198,8 @@ class App:
             signer = keys.load(self.storage, follows)
         else:
             signer = keys.make(self.storage, follows, port)
-        terminal.succeed(
-            epochs.next_body(old.terminal_id, old.epoch, old.next_seq, old.signer.public, signer, port.random)
-        )
+        seq = old.announce(self.clock.now_ms(), self.clock.state)
+        terminal.succeed(epochs.next_body(old.terminal_id, old.epoch, seq, old.signer.public, signer, port.random))
         past = epochs.Past(self.storage, old.terminal_id, old.epoch)
         self._past.append(past)
         log = Log(self.storage, old.terminal_id, follows, signer, port.random, self._segment_size)

@@ -107,6 +107,23 @@ def test_old_and_new_key_sign(tmp_path):
     assert pulled(folder.path)[0]["ok"] and again.terminal.log.epoch == 2
 
 
+def test_a_rotation_at_the_border_of_a_segment(tmp_path):
+    """The snapshot, or the gap, that has to stand before the `key` entry moves its place: both keys sign for that one."""
+    for name, size in (("snapshot", 400), ("gap", 1 << 20)):
+        folder = Folder(str(tmp_path / name))
+        app = device.App(folder, SITE, Clock(), size)
+        app._start()
+        app.terminal.log.checkpoint()
+        if name == "gap":
+            folder.append("00000-0000000000.seg", b"torn")
+            app = device.App(folder, SITE, Clock(), size)
+        app._rotate()
+        report, log = pulled(folder.path)
+        assert report["ok"], report
+        kinds = [entry.KINDS[one.kind] for one in log if one.epoch == 0]
+        assert kinds[-2:] == [name, "key"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("torn", (False, True))
 def test_a_power_cut_at_every_write_of_a_rotation(tmp_path, torn):

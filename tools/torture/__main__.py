@@ -1,13 +1,14 @@
-"""`python -m tools.torture [NAME …] [--seed N] [--json FILE]`: runs the sweeps and prints what each tried and found.
+"""`python -m tools.torture [NAME …] [--seed N] [--count N] [--json FILE]`: runs the sweeps and prints what each tried and found.
 
 A sweep is a module beside this one with `run(seed) -> rows`; a row is {"what": text, "cases": int, "violations": int,
 "note": text, "failing": [text, …]} (note and failing may be left out; failing names cases so that they can be tried
-again by hand). The same seed gives the same cases. Writes build/torture.json. Exit code 0 if nothing was violated and
+again by hand); one with `run(seed, count)` tries --count of them, where it is given. The same seed gives the same cases. Writes build/torture.json. Exit code 0 if nothing was violated and
 no sweep broke off, 1 if not, 2 for an unknown name. A sweep that cannot run here raises Unavailable with the reason.
 """
 
 import argparse
 import importlib
+import inspect
 import json
 import sys
 import time
@@ -31,6 +32,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tools.torture", description="Runs the torture sweeps.")
     parser.add_argument("names", nargs="*", help="which ones; all of them if none is named: " + ", ".join(names()))
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--count", type=int, help="how many cases, for a sweep that can try more or fewer")
     parser.add_argument("--json", type=Path, help="write the rows here as well")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in names()]
@@ -40,7 +42,9 @@ def main(arguments=None):
     for name in options.names or names():
         start = time.perf_counter()
         try:
-            found = importlib.import_module("tools.torture." + name).run(options.seed)
+            run = importlib.import_module("tools.torture." + name).run
+            counted = options.count and "count" in inspect.signature(run).parameters
+            found = run(options.seed, **({"count": options.count} if counted else {}))
         except Exception as reason:
             if type(reason).__name__ == "Unavailable":
                 print(f"{name}: left out, {reason}")

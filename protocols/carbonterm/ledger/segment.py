@@ -14,6 +14,7 @@ from carbonterm.errors import LedgerError
 from carbonterm.gm import sm2
 from carbonterm.ledger import checkpoint, entry
 from carbonterm.ledger.frames import (
+    FRAME,
     HEADER,
     WAY_OUT,
     Frames,
@@ -106,19 +107,25 @@ class Log:
 
     def append(self, time_ms, clock_state, kind, body):
         """Adds an entry to the buffer and returns its seq; it counts after `commit` only."""
+        self.announce(time_ms, clock_state)
+        return self._put(time_ms, clock_state, kind, body)
+
+    def announce(self, time_ms, clock_state):
+        """Seq of the next entry appended, behind the snapshot or gap entry that has to stand before it: for an entry
+        that speaks of its own place."""
         self._open()
         if not self._buffer and self._file_size >= self._segment_size and self.size and self.state:
             self._snapshot(time_ms, clock_state)
         if self.cut:
             cut, self.cut = self.cut, None
             self._put(time_ms, clock_state, entry.GAP, cut)
-        return self._put(time_ms, clock_state, kind, body)
+        return self.next_seq
 
     def _put(self, time_ms, clock_state, kind, body):
         seq = self.next_seq
         raw = entry.encode_after(self._prefix, seq, time_ms, clock_state, kind, body)
         self._buffer.append((raw, self._sign(raw)))
-        self.buffered += len(raw)
+        self.buffered += len(raw) + FRAME
         self._grow(raw, time_ms)
         self.next_seq = seq + 1
         return seq
@@ -163,6 +170,12 @@ class Log:
             self._owe()
             self._seal()
         return self.last_checkpoint
+
+    def ripe(self, size):
+        """True if a commit now would end behind another multiple of `size` in its segment. A flash's file system writes
+        a file's last, incomplete block anew with each commit; commits that end there leave it the least to copy."""
+        at = 0 if self._file_size >= self._segment_size else self._file_size
+        return at % size + self.buffered >= size
 
     def due(self, time_ms):
         """True if an entry waits for a checkpoint longer than 15 minutes: an idle terminal then asks for one."""
