@@ -11,7 +11,7 @@ from carbonterm.errors import CarbonError
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number, Ratio, half_even
 from carbonterm.pipeline import PLACES, Replay
-from carbonterm.series.closing import LONGEST
+from carbonterm.series.closing import BACK, LONGEST
 from carbonterm.series.register import FIRST, ROLLOVER, WORDS
 
 
@@ -38,12 +38,13 @@ class _Heard:
         self._settler = settler
         self._tracer = tracer
         self.steps = []
+        self.turns = []  # indexes of entries at which the clock was set, lost or found
 
     def __getattr__(self, name):
         return getattr(self._settler, name)
 
-    def feed(self, time_ms, value, quality=0):
-        closed = self._settler.feed(time_ms, value, quality)
+    def closings(self, time_ms, value, quality=0):
+        closed = self._settler.closings(time_ms, value, quality)
         verdict = self._settler.verdict
         at = self._tracer.index, self._tracer.row_of(time_ms, value, self)
         self.steps.append(Step(*at, time_ms, value, quality, verdict, self._settler.total))
@@ -53,6 +54,23 @@ class _Heard:
         closed = self._settler.replaced(time_ms, last, first)
         self.steps.append(Step(self._tracer.index, None, time_ms, first, 0, None, self._settler.total))
         return closed
+
+
+    def stepped(self, before_ms, after_ms):
+        self.turns.append(self._tracer.index)
+        return self._settler.stepped(before_ms, after_ms)
+
+    def adrift(self, now_ms):
+        self.turns.append(self._tracer.index)
+        self._settler.adrift(now_ms)
+
+    def unset(self, time_ms, value, quality=0):
+        self.turns.append(self._tracer.index)
+        self._settler.unset(time_ms, value, quality)
+
+    def landed(self, shift_ms):
+        self.turns.append(self._tracer.index)
+        return self._settler.landed(shift_ms)
 
 
 class Figure:
@@ -107,15 +125,34 @@ class Tracer:
         return None
 
     def settled(self, figure):
-        """(increment recomputed or None, first Step, last Step, Steps between) of a closing row."""
+        """(increment recomputed or None, first Step, last Step, Steps between) of a closing row. Where the clock was
+        set beside the period, no two readings around a border tell its value: None, and replay vouches for it alone."""
         end_ms = clock.end(figure.period, figure.start_ms, figure.site.zone)
         steps = [step for step in figure.steps.steps if step.believed]
+        turn = max([turn for turn in figure.steps.turns if turn <= figure.index], default=None)
+        if turn is not None:
+            before = [step.time_ms for step in steps if step.index < turn]
+            steps = [step for step in steps if turn < step.index < figure.index]
+            reached = max([at for at in before if steps and at <= steps[0].time_ms + BACK], default=0)
+            if not steps or figure.start_ms < max(reached, steps[0].time_ms):
+                return self._counted(figure)
         begin, first, _ = self._border(figure, steps, figure.start_ms)
         end, _, last = self._border(figure, steps, end_ms)
         if first is None or last is None:
             return None, None, None, []
         between = figure.steps.steps[figure.steps.steps.index(first) : figure.steps.steps.index(last) + 1]
         return None if begin is None or end is None else end - begin, first, last, between
+
+    def _counted(self, figure):
+        """As `settled`, without an increment: the readings since the point's closing before."""
+        same = [one.index for one in self.figures if one.steps is figure.steps and one.period == figure.period]
+        since = max([index for index in same if index < figure.index], default=-1)
+        steps = [step for step in figure.steps.steps if since <= step.index <= figure.index] or figure.steps.steps[:1]
+        return (None, steps[0], steps[-1], steps) if steps else (None, None, None, [])
+
+    def turned(self, figure):
+        """True if the clock was set beside the period of a closing row."""
+        return bool(figure.steps.turns) and self.settled(figure)[0] is None
 
     def accounted(self, figure):
         """([(parameter, unit, Ratio, [(point, numerator, denominator, closing Figure)])], exact tCO2e or None)."""
@@ -152,6 +189,8 @@ class Tracer:
         if figure.index in self.wrong:
             return False
         if figure.kind == entries.CLOSING:
+            if self.turned(figure):
+                return True
             again = self.settled(figure)[0]
             return again is not None and again == self.value(figure)
         exact, held = self.accounted(figure)[1], self.value(figure)
