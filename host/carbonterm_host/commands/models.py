@@ -150,5 +150,5 @@ def _level(text):
 def _table(*headings):
     table = Table()
     for en, zh in headings:
-        table.add_column(say(en, zh))
+        table.add_column(say(en, zh), overflow="fold")  # what is cut off cannot be copied
     return table
