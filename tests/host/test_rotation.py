@@ -108,7 +108,7 @@ def test_old_and_new_key_sign(tmp_path):
 
 
 def test_a_rotation_at_the_border_of_a_segment(tmp_path):
-    """The snapshot, or the gap, that has to stand before the `key` entry moves its place: both keys sign for that one."""
+    """What has to stand before the `key` entry, a snapshot or a gap, moves its place: both keys sign for that one."""
     for name, size in (("snapshot", 400), ("gap", 1 << 20)):
         folder = Folder(str(tmp_path / name))
         app = device.App(folder, SITE, Clock(), size)

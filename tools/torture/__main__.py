@@ -1,9 +1,11 @@
-"""`python -m tools.torture [NAME …] [--seed N] [--count N] [--json FILE]`: runs the sweeps and prints what each tried and found.
+"""`python -m tools.torture [NAME …] [--seed N] [--count N] [--json FILE]`: runs the sweeps, prints what each tried and
+found.
 
 A sweep is a module beside this one with `run(seed) -> rows`; a row is {"what": text, "cases": int, "violations": int,
 "note": text, "failing": [text, …]} (note and failing may be left out; failing names cases so that they can be tried
-again by hand); one with `run(seed, count)` tries --count of them, where it is given. The same seed gives the same cases. Writes build/torture.json. Exit code 0 if nothing was violated and
-no sweep broke off, 1 if not, 2 for an unknown name. A sweep that cannot run here raises Unavailable with the reason.
+again by hand). The same seed gives the same cases; --count says how many, to a sweep with `run(seed, count)`. Writes
+build/torture.json. Exit code 0 if nothing was violated and no sweep broke off, 1 if not, 2 for an unknown name. A sweep
+that cannot run here raises Unavailable with the reason.
 """
 
 import argparse
