@@ -14,15 +14,16 @@ from carbonterm_device.journal import issued
 from carbonterm_device.upkeep import Missed, says
 
 GOOD, SUSPECT, INVALID, SILENT, REFUSED = 0, 2, 3, 4, 5
+CHUNK = 8192  # bytes of entries that one reading closes and that wait for a commit
 LATER = 16  # audits that wait for a storage that fails
 
 
 class Terminal:
     """`log` is an open ledger Log, `clock` has now_ms() and `state` (clock_state), `runtime` is a text for people.
 
-    full(): called where more than commit_bytes wait for a commit. `step`: of carbonterm.ledger.room, what of the
-    readings is kept; `thinned` counts the others. `failed`: None, or (what, what to do) of a storage that can't be
-    written: then nothing is appended, `missed` counts, and `resume` is the way on.
+    full(): called where a commit would end behind a multiple of commit_bytes. `step`: of carbonterm.ledger.room, what
+    of the readings is kept; `thinned` counts the others. `failed`: None, or (what, what to do) of a storage that can't
+    be written: then nothing is appended, `missed` counts, and `resume` is the way on.
     """
 
     def __init__(self, log, clock, runtime, full=None, commit_bytes=4096):
@@ -69,9 +70,7 @@ class Terminal:
             entries.START,
             [__version__, self.runtime, "restart" if found else "first", found],
         )
-        late, replay.expected = replay.expected, []
-        for one in late:
-            self._append(*one)
+        self._follow(replay.take())
         now = self.clock.now_ms()
         if known is not None and self.clock.state != UNSET and now < known:
             state = self.clock.state
@@ -144,15 +143,27 @@ class Terminal:
         if self.stopped or self.failed:
             return None
         seq = self.log.append(time_ms, state, kind, body)
-        if self._full and self.log.buffered >= self._commit_bytes:
+        if self._full and self.log.ripe(self._commit_bytes):
             self._full()
         entry = entries.Entry(self.site.terminal_id, self.log.epoch, seq, time_ms, state, kind, body, None)
         if kind in (entries.CLOSING, entries.EMISSION):
             self._day_ended = self._day_ended or body[0] >= DAY
             return seq
-        for derived in self._replay.pipeline.fold(entry):
-            self._append(*derived)
+        self._follow(self._replay.pipeline.derive(entry))
         return seq
+
+    def _follow(self, derived):
+        """Appends derived entries as they come, and commits among them, so that a long outage needs no long memory.
+        While some are owed no segment begins with a snapshot, which would have to hold them."""
+        state, self.log.state = self.log.state, None
+        for one in derived:
+            self._append(*one)
+            if self.log.buffered >= CHUNK and not self.failed:
+                try:
+                    self.log.commit()
+                except OSError as error:
+                    self.fail(error)
+        self.log.state = state
 
     def commit(self, seal=False):
         """Makes all that was appended durable; signs a checkpoint at a day's end, when the log asks for one, and with

@@ -21,7 +21,7 @@ WAY_OUT = "copy the folder away, pull what is whole, and begin the next epoch wi
 HEADER = 20  # bytes
 
 _MAGIC = b"CTSEG1\r\n"
-_FRAME = 4 + 64 + 4  # bytes of a frame beside the entry
+FRAME = 4 + 64 + 4  # bytes of a frame beside the entry
 _MARK = 0x80000000  # in the length: first frame of a commit
 _CHUNK = 16384
 
@@ -142,14 +142,14 @@ class Frames:
     def next(self):
         frame = self._frame(self.end) if self.end else None
         if frame:
-            self.end += _FRAME + len(frame[0])
+            self.end += FRAME + len(frame[0])
         else:
             self.torn = self._limit - self.end
         return frame
 
     def skip(self):
         """Passes over one frame without looking into it; for frames that were checked before."""
-        self.end += (int.from_bytes(self._bytes(self.end, 4), "big") & ~_MARK) + _FRAME
+        self.end += (int.from_bytes(self._bytes(self.end, 4), "big") & ~_MARK) + FRAME
 
     def resumed(self, prefix, seq):
         """True if behind the torn bytes stands the first frame of a commit with an entry later than `seq`.
@@ -157,7 +157,7 @@ class Frames:
         Then what is torn was durable once, and is damaged now.
         """
         at = self.end + 1
-        while at < self._limit - _FRAME:
+        while at < self._limit - FRAME:
             chunk = self._bytes(at, min(_CHUNK, self._limit - at))
             found = chunk.find(b"\x80")
             if found < 0:
@@ -171,14 +171,14 @@ class Frames:
         return False
 
     def _frame(self, at):
-        room = self._limit - at - _FRAME
+        room = self._limit - at - FRAME
         if room <= 0:
             return None
         length = int.from_bytes(self._bytes(at, 4), "big")
         size = length & ~_MARK
         if size > room or size > entry.MAX_ENTRY:
             return None
-        frame = self._bytes(at, size + _FRAME)
+        frame = self._bytes(at, size + FRAME)
         if binascii.crc32(frame[:-4]) != int.from_bytes(frame[-4:], "big"):
             return None
         return frame[4 : 4 + size], frame[4 + size : -4], length & _MARK != 0

@@ -97,7 +97,7 @@ def main(path, rounds, mib):
             wrong += replay.entry(entry.decode(raw)) is not None
         times["fold"] = since(start)
         if wrong or replay.expected:
-            raise ValueError("%d entries do not follow" % wrong)
+            raise ValueError(f"{wrong} entries do not follow")
         for name in times:
             best[name] = min(best[name], times[name])
     best.update({"names": len(storage.names()), "entries": log.size, "tail": log.size - log.base, "read": read})

@@ -1,7 +1,7 @@
 """Runs on MicroPython: what littlefs and the ring program and erase for what they are given to append.
 
-usage: micropython wear.py BLOCKS (of 4096 bytes); prints JSON rows [storage, batch, payload, programmed, erased, largest
-number of erases of one block], for bare batches and for a log of 3-point minutes, and the size of its entries.
+usage: micropython wear.py BLOCKS (of 4096 bytes); prints JSON rows [storage, batch, payload, programmed, erased,
+largest number of erases of one block], for bare batches and for a log of 3-point minutes, and the size of its entries.
 """
 
 import gc
@@ -11,8 +11,10 @@ import sys
 sys.path.append("tests/runtime/lib")
 
 import vfs
+
 from carbonterm.gm import sm2
 from carbonterm.ledger import entry
+from carbonterm.ledger.frames import segment_name
 from carbonterm.ledger.segment import Log
 from carbonterm_device.ring import Ring, RingAndFolder
 from carbonterm_device.storage import Folder
@@ -32,24 +34,26 @@ class Constant:
 
 
 def littlefs(device, program):
-    options = {"readsize": 32, "progsize": program, "lookahead": 64}
+    options = {"readsize": 16, "progsize": program, "lookahead": 64}
     vfs.VfsLfs2.mkfs(device, **options)
     vfs.mount(vfs.VfsLfs2(device, **options), "/flash")
     return Folder("/flash/log")
 
 
 def batches(storage, size, total, segment, spread):
-    """Appends and syncs `total` bytes in batches of size … size + spread; drops the oldest of three segments."""
+    """Appends and syncs `total` bytes in batches of size … size + spread (of up to `spread` bytes behind a multiple of
+    `size` in the segment, where that is negative); drops the oldest of three segments."""
     random, payload, name, used, kept = Random(size), 0, "", segment, []
-    data = random.bytes(512) * ((size + spread) // 512 + 1)
+    data = random.bytes(512) * (2 * size // 512 + 1)
     while payload < total:
         if used >= segment:
-            name = "00000-%010d.seg" % payload
+            name = segment_name(0, payload)
             kept.append(name)
             used = 0
             if len(kept) > 3:
                 storage.remove(kept.pop(0))
-        part = data[: size + (random.below(spread) if spread else 0)]
+        more = random.below(abs(spread)) if spread else 0
+        part = data[: size - (used % size if spread < 0 else 0) + more]
         storage.append(name, part)
         storage.sync(name)
         payload += len(part)
@@ -58,7 +62,8 @@ def batches(storage, size, total, segment, spread):
 
 
 def log_of(storage, count, segment, commit):
-    """A log of `count` readings entries of three points, a commit behind each `commit` bytes; returns its bytes."""
+    """A log of `count` readings entries of three points, 72 000 a day, commits behind multiples of `commit`; returns
+    (bytes of its segments, of its entries, of the largest entry)."""
     random, values = Random(3), [10000000, 2345678, 987654]
     log = Log(storage, "CT-DEMO-1", 0, Constant(), segment_size=segment)
     log.state = lambda: [1, log.size * 3, [None, [], []], []]
@@ -66,11 +71,11 @@ def log_of(storage, count, segment, commit):
     for minute in range(count):
         values = [value + random.below(900) for value in values]
         rows = [[i, 37 * i, 0, -2, values[i]] for i in range(3)]
-        log.append(1772290800000 + 60000 * minute, 3, entry.READINGS, [rows, bytes(32)])
+        log.append(1772290800000 + 1200 * minute, 3, entry.READINGS, [rows, bytes(32)])
         raw = log._buffer[-1][0]
         size, most = size + len(raw), max(most, len(raw))
-        if log.buffered >= commit:
-            payload += log.buffered + 72 * len(log._buffer)
+        if log.ripe(commit):
+            payload += log.buffered
             log.commit()
             if len(log._firsts) > 3:
                 log.drop_before(log._firsts[1])
@@ -86,8 +91,8 @@ def counted(flash, kind, batch, payload, first=0, last=None):
 
 def main(blocks):
     rows = []
-    for size, spread in ((4096, 0), (4096, 200), (16384, 200)):
-        for program in (32, 256):
+    for size, spread in ((4096, 0), (4096, 200), (4096, -200), (16384, 200)):
+        for program in (16, 256):
             flash = Nor(BLOCK, blocks)
             storage = littlefs(flash, program)
             flash.programmed, flash.erased = 0, [0] * blocks
