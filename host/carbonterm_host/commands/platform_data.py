@@ -9,9 +9,11 @@ from carbonterm.ledger.checkpoint import is_name
 from carbonterm_host import gm_backends
 from carbonterm_host.platform import keys
 from carbonterm_host.platform.data import backup as backups
+from carbonterm_host.platform.data import certify as certifying
+from carbonterm_host.platform.data import export as exporting
 from carbonterm_host.platform.data import integrity, jobs
 from carbonterm_host.platform.store import Store
-from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, put, say
+from carbonterm_host.screen import FINDING, JSON, OK, UNVERIFIED, USAGE, Failure, put, say
 
 STORE = typer.Option(..., "--store", help="the platform's store, sqlite:///PATH · 存储")
 KEY = typer.Option(None, help="file of the platform's SM2 key; default: STORE.key · 签名密钥")
@@ -102,13 +104,53 @@ def check(
         print(f"{row['terminal']} {row['epoch']}: {row['entries']} " + say("entries", "条") + f", {row['root'][:16]}…")
         for text in row["findings"]:
             print("  ! " + text)
-    for text in report["file"]:
+    for text in report["file"] + report["access"]:
         print("! " + text)
     for layer, count in report["flagged"].items():
         if count:
             print(say(f"! layer {layer}: {count} rows without metadata", f"! {layer} 层：{count} 行无元数据"))
     print(say("the store is whole", "存储完整") if report["ok"] else say("there are FINDINGS", "发现问题"))
     return OK if report["ok"] else FINDING
+
+
+def certify(
+    bundle: Path = typer.Argument(metavar="FILE.bundle"),
+    store: str = STORE,
+    by: str = typer.Option(..., metavar="WHO", help="who answers for the result · 认证人"),
+    key: Path | None = KEY,
+    name: str = NAME,
+    as_json: bool = JSON,
+):
+    """Verifies a bundle against what the platform holds, and keeps the signed result. Exit 4 if not good. 认证"""
+    opened = existing(store)
+    result = certifying.certify(opened, bundle, by, name, signer_of(opened, key, name), **tools())
+    opened.close()
+    if as_json:
+        put(result)
+    else:
+        for reason in result["reasons"]:
+            print("! " + reason)
+        print(say("certified", "认证通过") if result["ok"] else say("NOT certified", "认证未通过"))
+    return OK if result["ok"] else UNVERIFIED
+
+
+def export(
+    folder: Path = typer.Argument(metavar="DIR"),
+    store: str = STORE,
+    terminal: str = typer.Option(..., metavar="ID", help="of which terminal · 终端"),
+    year: int = typer.Option(..., help="which year, in the site's zone · 年份"),
+    as_json: bool = JSON,
+):
+    """Writes a year of a terminal's data: one CSV file per layer, with digests. 导出"""
+    opened = existing(store)
+    manifest = exporting.year(opened, terminal, year, folder)
+    opened.close()
+    if as_json:
+        put({"folder": str(folder), **manifest})
+    else:
+        for file, row in manifest["files"].items():
+            print(f"{folder / file}: {row['rows']} " + say("rows", "行") + f", SM3 {row['sm3'][:16]}…")
+    return OK
 
 
 def _public(text):
@@ -133,4 +175,4 @@ def _told(as_json, head, path, done, zh):
     return OK
 
 
-COMMANDS = {"backup": backup, "restore": restore, "check": check}
+COMMANDS = {"backup": backup, "restore": restore, "check": check, "certify": certify, "export": export}

@@ -125,6 +125,7 @@ figures = Table(
         ("subjects.log", "subjects.context", "subjects.kind", "subjects.subject"),
     ),
     Index("figures_by_time", "log", "kind", "period", "start_ms"),
+    Index("figures_by_subject", "log", "kind", "period", "subject", "start_ms"),
 )  # fmt: skip
 
 

@@ -8,14 +8,16 @@ import asyncio
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.requests import ClientDisconnect
 
+from carbonterm.errors import CarbonError
 from carbonterm.ledger.entry import MAX_EPOCH, MAX_SEQ, is_terminal_id
 from carbonterm.uplink.message import MAX_BATCH, Refusal
-from carbonterm_host.platform import page
+from carbonterm_host.platform import bundles, page
 from carbonterm_host.platform.access import routes
 from carbonterm_host.platform.access.gate import Access, Gate
+from carbonterm_host.platform.data import routes as data_routes
 from carbonterm_host.platform.intake import STATUS
 from carbonterm_host.platform.quality import routes as quality
 from carbonterm_host.platform.registrar import Registrar
@@ -79,6 +81,15 @@ def application(intake, registrar=None):
         found = await run(page.terminal, intake.store, terminal_id)
         return JSONResponse(found or {"error": "no such terminal"}, 200 if found else 404)
 
+    @app.get("/v1/terminals/{terminal_id}/bundle")
+    async def bundle(terminal_id: str):
+        try:
+            pieces = await run(bundles.pieces, intake.store, terminal_id, (intake.name, intake.signer.public))
+        except CarbonError as error:
+            return JSONResponse({"error": error.what}, 404)
+        name = {"Content-Disposition": f'attachment; filename="{terminal_id}.bundle"'}
+        return StreamingResponse(pieces, headers=name, media_type="application/octet-stream")
+
     @app.get("/v1/terminals")
     async def terminals(request: Request):
         hidden = request.scope["access"]["hidden"]
@@ -91,6 +102,7 @@ def application(intake, registrar=None):
 
     access = Access(intake.store, intake.name, intake.signer)
     routes.add(app, access, run)
+    data_routes.add(app, intake.store, run)
     quality.add(app, intake.store, intake.signer, run, intake.tools())
     app.state.access = access
     app.add_middleware(Gate, access=access, routes=app.routes)
