@@ -136,6 +136,32 @@ def test_labelled_data_stay_inside(platform):
     assert "T3" not in json.loads(run("platform", "label", "--store", platform.store, "--json").stdout)
 
 
+@pytest.mark.requirement("P-9.5-6", part="export")
+def test_an_export_is_a_bundle_that_verifies_and_labelled_data_are_refused(platform, tmp_path):
+    given = {}
+    for role in ROLES:
+        for terminal in ("T1", "T2"):
+            answer = ask(platform, role, "GET", f"/v1/terminals/{terminal}/bundle")
+            given[role, terminal] = answer.status_code
+    may = {role: "export" in rights for role, (_, rights) in ROLES.items()}
+    sees = {role: "sensitive" in rights for role, (_, rights) in ROLES.items()}
+    assert given == {
+        (role, terminal): 200 if may[role] and (terminal == "T1" or sees[role]) else 403
+        for role in ROLES for terminal in ("T1", "T2")
+    }  # fmt: skip
+    assert given["operator", "T1"] == 200 and given["operator", "T2"] == 403
+    refused = [row for row in audit_rows(platform) if row[5] == "GET /v1/terminals/T2/bundle" and row[6] == 403]
+    assert {row[2] for row in refused} == {"vera", "otto"}
+    assert ask(platform, "admin", "GET", "/v1/terminals/none/bundle").status_code == 404
+    file = tmp_path / "T1.bundle"
+    file.write_bytes(ask(platform, "auditor", "GET", "/v1/terminals/T1/bundle").content)
+    said = json.loads(run("verify", file, "--json").stdout)
+    assert said["entries"] >= 3
+    assert {name: verdict for name, verdict in said["verdicts"].items() if verdict is not True} == {
+        "checkpoints": False  # nobody sealed this log
+    }, said
+
+
 def test_terminals_need_no_login(platform):
     source = Source("T1", 6)
     assert post(platform, "T1", source.batch())[0] == 200
@@ -179,6 +205,35 @@ def test_tokens_that_are_none(platform):
 
 
 @pytest.mark.slow
+@pytest.mark.requirement("P-9.3-2", part="mutated tokens and paths")
+def test_fuzz_headers_and_paths_open_nothing(platform):
+    """Mutated tokens, cookies and paths: never 200 for data, never 5xx."""
+    dice, codes = random.Random(93), {}
+    good = platform.tokens["admin"]
+    paths = ("/v1/users", "/v1/audit", "/v1/terminals/T2", "/v1/terminals/T2/bundle", "/")
+    with httpx.Client(base_url=platform.url) as client:
+        for _ in range(300):
+            at = dice.randrange(len(good))
+            token = dice.choice((
+                good[:at] + chr(dice.randrange(33, 127)) + good[at + 1 :], good[:at], good + good[at:], good[::-1],
+                good.swapcase(), "x", "." * at + "x",
+            ))  # fmt: skip
+            if token == good:
+                continue
+            path = dice.choice(paths)
+            path = dice.choice((path, "/" + path, path + "/", path + "/..", path.upper(), path + "%00", path + "?x=%f"))
+            headers = dice.choice((
+                {"Authorization": f"Bearer {token}"}, {"Cookie": f"carbonterm={token}"}, {"Authorization": token},
+                {"Cookie": f"x=1; carbonterm={token}; carbonterm={good[:-1]}"}, {},
+            ))  # fmt: skip
+            status = client.get(path, headers=headers).status_code
+            assert status in (401, 303, 307, 404), (path, headers, status)
+            codes[status] = codes.get(status, 0) + 1
+    print(codes)
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("P-9.3-2", part="a user who is disabled")
 def test_a_user_who_is_disabled_is_out_at_once(platform):
     store = Store(platform.store)
     users.add(store, "dora", "viewer", PASSWORD)
@@ -274,6 +329,7 @@ def test_without_users_only_the_machine_itself_is_answered(tmp_path):
 
 
 @pytest.mark.requirement("P-9.3-3", "P-9.5-5")
+@pytest.mark.requirement("P-4.5-2", part="a log of accesses that shows what was altered")
 def test_the_log_shows_what_was_changed(store, tmp_path):
     signer = sm2.Signer(bytes(31) + b"\x07")
     for n in range(10):
