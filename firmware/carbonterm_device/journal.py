@@ -3,7 +3,7 @@ factors were issued, what was reported to whom, who took the log away. Acquisiti
 site document with its methods and factors stands in the `config` entry before.
 """
 
-from carbonterm import clock
+from carbonterm import clock, site
 from carbonterm.accounting import source as accounting
 from carbonterm.clock import DAY
 from carbonterm.gm import sm3
@@ -11,7 +11,7 @@ from carbonterm.ledger.entry import MAX_TEXT
 from carbonterm.uplink.kept import MAX_NOTE, NOTES
 
 PARTS = ("buses", "meters", "points", "sources", "centres")
-MOST = 64  # sources that are named one by one
+MOST = 64  # sources, and changes of meters and points, that are named one by one
 
 
 def issued(old, new):
@@ -36,9 +36,14 @@ def issued(old, new):
     ]
     names = [source.name for source in new.sources]
     methods += [("method", "%s: no longer accounted" % name) for name in sorted(before) if name not in names]
-    if len(methods) > MOST:
-        methods[MOST:] = [("method", "and %d more" % (len(methods) - MOST))]
-    return [(what, detail[:MAX_TEXT]) for what, detail in found + methods]
+    # a transformer's ratio, decimals, a range: what turns a meter's number into another one
+    told = [] if old is None else [text for text in site.changes(old, new) if text[:6] in ("meter ", "point ")]
+    instruments = [("instrument", text) for text in told]
+    return [(what, detail[:MAX_TEXT]) for what, detail in found + _first(methods) + _first(instruments)]
+
+
+def _first(rows):
+    return rows if len(rows) <= MOST else rows[:MOST] + [(rows[0][0], "and %d more" % (len(rows) - MOST))]
 
 
 def _rows(site, part):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from carbonterm.ledger import entry as entries
+from carbonterm_device.journal import issued
 from carbonterm_host import bundles, site_yaml
 from carbonterm_host.commands import pull
 from carbonterm_host.firmware import Terminal
@@ -74,6 +75,38 @@ def test_the_log_tells_the_whole_process(tmp_path):
     pulls = [detail for who, what, detail in said if (who, what) == ("pull", "report")]
     assert len(pulls) == 2 and all(" pulled " in detail for detail in pulls)
     print(said)
+
+
+MIXED = """\
+terminal: CT-1
+name: x
+zone: Z
+buses: [{{name: line, kind: serial, device: /dev/ttyS1}}]
+meters: [{{name: m, bus: line, address: "000000000001", model: dlt645-2007-three-phase, ct: {ct}}}]
+points:
+  - {{name: E1, meter: m, register: active_energy_import, every: 1min, decimals: {decimals}}}
+"""
+
+
+def test_a_changed_transformer_or_decimal_is_audited():
+    old, more, finer = (
+        site_yaml.compile_text(MIXED.format(ct=ct, decimals=decimals))
+        for ct, decimals in (("200/5", 2), ("400/5", 2), ("400/5", 3))
+    )
+    assert [what for what, _ in issued(None, old)] == ["configuration"]
+    told = issued(old, more)
+    assert told[0][1].endswith("changed: meters, points")
+    assert told[1:] == [
+        ("instrument", "meter 'm': ct 200/5 → 400/5"), ("instrument", "point 'E1': scale 40 → 80"),
+        ("instrument", "point 'E1': modulus 40000000 → 80000000"),
+    ]  # fmt: skip
+    told = issued(more, finer)[1:]
+    assert told[0] == ("instrument", "point 'E1': type XXXXXX.XX → XXXXX.XXX") and len(told) == 2
+    many = MIXED.format(ct="5/5", decimals=2).rstrip("\n").replace("E1", "P0")
+    for number in range(1, 80):
+        many += f"\n  - {{name: P{number}, meter: m, register: active_energy_export, every: 1min}}"
+    told = issued(old, site_yaml.compile_text(many))
+    assert len(told) == 1 + 65 and told[-1] == ("instrument", "and 18 more")
 
 
 def test_a_folder_that_cannot_be_written_is_pulled_all_the_same(tmp_path):
