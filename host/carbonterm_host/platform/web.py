@@ -12,7 +12,6 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from carbonterm.errors import CarbonError
-from carbonterm.errors import CarbonError
 from carbonterm.ledger.entry import MAX_EPOCH, MAX_SEQ, is_terminal_id
 from carbonterm.uplink.message import MAX_BATCH, Refusal
 from carbonterm_host.platform import bundles, page
@@ -81,15 +80,6 @@ def application(intake, registrar=None):
     async def status(terminal_id: str):
         found = await run(page.terminal, intake.store, terminal_id)
         return JSONResponse(found or {"error": "no such terminal"}, 200 if found else 404)
-
-    @app.get("/v1/terminals/{terminal_id}/bundle")
-    async def bundle(terminal_id: str):
-        try:
-            pieces = await run(bundles.pieces, intake.store, terminal_id, (intake.name, intake.signer.public))
-        except CarbonError as error:
-            return JSONResponse({"error": error.what}, 404)
-        name = {"Content-Disposition": f'attachment; filename="{terminal_id}.bundle"'}
-        return StreamingResponse(pieces, headers=name, media_type="application/octet-stream")
 
     @app.get("/v1/terminals/{terminal_id}/bundle")
     async def bundle(terminal_id: str):

@@ -45,7 +45,6 @@ ENDPOINTS = {
     ("GET", "/v1/terminals"): ("view",),
     ("GET", "/v1/terminals/{terminal_id}"): ("view",),
     ("GET", "/v1/terminals/{terminal_id}/bundle"): ("export",),
-    ("GET", "/v1/terminals/{terminal_id}/bundle"): ("export",),
     ("GET", "/v1/terminals/{terminal_id}/quality"): ("view",),
     ("POST", "/v1/terminals/{terminal_id}/quality"): ("run",),
     ("GET", "/v1/terminals/{terminal_id}/reviews"): ("view",),
