@@ -1,12 +1,7 @@
-"""The log on real MicroPython against SIGKILL at random moments: what was acknowledged is there, once, in order, and
-verifies.
-
-A kill keeps the page cache, so it proves the order of writes and the recovery, not the flush; power cuts are simulated
-byte by byte in tests/protocols/test_segment.py.
+"""The terminal on real MicroPython against SIGKILL at random moments: what was acknowledged is there, once, unchanged,
+and verifies. A seeded part of `make torture`'s sweep of kills (tools/torture/kills.py).
 """
 
-import io
-import random
 import selectors
 import subprocess
 import time
@@ -15,14 +10,12 @@ import pytest
 
 import runtimes
 from carbonterm.gm import sm2
-from carbonterm.ledger import bundle, entry
+from carbonterm.ledger import entry
 from carbonterm.ledger.segment import Log
 from carbonterm_device.storage import Folder
-from carbonterm_host import datafolder
-from carbonterm_host.commands.verify import tools
-from carbonterm_host.verifier import Verifier
+from tools.torture import kills
+from tools.torture.__main__ import Unavailable
 
-ROUNDS = 24
 SEED = 76
 
 
@@ -63,40 +56,15 @@ def last(lines, word):
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments(tmp_path):
-    dice = random.Random(SEED)
-    folder = tmp_path / "data"
-    acknowledged = sealed = 0
-    for number in range(ROUNDS):
-        process = started(folder, SEED + number)
-        lines = said(process, dice.uniform(0, 0.12)).split("\n")[:-1]  # the last line may be cut
-        assert lines and lines[0].startswith("found "), f"round {number} of seed {SEED}: {lines}"
-        assert last(lines, "found") >= acknowledged, f"round {number} of seed {SEED}"
-        acknowledged = max(acknowledged, last(lines, "ack"))
-        sealed = max(sealed, last(lines, "sealed"))
-
-    log = Log(Folder(str(folder)), "T1", 0, sm2.Signer(bytes(31) + b"\x07"))
-    assert log.size >= acknowledged and log.sealed >= sealed
-    found = [entry.decode(raw) for raw, _ in log.entries()]
-    assert [one.seq for one in found] == list(range(log.size))
-    starts = [one for one in found if one.kind == entry.START]
-    gaps = [one for one in found if one.kind == entry.GAP]
-    log.append(found[-1].time_ms, 1, entry.START, ["0.1.0", "test", "restart", log.size])
-    log.checkpoint()
-    log.storage.close()
-
-    file = io.BytesIO()
-    writer = bundle.Writer(file, "T1", "test")
-    pulled = datafolder.pull(datafolder.DataFolder(folder), writer)
-    writer.end()
-    verifier = Verifier(**tools("openssl"))
-    file.seek(0)
-    verifier.read(file)
-    report = verifier.report()
-    assert report["ok"], report["reasons"]
-    assert report["entries"] == log.size and report["unsealed"] == 0 and len(pulled.torn) == len(gaps)
-    print(f"{ROUNDS} kills, {len(starts)} starts, {acknowledged} acknowledged, {log.size} found, {len(gaps)} cuts")
-    assert log.size > ROUNDS
+@pytest.mark.requirement("T-8.2.1-1", part="SIGKILL at random moments of a terminal that runs")
+@pytest.mark.parametrize(("runtime", "count"), (("micropython", 16), ("micropython32", 6)))
+def test_killed_at_random_moments(runtime, count):
+    try:
+        (row,) = kills.run(SEED, count, runtime)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    print(row["note"])
+    assert row["cases"] == count and row["violations"] == 0, row["failing"]
 
 
 def test_micropython_goes_on_with_a_cut_log(tmp_path):
