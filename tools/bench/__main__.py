@@ -23,7 +23,7 @@ from rich.table import Table
 from carbonterm_host import runtime
 from tools.bench.measure import ROOT
 
-HELPERS = {"__init__", "__main__", "measure"}
+HELPERS = {"__init__", "__main__", "measure", "storage_log"}
 PEERS = ("pymodbus", "gmssl", "cryptography")
 COLUMNS = ("what", "figure", "unit", "peer", "peer's figure", "ratio", "target", "met")
 
