@@ -37,5 +37,8 @@ class MemoryStorage:
         self.log.append(("remove", name, 0))
         del self.files[name]
 
+    def erase(self, name):
+        self.remove(name)
+
     def free(self):
         return 1 << 30, 1 << 30
