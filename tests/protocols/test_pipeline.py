@@ -8,7 +8,7 @@ from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number
 from carbonterm.pipeline import Pipeline, Replay
-from carbonterm.site import Site
+from carbonterm.site import FORMATS, Bus, Meter, Site
 from seeded import Random
 from sites import compiled, document, point
 
@@ -183,6 +183,23 @@ def test_an_unchanged_point_keeps_its_series_over_a_new_document():
     book.configure(document(points=points, sources=[], version=2), NIGHT + 2 * MINUTE)
     book.read(NIGHT + 3 * MINUTE, 1300, 1500)
     assert [str(settler.total) for settler in book.pipeline.settlers] == ["3.00", "5.00"]
+
+
+def test_a_series_goes_on_when_the_document_gets_the_second_format():
+    """The same site, compiled anew: its rows are longer, its points are what they were."""
+    book, newer = Book(), document(version=2)
+    newer[0] = FORMATS[1]
+    for rows, row in ((newer[5], Bus), (newer[6], Meter)):
+        for one in rows:
+            one += [value for _, _, value in row.LATER]
+    book.configure(document())
+    book.read(NIGHT, 100000, 200000, 5000000)
+    book.configure(newer, NIGHT + MINUTE)
+    book.read(NIGHT + 60 * MINUTE, 101000, 200300, 6000000)
+    hour = book.bodies(entries.CLOSING)[0]
+    assert (hour[0], [row[3] for row in hour[2]]) == (clock.HOUR, [1000, 300, 1000000])
+    replay, wrong = replayed(book.entries)
+    assert wrong == [] and replay.pipeline.site.format == FORMATS[1]
 
 
 def test_a_division_by_nothing_is_marked_not_guessed():
