@@ -88,7 +88,7 @@ def pull(storage, writer):
     _cosign(heads, receipts)
     for name, public in {receipt.centre: public for public, receipt in receipts}.items():
         writer.centre(name, public)
-    last_epoch, seq = None, 0
+    last_epoch, seq, ends = None, 0, {}
     for epoch, first, name in found:
         if epoch != last_epoch:
             public = read_key(storage, epoch)
@@ -119,9 +119,14 @@ def pull(storage, writer):
                     writer.receipt(receipt.body, receipt.signature)
                     done.receipts += 1
             frame = frames.next()
+        ends[epoch] = seq
         if frames.torn:
             done.torn.append((name, frames.end, frames.torn))
     if heads:
         epoch, size = min(heads)
         raise LedgerError(f"epoch {epoch} holds fewer entries than the {size} a checkpoint was signed over", WAY_OUT)
+    for _, receipt in receipts:
+        if receipt.next_seq > ends.get(receipt.epoch, receipt.next_seq):
+            why = f"epoch {receipt.epoch} holds fewer entries than the {receipt.next_seq} in a receipt"
+            raise LedgerError(f"{why} of {receipt.centre}", WAY_OUT)
     return done
