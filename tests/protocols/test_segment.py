@@ -489,3 +489,21 @@ def test_random_cuts_and_flips():
             assert found == written[: len(found)] and len(found) >= again.sealed
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
     print([(key, outcomes[key]) for key in sorted(outcomes)])
+
+
+def test_ripe():
+    """A commit is due when it would end behind another multiple of the size, counted from the segment's beginning."""
+    log = opened(MemoryStorage(), Stamp(), size=3000)
+    ends = []
+    for i in range(60):
+        log.append(T0 + i, 3, entry.MANUAL, [i, bytes(60)])
+        if log.ripe(1024):
+            log.commit()
+            ends.append(log._file_size)
+    previous = 0
+    for end in ends:
+        before = previous if end > previous else 0
+        assert end // 1024 > before // 1024 and end % 1024 < 200
+        previous = end
+    assert not log.ripe(1 << 30) and len(ends) > 6
+    print(ends)
