@@ -59,7 +59,7 @@ class Terminal:
             if replay.entry(entries.decode(raw)) is not None:
                 self.disagreements += 1
         self.site = site
-        self.log.state = replay.state
+        self.log.state = None if replay.owes() else replay.state
         known = replay.pipeline.time_ms
         if not found and previous is not None:
             self._append(self.clock.now_ms(), self.clock.state, entries.KEY, ["previous"] + list(previous))
@@ -71,6 +71,7 @@ class Terminal:
             [__version__, self.runtime, "restart" if found else "first", found],
         )
         self._follow(replay.take())
+        self.log.state = replay.state
         now = self.clock.now_ms()
         if known is not None and self.clock.state != UNSET and now < known:
             state = self.clock.state

@@ -19,6 +19,7 @@ PLACES = 6  # an emission is recorded to 0.000001 t, one gram
 SUSPECT, INVALID = 2, 3
 REPLACED, RESET = 0, 1
 DERIVED = (entries.CLOSING, entries.EMISSION)
+MOVING = (entries.CONFIG, entries.READINGS, entries.CLOCK, entries.METER)
 NOT_TOLD = (entries.SNAPSHOT, entries.GAP)  # what the log itself writes, unseen by the fold of a running terminal
 MAX_WAITING = 2048  # figures that wait for a point that is silent; beyond them the oldest stay unknown for good
 
@@ -39,6 +40,11 @@ class Pipeline:
     def fold(self, entry):
         """The derived entries of `entry`, in order: list of (time_ms, clock_state, kind, body). LedgerError if the
         entry makes no sense where it stands (readings before a config, a point that is not there)."""
+        return list(self.derive(entry))
+
+    def derive(self, entry):
+        """As `fold`, one after the other: an iterator that must come to its end before the next entry that `moves`.
+        After an outage of a year there are ten thousand and more."""
         unset = entry.clock_state == entries.CLOCK_UNSET or entry.time_ms < FLOOR_MS
         if not unset and entry.kind not in NOT_TOLD:
             self.time_ms = entry.time_ms
@@ -49,17 +55,21 @@ class Pipeline:
                 if settler is not None:
                     settler.adrift(entry.time_ms)
         elif entry.kind == entries.READINGS:
-            closed = []
+            streams = {}
             for point, offset, quality, exponent, mantissa in entry.body[0]:
                 settler = self._settler(entry, point)
                 if settler is None or mantissa is None or quality >= SUSPECT:
                     continue
                 time_ms = entry.time_ms + offset
+                before = list(streams.pop(point, ()))  # of the same point in the same round
                 if unset or time_ms < FLOOR_MS:
                     settler.unset(time_ms, Number(mantissa, exponent), quality)
+                    found = ()
                 else:
-                    closed.extend((point, s) for s in settler.feed(time_ms, Number(mantissa, exponent), quality))
-            return self._derived(entry, closed)
+                    found = settler.closings(time_ms, Number(mantissa, exponent), quality)
+                if before or found:
+                    streams[point] = before + list(found) if before else found
+            return self._derived(entry, streams)
         elif entry.kind == entries.CLOCK:
             return self._derived(entry, self._set(*entry.body[:4]))
         elif entry.kind == entries.METER:
@@ -71,22 +81,25 @@ class Pipeline:
                 found = settler.replaced(time_ms, Number(last, exponent), Number(first, exponent))
             except SeriesError:
                 return []  # an event that cannot be: it stays in the log and changes no total
-            return self._derived(entry, [(point, settlement) for settlement in found])
+            return self._derived(entry, {point: _in_order(found)})
         return []
 
+    def moves(self, entry):
+        """Whether `entry` may change a settler."""
+        unset = entry.clock_state == entries.CLOCK_UNSET or entry.time_ms < FLOOR_MS
+        return entry.kind in MOVING or (entry.kind == entries.START and unset)
+
     def _set(self, event, before_ms, after_ms, state):
-        """(point, settlement) pairs that a `clock` entry closes."""
+        """{point: settlements} that a `clock` entry closes."""
+        closed = {}
         for point, settler in enumerate(self.settlers):
             if settler is None:
                 continue
             if event == entries.REBASE:
-                found = settler.landed(after_ms - before_ms)
+                closed[point] = _in_order(settler.landed(after_ms - before_ms))
             elif event == entries.STEP and state != entries.CLOCK_UNSET:
-                found = settler.stepped(before_ms, after_ms)
-            else:
-                found = []
-            for settlement in found:
-                yield point, settlement
+                closed[point] = _in_order(settler.stepped(before_ms, after_ms))
+        return closed
 
     def emitted(self, index):
         """tCO2e of a source from all its increments so far, exact (Ratio); None where it cannot be evaluated."""
@@ -162,18 +175,29 @@ class Pipeline:
             raise LedgerError("entry %d: point %d is not in the site document" % (entry.seq, point))
         return self.settlers[point]
 
-    def _derived(self, entry, closed):
-        return [(entry.time_ms, entry.clock_state, kind, body) for kind, body in self._close(closed)]
+    def _derived(self, entry, streams):
+        return self._stamped(entry, streams) if streams else ()
 
-    def _close(self, closed):
-        """Bodies of the closings and emissions of (point, settlement) pairs, by end, then period, then point."""
-        groups = {}
-        for point, settlement in closed:
-            key = (settlement.end_ms, settlement.period, settlement.start_ms)
-            groups.setdefault(key, []).append((point, settlement))
-        for key in sorted(groups):
-            _, period, start_ms = key
-            rows = sorted(groups[key], key=lambda pair: pair[0])
+    def _stamped(self, entry, streams):
+        for kind, body in self._close(streams):
+            yield entry.time_ms, entry.clock_state, kind, body
+
+    def _close(self, streams):
+        """Bodies of the closings and emissions of {point: settlements, each in order of `_when`}, in the same order, a
+        period's points together."""
+        heads = []  # [_when, point, settlement, the ones after it]
+        for point in sorted(streams):
+            _advance(heads, point, iter(streams[point]))
+        while heads:
+            first = min([head[0] for head in heads])
+            rows, ahead, heads = [head for head in heads if head[0] == first], heads, []
+            for head in ahead:
+                if head[0] == first:
+                    _advance(heads, head[1], head[3])
+                else:
+                    heads.append(head)
+            _, period, start_ms = first
+            rows = [(point, settlement) for _, point, settlement, _ in rows]
             yield entries.CLOSING, [period, start_ms, [_closing_row(point, s) for point, s in rows]]
             emissions = self._emissions(period, start_ms, rows)
             if emissions:
@@ -224,10 +248,31 @@ class Replay:
 
     def __init__(self):
         self.pipeline = Pipeline()
-        self.expected = []
+        self._owed, self._coming = [], iter(())
         self.compared = 0
         self.readings = 0
         self._begun = False
+
+    @property
+    def expected(self):
+        """Derived entries that are to come next, all of them, as a list."""
+        self._owed.extend(self._coming)
+        return self._owed
+
+    def owes(self):
+        """Whether derived entries are to come next."""
+        if not self._owed:
+            for one in self._coming:
+                self._owed.append(one)
+                break
+        return len(self._owed) > 0
+
+    def take(self):
+        """Iterates over `expected`, which are then no longer expected, and holds none of them."""
+        owed, coming = self._owed, self._coming
+        self._owed, self._coming = [], iter(())
+        yield from owed
+        yield from coming
 
     def entry(self, entry):
         """None, or what is wrong with `entry` (an entry of the log, in order).
@@ -246,12 +291,16 @@ class Replay:
         if entry.kind not in DERIVED:
             if entry.kind == entries.READINGS:
                 self.readings += len(entry.body[0])
-            self.expected.extend(self.pipeline.fold(entry))
+            if self.pipeline.moves(entry):
+                self._owed = self.expected
+                self._coming = iter(self.pipeline.derive(entry))
+            else:
+                self.pipeline.fold(entry)
             return None
         name = entries.KINDS[entry.kind]
-        if not self.expected:
+        wanted = self._owed.pop(0) if self._owed else next(self._coming, None)
+        if wanted is None:
             return "entry %d: nothing before it explains this %s" % (entry.seq, name)
-        wanted = self.expected.pop(0)
         self.compared += 1
         if entries.encode(entry.terminal_id, entry.epoch, entry.seq, *wanted) != entry.raw:
             return "entry %d: recomputing this %s gives other bytes" % (entry.seq, name)
@@ -269,8 +318,23 @@ class Replay:
         _, self.readings, pipeline, owed = state
         self.pipeline = Pipeline()
         self.pipeline.restore(pipeline)
-        self.expected = [tuple(one) for one in owed]
+        self._owed, self._coming = [tuple(one) for one in owed], iter(())
         self._begun = True
+
+
+def _when(settlement):
+    return settlement.end_ms, settlement.period, settlement.start_ms
+
+
+def _in_order(settlements):
+    return [row[2] for row in sorted([(_when(one), at, one) for at, one in enumerate(settlements)])]
+
+
+def _advance(heads, point, stream):
+    """Adds the next settlement of a point's stream, if there is one."""
+    for settlement in stream:
+        heads.append((_when(settlement), point, settlement, stream))
+        return
 
 
 def _together(first, second):

@@ -108,15 +108,21 @@ class Settler:
 
         value: Number or None. A reading of quality 2 or more, or without a value, changes nothing.
         """
+        return list(self.closings(time_ms, value, quality))
+
+    def closings(self, time_ms, value, quality=0):
+        """As `feed`, one after the other: an iterable that holds none, for outages of many periods and small memories.
+        It must come to its end before the settler is asked anything but its total and verdict, which are right at once.
+        """
         if value is None or quality >= SUSPECT:
-            return []
+            return ()
         register = self.register
         before, old, held, marks = self._reached, register.value, register.held, self._marks
         if marks is not None:
             register.time_ms = self._known(time_ms)
         self.verdict, step = register.step(time_ms, value)
         if self.verdict > ROLLOVER:
-            return []
+            return ()
         doubt = SUSPECT if held > 1 else GOOD
         exponent = value.exponent
         self._marks = None
@@ -130,20 +136,17 @@ class Settler:
             if step is not None:
                 self._add(step, min(exponent, register.floor))
                 self._sampled = self._sum
-            return []
+            return ()
         if time_ms <= before:
-            closed = []
             self._add(step, min(old.exponent, exponent, register.floor))
             self._mark(doubt)
             self._sampled = self._sum
-        else:
-            closed = self._span(before, time_ms, old, exponent, step, max(quality, doubt))
-            self._mark(doubt)
-            self._sample(before, time_ms)
-            self._ends(time_ms, quality, closed)
-            self._reached = time_ms
-        self._quality = quality
-        return closed
+            self._quality = quality
+            return ()
+        found = self._span(before, time_ms, old, exponent, step, max(quality, doubt))
+        if found is None:
+            return self._arrive(before, time_ms, quality, doubt)
+        return self._through(found, before, time_ms, quality, doubt)
 
     def stepped(self, before_ms, after_ms):
         """The clock was set from before_ms to after_ms between two readings. Returns the settlements that this closes.
@@ -236,7 +239,7 @@ class Settler:
         if LONGEST[DAY] >= before - time_ms >= 0:
             self._add(step, min(old.exponent, last.exponent, self.register.floor))
         else:
-            closed = self._span(before, time_ms, old, last.exponent, step, GOOD)
+            closed = list(self._span(before, time_ms, old, last.exponent, step, GOOD) or ())
             if time_ms < before:  # the clock was more than a year ahead: the operator brings the series back
                 self.register.time_ms = time_ms
                 self._sampled_ms, self._sampled = time_ms, self._sum
@@ -277,7 +280,7 @@ class Settler:
             self._begin(time_ms, value, ESTIMATED)
             self._add(step, min(exponent, self.register.floor))
         elif time_ms > self._reached:
-            closed = self._span(self._reached, time_ms, old, exponent, step, ESTIMATED)
+            closed = list(self._span(self._reached, time_ms, old, exponent, step, ESTIMATED) or ())
             for level in self._levels:
                 level.readings += 1
             self._ends(time_ms, ESTIMATED, closed)
@@ -305,30 +308,49 @@ class Settler:
         return now_ms - LONGEST[DAY] if known is None else known
 
     def _span(self, before, after, old, exponent, step, quality):
-        """Adds the increment `step` over (before, after] and closes the periods that end in between."""
+        """Adds the increment `step` over (before, after]. None, or an iterator that closes the periods that end in
+        between, one after the other."""
         exponent = min(old.exponent, exponent, self.register.floor)
         begin, scale = self._add(step, exponent)
-        levels = self._levels
+        first = self._levels[0]
         length = after - before
-        closed = []
-        if levels[0].end >= after and 0 < length <= LONGEST[levels[0].period]:
-            return closed
+        if first.end >= after and 0 < length <= LONGEST[first.period]:
+            return None
         interval = self.register.interval_ms
         gap = interval is not None and length > 2 * interval
         quality = max(quality, self._quality, ESTIMATED if gap else GOOD)
+        return self._borders(before, after, old.at(exponent), step.at(exponent), begin, scale, quality)
+
+    def _borders(self, before, after, old, step, begin, scale, quality):
+        levels = self._levels
+        length = after - before
         for level in levels:
             if not 0 < length <= LONGEST[level.period]:
                 worse = max(quality, ESTIMATED)
-                closed.append(self._settlement(level, begin, worse))
+                yield self._settlement(level, begin, worse)
                 self._reopen(level, clock.start(level.period, after - 1, self.zone), begin, worse)
-        old = old.at(exponent)
-        step = step.at(exponent)
         while True:
             border = min([level.end for level in levels])
             if border >= after:
-                return closed
+                return
             register = half_even(old * length + step * (border - before), length)
+            closed = []
             self._close(border, begin + (register - old) * scale, quality, closed)
+            yield from closed
+
+    def _through(self, found, before, time_ms, quality, doubt):
+        """What a span closes, then what its end does."""
+        yield from found
+        yield from self._arrive(before, time_ms, quality, doubt)
+
+    def _arrive(self, before, time_ms, quality, doubt):
+        """Counts the reading at a span's end; the settlements that end exactly there."""
+        closed = []
+        self._mark(doubt)
+        self._sample(before, time_ms)
+        self._ends(time_ms, quality, closed)
+        self._reached, self._quality = time_ms, quality
+        return closed
 
     def _add(self, step, exponent):
         """Adds an increment to the sum; (the sum before, the weight of a unit at `exponent` in it)."""

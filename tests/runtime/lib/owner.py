@@ -25,7 +25,7 @@ class Owner:
             if finding:
                 self.wrong.append(finding)
         self.log.state = self.replay.state
-        late, self.replay.expected = self.replay.expected, []
+        late = list(self.replay.take())
         if not self.log.size:
             data = Site(document()).canonical()
             self.add(T0, entry.CONFIG, [sm3.digest(data), data])
