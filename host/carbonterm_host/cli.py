@@ -21,6 +21,7 @@ COMMANDS = {
     "fuse": "fuse",
     "gm": "gm",
     "key": "key",
+    "meters": "meters",
     "models": "models",
     "platform": "platform",
     "prove": "prove",
