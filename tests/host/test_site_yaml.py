@@ -133,6 +133,45 @@ def test_each_mistake_names_its_line(old, new, says, line):
     assert any(says in what + hint and at == line for at, what, hint in found), found
 
 
+CERTIFIED = "{number: J1, authority: A, date: 2026-03-01, due: 2027-03-01, result: ok, RULE}"
+CERTIFICATES = (  # what is replaced in a whole certificate, by what, what the mistake says
+    *((f"{name}: {value}, ", "", f"lacks {name}") for name, value in (
+        ("number", "J1"), ("authority", "A"), ("date", "2026-03-01"), ("due", "2027-03-01"), ("result", "ok"))),
+    ("number: J1", "number: ''", "text"),
+    ("number: J1", "number: " + "x" * 65, "at most 64 characters"),
+    ("number: J1", "number: [J1]", "text"),
+    ("authority: A", "authority: " + "x" * 129, "at most 128 characters"),
+    ("result: ok", "result: " + "x" * 65, "at most 64 characters"),
+    ("date: 2026-03-01", "date: 2026-02-30", "2026-02-30"),
+    ("date: 2026-03-01", "date: 1.3.2026", "is no date"),
+    ("due: 2027-03-01", "due: 2026-03-01", "not after its date"),
+    ("due: 2027-03-01", "due: soon", "is no date"),
+    ("RULE", "uncertainty: 0.2", "is no uncertainty"),
+    ("RULE", "uncertainty: -0.2 %", "is no uncertainty"),
+    ("RULE", "uncertainty: 0 %", "is no uncertainty"),
+    ("RULE", "uncertainty: 0.2 furlong", "is no uncertainty"),
+    ("RULE", "k: two", "two"),
+    ("RULE", "k: '0'", "above 0"),
+    ("RULE", "k: '-2'", "above 0"),
+    ("RULE", "standard: " + "x" * 201, "at most 200 characters"),
+    ("RULE", "file: nowhere.pdf", "cannot be read"),
+    ("RULE", "colour: red", "knows no key 'colour'"),
+)  # fmt: skip
+
+
+@pytest.mark.requirement("T-11.8-3", part="each field of a certificate is checked where it is written")
+@pytest.mark.parametrize("old, new, says", CERTIFICATES)
+def test_each_field_of_a_certificate_is_checked(old, new, says, tmp_path):
+    assert old in CERTIFIED
+    changed = CERTIFIED.replace(old, new, 1).replace(", RULE", "")
+    meter = "model: schneider-iem3155}"
+    assert meter in GOOD
+    good = GOOD.replace(meter, f"model: schneider-iem3155, certificate: {CERTIFIED.replace(', RULE', '')}}}", 1)
+    assert site_yaml.compile_text(good).meters[0].certificate.number == "J1"
+    found = mistakes(GOOD.replace(meter, f"model: schneider-iem3155, certificate: {changed}}}", 1), tmp_path)
+    assert any(says in what + hint for _, what, hint in found), found
+
+
 CENTRE = 'centres:\n  - {name: p, url: "URL", ca: ca.der, public: KEY}\n'
 
 
