@@ -75,7 +75,7 @@ class Demo:
         self._empty_folder()
         self.runtime = runtime.version(binary)
         plant = six_meters(self.seed, SPEED, self.folder / "truth.jsonl", path=str(self.folder / "line.tty"))
-        self.terminal = Terminal(self.folder / "terminal", heap=HEAP, offset_ms=self._offset(), binary=binary)
+        self.terminal = Terminal(self.folder / "terminal", heap=HEAP, binary=binary)
         try:
             epoch, self.public = self.terminal.key()
             self._start_platform(epoch)
@@ -166,6 +166,7 @@ class Demo:
     def _operate(self, tell):
         stages = Stages(self.site, self.terminal, self.public, tell)
         begin = time.monotonic()
+        self.terminal.offset_ms = self._offset()
         self.terminal.start()
         self.terminal.wait(lambda status: status["readings"] > 0, 30)
         self.acknowledged = 0
