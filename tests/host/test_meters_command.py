@@ -57,6 +57,7 @@ def said(*arguments, code=0):
     return answer.stdout + answer.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-11.8-3")
 def test_certificates_are_shown_and_exported(log, tmp_path):
     found = json.loads(said("list", log, "--json", code=1))  # two meters have no certificate
@@ -85,6 +86,7 @@ def test_certificates_are_shown_and_exported(log, tmp_path):
     assert "JL-1" in text and "traceable to nothing" in text and "国家电能基准" in text
 
 
+@pytest.mark.slow
 def test_an_expired_certificate_and_a_wrong_meter_are_findings(tmp_path):
     old = [*CERTIFICATE[:2], "2020-01-01", "2021-01-01", *CERTIFICATE[4:]]
     file = pulled(tmp_path / "old.bundle", old, audit="identity mismatch")
@@ -92,6 +94,7 @@ def test_an_expired_certificate_and_a_wrong_meter_are_findings(tmp_path):
     assert "DOES NOT HOLD" in text and "IDENTITY MISMATCH" in text
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-11.8-2")
 def test_results_by_instrument_and_period(log):
     query = ("report", log, "M0", "--from", "2026-03-02", "--to", "2026-03-05T00:00:00+08:00")
@@ -117,6 +120,7 @@ def test_results_by_instrument_and_period(log):
     assert empty["points"] == []
 
 
+@pytest.mark.slow
 def test_what_is_refused(log, tmp_path):
     dates = ("--from", "2026-03-02", "--to", "2026-03-05")
     assert "no instrument 'M9'" in said("report", log, "M9", *dates, code=2)

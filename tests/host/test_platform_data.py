@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import zlib
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from carbonterm import cbor, site
 from carbonterm.errors import StoreError, UplinkError
 from carbonterm.gm import sm2, sm3
 from carbonterm.ledger import entry
+from carbonterm_host import gm_backends
 from carbonterm_host.platform.data import backup, integrity, jobs, layers, tables
 from carbonterm_host.platform.store import Store
 from serving import START_MS, Platform, Source, get, post, run
@@ -128,6 +130,7 @@ def test_every_figure_leads_to_its_metadata(platform):
     assert set(checked(platform.store)["flagged"].values()) == {0}
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.2-1", "P-9.2-7", part="data without metadata are kept and flagged; the check names them")
 def test_data_without_a_source_are_flagged(platform, copied):
     assert checked(copied)["ok"]
@@ -151,6 +154,7 @@ def test_data_without_a_source_are_flagged(platform, copied):
         change(platform.store, "delete from logs where terminal_id = 'CT-BARE'")
 
 
+@pytest.mark.slow
 def test_a_new_document_or_device_begins_a_context(tmp_path):
     with Platform(tmp_path, "--check-every", "0") as started:
         source = reporting("CT-NEXT", 1)
@@ -175,9 +179,10 @@ def test_a_new_document_or_device_begins_a_context(tmp_path):
 # --- integrity --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.6-1", part="digests of every log computed again; each kind of damage is found")
 def test_every_kind_of_damage_is_found(copied, tmp_path):
-    verify = sm2.verify
+    verify = partial(gm_backends.verify, backend=gm_backends.best())
     pristine = tmp_path / "pristine.db"
     path = Path(copied.removeprefix("sqlite:///"))
     shutil.copy(path, pristine)
@@ -207,6 +212,7 @@ def test_every_kind_of_damage_is_found(copied, tmp_path):
         assert not report["ok"] and any(said in text for text in found), (query, found[:3])
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.6-1", part="the check's report is stored, shown on the page, and its finding ends with 1")
 def test_the_check_as_people_run_it(platform, copied):
     answer = run("platform", "check", "--store", platform.store, "--fingerprints", "--json")
@@ -226,6 +232,7 @@ def test_the_check_as_people_run_it(platform, copied):
 # --- backup and restore -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.1-6", "P-9.5-4", part="a backup made while serving restores to identical digests")
 def test_a_backup_restores_to_the_same_digests(platform, tmp_path):
     file, target = tmp_path / "b.ctbackup", tmp_path / "restored" / "platform.db"
@@ -244,6 +251,7 @@ def test_a_backup_restores_to_the_same_digests(platform, tmp_path):
         assert (after.next_seq, after.root, again.public) == (before.next_seq, before.root, platform.public)
 
 
+@pytest.mark.slow
 def test_a_backup_goes_nowhere_where_something_is(platform, tmp_path):
     file = tmp_path / "b.ctbackup"
     file.write_bytes(b"precious")
@@ -286,6 +294,7 @@ def rebuilt(data, signer, packed=None, **fields):
     return data[:20] + len(body).to_bytes(4, "big") + body + signer.sign(body) + packed
 
 
+@pytest.mark.slow
 def test_a_bad_backup_is_refused_and_leaves_nothing(platform, backed, tmp_path):
     data, signer = backed
     head = 24 + int.from_bytes(data[20:24], "big")
@@ -323,6 +332,7 @@ def test_a_bad_backup_is_refused_and_leaves_nothing(platform, backed, tmp_path):
         (tmp_path / name).unlink()
 
 
+@pytest.mark.slow
 def test_a_bomb_is_bounded(backed, tmp_path):
     data, signer = backed
     bomb = zlib.compress(bytes(200 << 20), 9)
@@ -337,6 +347,7 @@ def test_a_store_inside_a_backup_is_checked_to_its_last_entry(platform, copied, 
     assert "other digests" in refused(tmp_path, (tmp_path / "b").read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.1-6", part="backups and checks on schedule, in two folders, the oldest go")
 def test_backups_on_schedule_in_two_folders(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
@@ -364,6 +375,7 @@ def test_backups_on_schedule_in_two_folders(tmp_path):
         assert answer.returncode == 2 and "is no time" in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_backup_that_fails_is_reported(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with Platform(tmp_path, "--backup-dir", tmp_path / "file" / "below", "--check-every", "0") as started:

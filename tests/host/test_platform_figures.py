@@ -197,6 +197,7 @@ def bundled(source, path, change=lambda raw: raw):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.1-4", part="results of verification are stored, signed, and listed")
 def test_a_result_is_kept_and_signed(platform, source, tmp_path):
     file = bundled(source, tmp_path / "good.bundle")
@@ -217,6 +218,7 @@ def test_a_result_is_kept_and_signed(platform, source, tmp_path):
     assert asked(platform, "certifications", terminal="CT-EMPTY") == []
 
 
+@pytest.mark.slow
 def test_what_cannot_be_certified(platform, source, tmp_path):
     file = bundled(source, tmp_path / "good.bundle")
     answer = run("platform", "certify", file, "--store", platform.store, "--by", "")
@@ -229,6 +231,7 @@ def test_what_cannot_be_certified(platform, source, tmp_path):
 # --- export -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.1-5", part="export of a year: one file per layer, with digests")
 def test_a_year_as_files(platform, tmp_path):
     folder = tmp_path / "2025"
@@ -257,6 +260,7 @@ def test_a_year_as_files(platform, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.5-6", part="a labelled terminal is not exported")
 def test_a_labelled_terminal_is_not_exported(platform, tmp_path):
     url = ("--store", platform.store)
