@@ -242,7 +242,8 @@ class Ring:
     def _mount(self):
         """Reads all headers; a segment is there if its first block is, and has no mark."""
         header = bytearray(HEADER)
-        found, heads, segments = {}, {}, {}
+        numbers, begins, offsets = [array.array("I", bytes(4 * self.blocks)) for _ in range(3)]
+        heads, segments = {}, {}
         self._cached = -1
         self._number, newest = 0, self.blocks - 1
         for block in range(self.blocks):
@@ -254,14 +255,14 @@ class Ring:
                 self._number, newest = number, block
             if number == begin and not self._removed(block):
                 heads[begin] = (epoch, first)
-            found.setdefault(begin, []).append((offset, number, block))
+            numbers[block], begins[block], offsets[block] = number, begin, offset
         self._next = (newest + 1) % self.blocks
         self._used = bytearray(self.blocks)
         self._unused = self.blocks
         for begin in sorted(heads):
             segment, before = _Segment(), segments.get(heads[begin])
             segment.begin, segment.size = begin, -1
-            rows = sorted(found[begin])
+            rows = sorted([(offsets[b], numbers[b], b) for b in range(self.blocks) if begins[b] == begin])
             for i in range(len(rows)):
                 if i + 1 == len(rows) or rows[i + 1][0] > rows[i][0]:  # of two with one offset the later one counts
                     segment.offsets.append(rows[i][0])
