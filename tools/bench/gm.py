@@ -2,8 +2,8 @@
 the host's verification through libcrypto against gmssl, against `openssl speed sm2`, and on two threads.
 
 The floor of a signature is its one multiplication k·G. gmssl is given the nonce, so that its random generator is not
-measured. Every figure is the best of interleaved rounds: of fresh processes that compute for some 0.1 s, by the clock on
-the wall, where MicroPython is measured, which has no other; of CPU time where both contenders run on the host.
+measured. Every figure is the best of interleaved rounds: of fresh processes that compute for some 0.1 s, wall clock,
+where MicroPython is measured, which has no other; of CPU time where both contenders run on the host.
 """
 
 import re
