@@ -120,6 +120,7 @@ def test_nothing_of_the_enterprise_can_be_read_on_the_line(tmp_path):
         print(len(log), "entries,", len(line), "bytes on the line,", hex(version), STRONG[cipher], len(modes), "files")
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.5-2", part="no TLS before 1.2")
 def test_the_platform_speaks_no_old_tls(tmp_path):
     made = make_certificates(tmp_path / "tls")

@@ -394,6 +394,7 @@ def test_two_platforms_and_commands_write_one_chain(store):
     assert [row["seq"] for row in audit.rows(store, before=10, limit=3)] == [9, 8, 7]
 
 
+@pytest.mark.slow
 def test_the_audit_command(platform):
     said = json.loads(run("platform", "audit", "--store", platform.store, "--json", "--limit", "2").stdout)
     assert said["ok"] and len(said["last"]) == 2

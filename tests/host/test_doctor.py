@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 
@@ -44,12 +45,16 @@ def test_a_platform_that_is_well_set_up_and_one_that_is_not(tmp_path):
         users.add(store, *PEOPLE[2], "correct horse battery")
         store.close()
         (backups / "one").write_bytes(b"x")
+        form = {"name": "ada", "password": "correct horse battery"}
+        trusted = ssl.create_default_context(cafile=made["ca.pem"])
+        cookie = httpx.post(f"{platform.url}/login", data=form, verify=trusted).headers["set-cookie"].lower()
+        assert all(word in cookie for word in ("secure", "httponly", "samesite=strict"))
         found = checks(*base, "--backup-dir", backups)
         firewall = found.pop("firewall")
         assert firewall[0] in ("ok", "unknown", "finding")  # of this machine
         assert {state for state, _ in found.values()} == {"ok"}, found
         assert found["listens on"] == ("ok", "127.0.0.1") and found["TLS"][1].startswith("TLSv1.")
-        assert found["access log"][1] == "0 rows, whole"
+        assert found["access log"][1] == "1 rows, whole"  # that login
         old = time.time() - 3 * 86400
         os.utime(backups / "one", (old, old))
         made["server.key"].chmod(0o644)
@@ -102,6 +107,7 @@ def test_what_listens_here():
     assert platform_doctor.listening(port) == []
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.5-3", part="a connection to a trap port is an alarm at once")
 def test_a_trap(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -133,6 +133,7 @@ def test_the_same_seed_draws_the_same(good):
     assert {one, other}
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-6.6-2", "P-9.4-1", part="readings that are missing are found, by point and day")
 def test_missing_readings(tmp_path):
     store = plant(tmp_path, lost={(6, hour) for hour in range(3, 7)} | {(7, 5)})
@@ -146,6 +147,7 @@ def test_missing_readings(tmp_path):
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-6.6-3", "P-9.4-2", part="readings not believed are counted, settlements far off are found")
 def test_rejected_readings_and_outliers(tmp_path):
     store = plant(tmp_path, jumps={5 * 24 + 13: 9000}, bad=set(range(8 * 24, 8 * 24 + 12)))
