@@ -15,7 +15,7 @@ class Made:
 def bundles(folder, wanted=20000):
     """Runs the firmware in the empty `folder` until both bundles have `wanted` bytes. Returns a Made."""
     from carbonterm_host import bundles as reader
-    from station import Station, delivered
+    from station import Station
 
     made = Made()
     with Station(folder) as station:
@@ -27,9 +27,9 @@ def bundles(folder, wanted=20000):
             one.rotate()
         count = wanted // 400
         for one in pair:
-            one.wait(delivered(1, count), 120)
+            one.wait(lambda status: status["epoch"] == 1 and status["entries"] >= count, 120)
         for one in pair:
-            one.stop()
+            one.stop()  # which delivers what is left
         made.bundle, made.other = (station.pulled(one).read_bytes() for one in pair)
         made.operator, made.centre = bytes.fromhex(station.operator), station.public
         found = reader.read(pair[0].folder / "log.bundle")
