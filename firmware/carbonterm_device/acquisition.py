@@ -7,7 +7,7 @@ points does not make the fast ones late. Earliest deadline first keeps every int
 
 A meter that does not answer costs its neighbours one time-out in a round: its further requests of the round are given
 up unasked. After SILENT_ROUNDS of them it is only tried now and then, once, without repeats, at pauses that double up
-to LONGEST_PAUSE_MS; its first answer makes it a meter like the others. Its points get rows of quality "silent".
+from two intervals up to LONGEST_PAUSE_MS; its first answer makes it a meter like the others. Its points get rows of quality "silent".
 """
 
 import binascii
@@ -22,7 +22,6 @@ from carbonterm_device.identification import Identification
 from carbonterm_device.terminal import REFUSED, SILENT, missing, reading
 
 SILENT_ROUNDS = 3
-FIRST_PAUSE_MS = 10000
 LONGEST_PAUSE_MS = 600000
 
 
@@ -45,11 +44,11 @@ class _Meter:
         self.silent = self.wait_ms = 0
         self.seen = now
 
-    def kept_silent(self, now):
+    def kept_silent(self, now, interval_ms):
         self.silent += 1
         self.tried = now
         if self.silent >= SILENT_ROUNDS:
-            self.wait_ms = min(2 * self.wait_ms or FIRST_PAUSE_MS, LONGEST_PAUSE_MS)
+            self.wait_ms = min(2 * self.wait_ms or 2 * interval_ms, max(LONGEST_PAUSE_MS, interval_ms))
 
 
 class _Round:
@@ -175,7 +174,7 @@ class Acquisition:
                     repeats -= 1
                     continue
                 one.gone.append(request.meter)
-                meter.kept_silent(self.port.ticks_ms())
+                meter.kept_silent(self.port.ticks_ms(), request.interval_ms)
                 return None, SILENT
             except LinkDown:
                 return None, SILENT

@@ -4,6 +4,7 @@
 as soon as it has happened. Everything it leaves is in `folder`; demo.bundle is the log.
 """
 
+import fcntl
 import json
 import shutil
 import signal
@@ -35,6 +36,7 @@ from carbonterm_host.verifier import Verifier
 
 TERMINAL = "CT-DEMO-1"
 ZONE = 480
+STARTING_MS = 6000  # for the first reading, at the most, before the run counts
 SPEED = 60  # the meters' time runs so much faster, so that a short demo moves their registers
 HEAP = "8M"
 FOLLOWED = "E3"  # the point whose way is told: a meter on the serial line
@@ -97,15 +99,30 @@ class Demo:
         if self.folder.exists():
             if any(self.folder.iterdir()) and not (self.folder / MARK).exists():
                 raise Failure(USAGE, f"{self.folder} is not empty and not of an earlier demo", "name another --folder")
+            if (self.folder / MARK).exists():
+                self._lock()
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True)
         (self.folder / MARK).touch()
+        self._mark = self._lock()
+
+    def _lock(self):
+        """The open mark, which no other demo can have at the same time."""
+        mark = open(self.folder / MARK)  # noqa: SIM115
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            mark.close()
+            hint = "wait for it, or name another --folder"
+            raise Failure(USAGE, f"another demo runs in {self.folder}", hint) from None
+        return mark
 
     def _offset(self):
-        """Milliseconds that put the terminal's clock back so that last midnight comes a third into the run; a log from
-        the time to come would not verify."""
-        now = time.time_ns() // 1000000
-        return clock.start(clock.DAY, now - self.seconds * 1000, ZONE) - now - self.seconds * 350
+        """Milliseconds that put the terminal's clock back so that last midnight comes a third into the run, on a slow
+        machine too; a log from the time to come would not verify."""
+        now, later = time.time_ns() // 1000000, self.seconds * 350 + STARTING_MS
+        self.midnight = time.monotonic() + later / 1000
+        return clock.start(clock.DAY, now - 2 * later, ZONE) - now - later
 
     def _start_platform(self, epoch):
         tls = keys.make_certificates(self.folder / "tls")
@@ -165,10 +182,10 @@ class Demo:
 
     def _operate(self, tell):
         stages = Stages(self.site, self.terminal, self.public, tell)
-        begin = time.monotonic()
         self.terminal.offset_ms = self._offset()
         self.terminal.start()
         self.terminal.wait(lambda status: status["readings"] > 0, 30)
+        begin = time.monotonic()
         self.acknowledged = 0
         while time.monotonic() < begin + self.seconds / 2:
             self._look(stages)
@@ -180,7 +197,7 @@ class Demo:
         status = self.terminal.wait(lambda status: True, 30)
         tell("recovered", say(f"{status['found']} entries found in the log, goes on after them",
                               f"日志中有 {status['found']} 条，接续运行"))  # fmt: skip
-        while time.monotonic() < begin + self.seconds:
+        while time.monotonic() < max(begin + self.seconds, self.midnight + 3):
             self._look(stages)
         code = self.terminal.stop()
         if code:

@@ -1,6 +1,7 @@
 """The firmware as a child process: MicroPython's unix port (or CPython, for debugging) with a heap, a data folder and a
 site document. Tests and the demo start, kill and stop terminals with it."""
 
+import fcntl
 import json
 import os
 import secrets
@@ -70,12 +71,18 @@ class Terminal:
         self.process.stdin.flush()
 
     def start(self):
-        self.status_file.unlink(missing_ok=True)
-        with open(self.folder / "console.log", "ab") as log:
+        """Starts it; RuntimeError while another one runs in this folder: two writers of one log would fork it."""
+        with open(self.folder / "lock", "ab") as lock, open(self.folder / "console.log", "ab") as log:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RuntimeError(f"another terminal runs in {self.folder}; stop it first") from None
+            self.status_file.unlink(missing_ok=True)
             self.process = subprocess.Popen(
                 [*self.command, "--data", self.data, "--site", self.folder / "site.bin", "--status", self.status_file,
                  "--console", "--clock-offset", str(self.offset_ms), *self.options],
                 env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log, umask=0o077,
+                pass_fds=(lock.fileno(),),  # the lock is the child's, and ends with it
             )  # fmt: skip
 
     def status(self):
