@@ -7,7 +7,8 @@ points does not make the fast ones late. Earliest deadline first keeps every int
 
 A meter that does not answer costs its neighbours one time-out in a round: its further requests of the round are given
 up unasked. After SILENT_ROUNDS of them it is only tried now and then, once, without repeats, at pauses that double up
-from two intervals up to LONGEST_PAUSE_MS; its first answer makes it a meter like the others. Its points get rows of quality "silent".
+from two intervals up to LONGEST_PAUSE_MS; its first answer makes it a meter like the others. Its points get rows of
+quality "silent".
 """
 
 import binascii

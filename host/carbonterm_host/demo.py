@@ -406,8 +406,9 @@ def _meters(rows, plan, pipeline, plant):
         total = pipeline.settlers[index].total
         table.append({
             "point": name, "meter": meter, "unit": point.unit, "readings": len(values),
-            "first": str(values[0]), "last": str(values[-1]), "increment": str(total),
-            "agrees": _subsequence(values, said) and total == values[-1] - values[0],
+            "first": str(values[0]) if values else None, "last": str(values[-1]) if values else None,
+            "increment": str(total),
+            "agrees": bool(values) and _subsequence(values, said) and total == values[-1] - values[0],
         })  # fmt: skip
     return table
 

@@ -65,7 +65,7 @@ def _show(out, result):
         table.add_column(heading, justify=justify)
     for row in result["meters"]:
         agrees = "✓" if row["agrees"] else "✗"
-        table.add_row(row["point"], row["first"], row["last"], row["increment"], row["unit"], agrees)
+        table.add_row(row["point"], row["first"] or "–", row["last"] or "–", row["increment"], row["unit"], agrees)
     out.print(table)
     table = Table(title="tCO2e", title_justify="left")
     for heading in (say("source", "排放源"), say("scope", "范围"), "tCO2e"):
