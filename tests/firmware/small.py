@@ -1,7 +1,7 @@
 """Runs on a MicroPython with a heap of 256 KB: recovers the log in FOLDER, signs, appends and proves.
 
-usage: micropython -X heapsize=256K small.py FOLDER SEQ …; prints "found N", "grown N", per SEQ its proof in hex, and the
-most memory that was in use.
+usage: micropython -X heapsize=256K small.py FOLDER SEQ …; prints "found N", "grown N", per SEQ its proof in hex, and
+the most memory that was in use.
 """
 
 import binascii

@@ -11,7 +11,7 @@ import pytest
 
 import runtimes
 from carbonterm.field import models
-from carbonterm_host.simulate.faults import FAULTS
+from carbonterm_host.simulate.faults import COMMON, names
 from carbonterm_host.simulate.meter import Meter
 from carbonterm_host.simulate.profile import Register
 from carbonterm_host.simulate.rtu import RtuLine
@@ -153,7 +153,7 @@ def run(code, *arguments, runtime="micropython"):
 
 @pytest.mark.requirement("T-11.3-1")
 @pytest.mark.parametrize("kind", ["tcp", "rtu"])
-@pytest.mark.parametrize("fault", list(FAULTS))
+@pytest.mark.parametrize("fault", names(COMMON))
 def test_each_fault(fault, kind):
     """The meter with the fault gives right values or none; the meter beside it always gives right values."""
     with pair(kind) as plant:
@@ -189,11 +189,11 @@ def test_each_fault(fault, kind):
 @pytest.mark.parametrize("kind", ["tcp", "rtu"])
 def test_all_faults_together(kind):
     with pair(kind) as plant:
-        for fault in FAULTS:
+        for fault in names(COMMON):
             plant.faults.add(fault, 0.05)
         rows, _ = poll({"buses": [place(plant.buses[0])], "reads": [[[1, *SDM_READ], [2, *SDM_READ], [2, *SDM_TOTAL]]],
                         "rounds": 30, "timeout": 400, "retries": 2})  # fmt: skip
-        assert len(plant.faults.table()) >= len(FAULTS) - 3  # how many reads there are depends on the retries
+        assert len(plant.faults.table()) >= len(names(COMMON)) - 3  # how many reads there are depends on the retries
         for row in rows:
             if row["error"] is None:
                 check(plant, plant.meters["a" if row["unit"] == 1 else "b"], row)
@@ -238,7 +238,8 @@ def test_reads_that_cannot_be_asked():
         reads = [[1, 4, 0, 126], [1, 4, 65535, 2], [1, 6, 0, 1], [300, 4, 0, 1]]
         rows, (counters,) = poll({"buses": [place(plant.buses[0])], "reads": [reads], "rounds": 1})
         assert [row["error"] for row in rows] == ["CarbonError"] * 4 and counters["requests"] == 0
-    code = "from carbonterm_device.line import SerialLine\ntry:\n SerialLine('x', 9601)\nexcept ValueError as e:\n print(e)"
+    code = "from carbonterm_device.line import SerialLine\n"
+    code += "try:\n SerialLine('x', 9601)\nexcept ValueError as e:\n print(e)"
     assert "9601 baud is no usual rate" in " ".join(run(code))
 
 

@@ -83,8 +83,9 @@ def main(
         for finding in wrong[:20]:
             out.print("✗ " + finding)
         if begins:
-            out.print(say("begins with entry {1} of epoch {0}, a snapshot: what it says of the entries before is taken "
-                          "for granted", "自纪元 {0} 第 {1} 条快照起：此前的累计以快照为准").format(*begins))  # fmt: skip
+            text = say("begins with entry {1} of epoch {0}, a snapshot: what it says of earlier entries is taken as true",
+                       "自纪元 {0} 第 {1} 条快照起：此前的累计以快照为准")  # fmt: skip
+            out.print(text.format(*begins))
         out.print(say(f"{fold.compared} derived entries compared: ", f"比对派生记录 {fold.compared} 条："),
                   say(f"{len(wrong)} differ", f"{len(wrong)} 条不一致") if wrong else say("equal", "一致"))  # fmt: skip
     return UNVERIFIED if wrong else None

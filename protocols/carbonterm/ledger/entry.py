@@ -255,8 +255,8 @@ _closing_rows = _rows(
 # kind: ((name, test of the field), …), rule of the whole body or None
 _SHAPES = {
     START: (
-        (("firmware version", _text), ("runtime", _text), ("cause", lambda v: isinstance(v, str) and v in ("first", "restart")),
-         ("previous size", _whole(0, MAX_SEQ))),
+        (("firmware version", _text), ("runtime", _text),
+         ("cause", lambda v: isinstance(v, str) and v in ("first", "restart")), ("previous size", _whole(0, MAX_SEQ))),
         None,
     ),
     CONFIG: ((("digest", _digest), ("document", _bytes)), _config_rule),
