@@ -83,7 +83,7 @@ def main(
         for finding in wrong[:20]:
             out.print("✗ " + finding)
         if begins:
-            text = say("begins with entry {1} of epoch {0}, a snapshot: what it says of earlier entries is taken as true",
+            text = say("begins with entry {1} of epoch {0}, a snapshot: what it says of earlier ones is taken as true",
                        "自纪元 {0} 第 {1} 条快照起：此前的累计以快照为准")  # fmt: skip
             out.print(text.format(*begins))
         out.print(say(f"{fold.compared} derived entries compared: ", f"比对派生记录 {fold.compared} 条："),
