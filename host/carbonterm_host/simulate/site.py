@@ -15,9 +15,10 @@ import threading
 
 from carbonterm.field import models
 from carbonterm_host.simulate.faults import Faults
-from carbonterm_host.simulate.meter import Clock, Meter, Truth
+from carbonterm_host.simulate.meter import Meter
 from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.tcp import TcpServer
+from carbonterm_host.simulate.truth import Clock, Truth
 
 
 class Simulation:
