@@ -9,7 +9,7 @@ from carbonterm import cbor, units
 from carbonterm.accounting import source as accounting
 from carbonterm.clock import DAY, HOUR, MINUTE, MONTH, YEAR, stamp
 from carbonterm.errors import CarbonError, SiteError, quoted
-from carbonterm.field import identity, places
+from carbonterm.field import identity, inbound, places
 from carbonterm.gm import sm3
 from carbonterm.number import Number
 
@@ -17,7 +17,8 @@ from carbonterm.number import Number
 FORMATS = ("carbonterm-site-1", "carbonterm-site-2")
 FORMAT = FORMATS[-1]
 REGISTER, INSTANT = "register", "instant"  # a running total, or a value of the moment
-BUS_KINDS = ("modbus-tcp", "modbus-rtu", "serial")  # serial: a line whose meters may speak different protocols
+# serial: a line whose meters may speak different protocols; inbound: who is there sends by itself
+BUS_KINDS = ("modbus-tcp", "modbus-rtu", "serial") + inbound.KINDS
 STOPS = ("any", "majority")
 PARITIES = ("none", "even", "odd")
 LOGGED_PERIODS = (MINUTE, HOUR, DAY, MONTH, YEAR)
@@ -57,6 +58,10 @@ def _number(value):
     if not isinstance(value, list) or len(value) != 2:
         raise SiteError("must be a number [mantissa, exponent]")
     return Number(value[0], value[1])
+
+
+def _as_it_is(value):
+    return value
 
 
 def _optional(check):
@@ -127,7 +132,9 @@ class Row:
 class Bus(Row):
     """A line of meters. port: the TCP port, or the baud rate of a serial device; gap_ms: the silence between frames.
     A line of kind "modbus-rtu" has Modbus meters only, one of kind "serial" any. sync_hour:
-    the hour of the day in which the meters of DL/T 645 are told the time, None: never."""
+    the hour of the day in which the meters of DL/T 645 are told the time, None: never. inbound: where a bus is an
+    entrance for messages, what carbonterm.field.inbound says; address and port are then the broker's, or those that
+    the terminal listens on, and timeout_ms is how long a message may take to become durable."""
 
     NAME = "bus"
     FIELDS = (
@@ -142,6 +149,17 @@ class Bus(Row):
         ("gap_ms", _integer(0, 10000)),
     )
     LATER = (("sync_hour", _optional(_integer(0, 23)), None),)
+    SENDS = (("inbound", _as_it_is, None),)  # only an entrance has it
+
+    def __init__(self, values, where, first=False):
+        if isinstance(values, list) and len(values) > 1 and values[1] in inbound.KINDS:
+            self.LATER = Bus.LATER + Bus.SENDS
+        self.inbound = None
+        Row.__init__(self, values, where, first)
+        try:
+            inbound.check_bus(self.kind, self.inbound)
+        except CarbonError as error:
+            raise SiteError("%s, inbound: %s" % (where, error.what), error.hint)
 
 
 def day_of(text):
@@ -209,10 +227,6 @@ def _identity(value):
     return list(value)
 
 
-def _as_it_is(value):
-    return value
-
-
 class Meter(Row):
     """A meter on a bus; unit: what it is asked by, a Modbus unit or the printed address (carbonterm.field.places);
     most: the largest number of registers it answers in one reply. serial (出厂编号), asset id and place are the record
@@ -235,7 +249,7 @@ class Meter(Row):
         ("certificate", _optional(_certificate)),
     )
     LATER = (
-        ("protocol", _choice(*places.PROTOCOLS), places.MODBUS),
+        ("protocol", _choice(*(places.PROTOCOLS + inbound.KINDS)), places.MODBUS),
         ("dialect", _as_it_is, None),
         ("baud", _optional(_integer(300, 4000000)), None),
         ("parity", _optional(_choice(*PARITIES)), None),
@@ -402,9 +416,10 @@ class Site:
         known = []
         for meter in self.meters:
             bus = self.buses[meter.bus]
-            if meter.protocol != places.MODBUS and bus.kind != "serial":
+            if not places.fits(meter.protocol, bus.kind):
                 named = quoted(meter.name), meter.protocol, quoted(bus.name), bus.kind
-                raise SiteError("meter %s speaks %s, and bus %s is %s" % named, "make it a bus of kind serial")
+                kind = meter.protocol if meter.protocol in inbound.KINDS else "serial"
+                raise SiteError("meter %s speaks %s, and bus %s is %s" % named, "make it a bus of kind " + kind)
             place = [meter.bus, meter.protocol, meter.unit]
             if place in known:
                 raise SiteError("two meters of bus %s have the address %s" % (quoted(bus.name), meter.unit),

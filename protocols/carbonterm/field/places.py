@@ -4,13 +4,14 @@
     modbus                      0 to 255                 1 to 4    register, 0 to 65535 see registers
     dlt645-2007, dlt645-1997    12 digits as printed     0         8 or 4 hex digits    a layout     ABCD
     cjt188                      14 hex digits as printed 0         code of 901F's items bcd          ABCD
+    mqtt, https, hj212          see carbonterm.field.inbound: they are not asked, they send
 
 A layout is written as carbonterm.field.dlt645_items has it. The dialect of a CJ/T 188 meter is [type T, identifier
 order, whether the unit stands before the digits], of the others None. Every check raises FrameError with the way out.
 """
 
 from carbonterm.errors import FrameError, quoted
-from carbonterm.field import dlt645
+from carbonterm.field import dlt645, inbound
 from carbonterm.field.registers import ORDERS, TYPES, WIDTH
 
 MODBUS, CJT188 = "modbus", "cjt188"
@@ -22,6 +23,13 @@ _CODES = ("current", "settle", "settle_heat", "current_heat", "power", "flow", "
 _HEX = "0123456789ABCDEF"
 
 
+def fits(protocol, kind):
+    """Whether meters that speak `protocol` can be on a bus of `kind`."""
+    if protocol in inbound.KINDS or kind in inbound.KINDS:
+        return protocol == kind
+    return protocol == MODBUS or kind == "serial"
+
+
 def check_unit(protocol, unit):
     """What a meter is asked by."""
     if protocol == MODBUS:
@@ -31,13 +39,18 @@ def check_unit(protocol, unit):
         if not _is(unit, 14, _HEX) or unit in ("AA" * 7, "99" * 7):
             raise FrameError("%s is no address of a CJ/T 188 meter" % quoted(str(unit)),
                              "write the 14 digits printed on the meter, as a text")  # fmt: skip
+    elif protocol in inbound.KINDS:
+        inbound.check_unit(protocol, unit)
     elif not _is(unit, 12, "0123456789") or unit == dlt645.BROADCAST:
         raise FrameError("%s is no address of a DL/T 645 meter" % quoted(str(unit)),
                          "write the 12 digits printed on the meter, as a text, with zeros before fewer")  # fmt: skip
 
 
 def check_dialect(protocol, dialect):
-    """[type, order, unit_first] of a CJ/T 188 meter, None of others."""
+    """[type, order, unit_first] of a CJ/T 188 meter, what carbonterm.field.inbound says of senders, None of others."""
+    if protocol in inbound.KINDS:
+        inbound.check_dialect(protocol, dialect)
+        return
     if protocol != CJT188:
         if dialect is not None:
             raise FrameError("a %s meter has no dialect" % protocol, "leave it out")
@@ -56,6 +69,9 @@ def check_point(protocol, function, address, type, order):
     """A value's place in the meter."""
     if protocol == MODBUS:
         _register(function, address, type, order)
+        return
+    if protocol in inbound.KINDS:
+        inbound.check_point(protocol, function, address, type, order)
         return
     if function != 0 or order != "ABCD":
         raise FrameError("a point of a %s meter has function 0 and order ABCD" % protocol)
