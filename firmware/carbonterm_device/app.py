@@ -311,6 +311,7 @@ def main(argv):
     [--segment-size BYTES] (of the log's files, 1 MiB; less where the storage has less than 16 MiB), or
     --data FOLDER --init [--entropy HEX | -] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOTHEX]],
     which makes the key and prints epoch, public half and the request for its registration as JSON, and ends."""
+    port.tend_heap()
     options = _options(argv)
     if "data" not in options or not ("site" in options or "init" in options):
         print(

@@ -65,6 +65,13 @@ def heap_used():
     return gc.mem_alloc() if MICROPYTHON else 0
 
 
+def tend_heap():
+    """Collects garbage after every sixteenth of the heap. Left to the moment when it is full, the collector leaves what
+    lives scattered over all of it, and then there is no place for a list of some kilobytes in megabytes that are free."""
+    if MICROPYTHON:
+        gc.threshold((gc.mem_alloc() + gc.mem_free()) // 16)
+
+
 def print_exception(error):
     """The traceback of an error, to stderr."""
     if MICROPYTHON:
