@@ -3,7 +3,6 @@
 `compile_file(path)` gives the Site; `Mistakes` (one exception, all of them) otherwise. docs/site.md describes the file.
 """
 
-import difflib
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,9 +14,9 @@ from carbonterm.accounting import library
 from carbonterm.accounting.source import INPUTS
 from carbonterm.errors import CarbonError
 from carbonterm.field import plan
-from carbonterm.number import Number
 from carbonterm_host import library as files
 from carbonterm_host import site_instrument, site_meter
+from carbonterm_host.yaml_reader import Bad, Mistakes, Reader
 
 DEFAULTS = {
     "modbus-tcp": {"port": 502, "timeout": "1000ms", "retries": 1, "gap": "0ms"},
@@ -26,24 +25,6 @@ DEFAULTS = {
 }
 BUS_KEYS = ("host", "port", "device", "baud", "parity", "stop", "timeout", "retries", "gap", "sync_hour")
 _LINE_ONLY = ("device", "baud", "parity", "stop", "sync_hour")
-_TIME_UNITS = {"ms": 1, "s": 1000, "min": 60000, "h": 3600000}
-
-
-class Mistakes(CarbonError):
-    """All mistakes of a site file; `rows` is a list of (file, line, column, what, hint)."""
-
-    def __init__(self, rows):
-        self.rows = sorted(rows, key=lambda row: row[1:3])
-        lines = [
-            f"{f}:{line}:{column}: {what}" + (f"\n    → {hint}" if hint else "")
-            for f, line, column, what, hint in self.rows
-        ]
-        count = "1 mistake" if len(rows) == 1 else f"{len(rows)} mistakes"
-        super().__init__(f"{count} in the site file\n" + "\n".join(lines))
-
-
-class _Bad(Exception):
-    """A value that cannot be used; what was wrong has been noted."""
 
 
 def compile_file(path):
@@ -57,126 +38,10 @@ def compile_text(text, file="site.yaml", folder=Path(".")):
     return _Reader(text, file, folder).site()
 
 
-class _Reader:
+class _Reader(Reader):
     def __init__(self, text, file, folder):
-        self.file = file
-        self.folder = folder
-        self.mistakes = []
-        try:
-            self.root = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            raise Mistakes([(file, mark.line + 1, mark.column + 1, f"this is no YAML: {error.problem}", "")]) from None
-        except yaml.YAMLError as error:
-            raise Mistakes([(file, 1, 1, f"this is no YAML: {str(error).splitlines()[0]}", "")]) from None
-        if self.root is None:
-            raise Mistakes(
-                [(file, 1, 1, "the file is empty", "begin with 'terminal: <its id>'; docs/site.md has an example")]
-            )
-
-    # --- noting mistakes ---------------------------------------------------------------------------------------------
-
-    def note(self, node, what, hint=""):
-        mark = node.start_mark
-        self.mistakes.append((self.file, mark.line + 1, mark.column + 1, what, hint))
-
-    def bad(self, node, what, hint=""):
-        self.note(node, what, hint)
-        return _Bad()
-
-    @staticmethod
-    def given_up():
-        """What to raise where a mistake is noted already."""
-        return _Bad()
-
-    def table(self, node, name, required, optional=()):
-        """{key: node} of a mapping; notes unknown, repeated and missing keys."""
-        if not isinstance(node, yaml.MappingNode):
-            raise self.bad(node, f"{name} must be a table of keys and values")
-        found = {}
-        for key, value in node.value:
-            text = key.value if isinstance(key, yaml.ScalarNode) else "?"
-            if text not in (*required, *optional):
-                self.note(key, f"{name} knows no key '{text}'", _nearest(text, [*required, *optional]))
-            elif text in found:
-                self.note(key, f"{name} has '{text}' twice", "leave one of them out")
-            else:
-                found[text] = value
-        missing = [key for key in required if key not in found]
-        if missing:
-            raise self.bad(node, f"{name} lacks {', '.join(missing)}")
-        return found
-
-    def rows(self, node, name):
-        if node is None:
-            return []
-        if not isinstance(node, yaml.SequenceNode):
-            self.note(node, f"{name} must be a list, each item beginning with '- '")
-            return []
-        return node.value
-
-    def text(self, node):
-        if not isinstance(node, yaml.ScalarNode) or not node.value:
-            raise self.bad(node, "a text is wanted here")
-        return node.value
-
-    def integer(self, node, low, high):
-        try:
-            value = int(node.value)
-            if low <= value <= high:
-                return value
-        except (TypeError, ValueError):
-            value = None
-        raise self.bad(node, f"an integer from {low} to {high} is wanted here, not '{node.value}'")
-
-    def number(self, node):
-        try:
-            return Number(self.text(node))
-        except CarbonError as error:
-            raise self.bad(node, error.what, error.hint) from None
-
-    def choice(self, node, allowed):
-        value = self.text(node)
-        if value not in allowed:
-            raise self.bad(node, f"'{value}' is not one of {', '.join(allowed)}", _nearest(value, allowed))
-        return value
-
-    def duration(self, node):
-        value = self.text(node)
-        for unit in ("ms", "min", "s", "h"):
-            if value.endswith(unit) and value[: -len(unit)].strip().isdigit():
-                return int(value[: -len(unit)]) * _TIME_UNITS[unit]
-        raise self.bad(node, f"'{value}' is no duration", "write it like 500ms, 10s, 15min or 1h")
-
-    def each(self, node, name, read):
-        """The results of read(node, index) over a list, and {name: index}; a bad item is noted and left out."""
-        found, index = [], {}
-        for item in self.rows(node, name):
-            try:
-                row_name, row = read(item)
-            except _Bad:
-                # its name still counts, so that one mistake is not reported again wherever the name is used
-                row_name, row = self._name_of(item), None
-            if row_name in index:
-                self.note(item, f"{name}: '{row_name}' is there twice", "give each a name of its own")
-            elif row_name is not None:
-                index[row_name] = len(found)
-            found.append(row)
-        return found, index
-
-    @staticmethod
-    def _name_of(node):
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == "name" and isinstance(value, yaml.ScalarNode):
-                    return value.value
-        return None
-
-    def reference(self, node, index, name):
-        value = self.text(node)
-        if value not in index:
-            raise self.bad(node, f"there is no {name} '{value}'", _nearest(value, list(index)))
-        return index[value]
+        way = "begin with 'terminal: <its id>'; docs/site.md has an example"
+        super().__init__(text, file, folder, way=way)
 
     # --- the document ------------------------------------------------------------------------------------------------
 
@@ -186,7 +51,7 @@ class _Reader:
                 self.root, "the site", ("terminal", "name", "zone", "buses", "meters", "points"),
                 ("version", "factors_on", "sources", "centres", "settings"),
             )  # fmt: skip
-        except _Bad:
+        except Bad:
             raise Mistakes(self.mistakes) from None
         head = [site.FORMAT]
         for key, read in (
@@ -197,7 +62,7 @@ class _Reader:
         ):
             try:
                 head.append(read(top[key]) if key in top else 1)
-            except _Bad:
+            except Bad:
                 head.append(None)
         self.at_ms = self._day(top["factors_on"]) if "factors_on" in top else time.time_ns() // 1000000
         self.buses, self.bus_index = self.each(top["buses"], "buses", self._bus)
@@ -230,7 +95,7 @@ class _Reader:
             return library.date(self.text(node), "factors_on")
         except CarbonError as error:
             self.note(node, error.what, error.hint)
-        except _Bad:
+        except Bad:
             pass
         return 0
 
@@ -292,10 +157,10 @@ class _Reader:
                     given[parameter] = f"site/{parameter}"
                 else:
                     given[parameter] = self.text(value)
-            except _Bad:
+            except Bad:
                 feeds[parameter] = None
         if None in feeds.values():
-            raise _Bad
+            raise Bad
         try:
             factors = files.factors_with({"id": "site", "name_zh": "本站点", "name_en": "this site", "factors": own})
             units_of = {parameter: self.points[points[0]][3] for parameter, points in feeds.items()}
@@ -319,7 +184,7 @@ class _Reader:
             point = self.reference(item, self.point_index, "point")
             row = self.points[point]
             if row is None:
-                raise _Bad
+                raise Bad
             if row[9] != site.REGISTER:
                 raise self.bad(item, f"point '{row[0]}' is a value of the moment, not a running total",
                                "only a register's increments are activity data; choose the meter's total")  # fmt: skip
@@ -396,17 +261,10 @@ class _Reader:
                         later[place] = self.integer(keep[key], 1, most)
             if "stop" in keys:
                 later[3] = self.choice(keys["stop"], site.STOPS)
-        except _Bad:
+        except Bad:
             pass
         return [periods, commit] + ([] if later == [value for _, _, value in site.Settings.LATER] else later)
 
 
 def _pair(number):
     return [number.mantissa, number.exponent]
-
-
-def _nearest(name, known):
-    close = difflib.get_close_matches(name, known, 3)
-    if close:
-        return "did you mean " + " or ".join(f"'{c}'" for c in close) + "?"
-    return "known: " + ", ".join(known[:12]) + (" …" if len(known) > 12 else "") if known else ""
