@@ -116,7 +116,7 @@ class Meter:
         state.advance(self.clock.now_ms())
         before = state.totals()
         if fault == "rollover":
-            state.near_full_scale(30)
+            state.near_full_scale(10)
         elif fault == "clock":
             jump = self.faults.random.choice((1000, -1000, 3600000, -3600000, 86400000 * 31, None, "zeros"))
             state.clock_wrong = "zeros" if jump == "zeros" else None

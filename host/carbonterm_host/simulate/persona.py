@@ -120,7 +120,7 @@ class Dlt645:
         if edition not in (None, self.edition):
             return b""  # it does not know this function: meters of the other edition share the line
         if frame.function in (dlt645.READ_FOLLOW, dlt645.READ_FOLLOW_97) and self._rest is not None:
-            return self._second(frame)
+            return self._second(frame, fault)
         self._fault, self._told, self._rest = fault, {}, None
         reply = self._meter.answer(frame, 0) or b""
         if not reply or not self._told:
@@ -132,13 +132,16 @@ class Dlt645:
         if fault in _ONLY_DLT645:
             found = dlt645.Decoder(dlt645.MASTER).feed(reply)[0]
             half = len(found.payload) >> 1
-            self._rest = found.identifier, found.payload[half:], fault
+            self._rest = found.identifier, found.payload[half:], fault, self.meter.row
             return self._frame(dlt645.read_response(found.identifier, found.payload[:half], True))
         return reply
 
-    def _second(self, frame):
-        identifier, payload, fault = self._rest
+    def _second(self, frame, own_fault):
+        identifier, payload, fault, row = self._rest
         self._rest = None
+        self.meter.row = row
+        if table.leaves(own_fault) != table.READABLE:
+            row["spoilt"] = True
         if fault == "follow-lost":
             return b""
         seq = frame.seq or 1

@@ -82,7 +82,7 @@ class Wire:
             for frame in decoder.feed(run.data) + decoder.flush():
                 for meter in meters:
                     if meter.persona.hears(frame):
-                        self._answer(meter, frame, run.end, key[1])
+                        self._answer(meter, frame, now_us, run.end, key[1])
         if not known:
             self.lost += len(data)
 
@@ -152,7 +152,7 @@ class Wire:
     def _count(self, baud, settings, count):
         self.busy[baud] = self.busy.get(baud, 0) + count * bits(settings)
 
-    def _answer(self, meter, frame, end_us, settings):
+    def _answer(self, meter, frame, asked_us, end_us, settings):
         persona = meter.persona
         self.heard += 1
         fault = meter.fault()
@@ -171,6 +171,8 @@ class Wire:
             else:
                 self.put(start + after_us, data, byte_us, meter.row)
             self._count(settings[0], settings, len(data))
+            if meter.row is not None:
+                meter.row["took_ms"] = (start + after_us + len(data) * byte_us - asked_us + 999) // 1000
 
     def _spoilt(self, fault, meter, frame, reply, wakes, byte_us):
         """[(microseconds after the beginning, bytes)] of a reply that a fault befell."""

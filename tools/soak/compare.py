@@ -1,0 +1,203 @@
+"""The log against ground truth, on the host: both ways, value by value, and the totals.
+
+Ground truth has a row for each answer of a meter, with what its registers said in it (carbonterm_host.simulate.meter).
+
+- the log itself: its bundle verifies, its replay is equal byte by byte;
+- nothing wrong: each value in the log was said by that very meter for that very register, just before it was recorded;
+- nothing missing: of each answer that came over the line whole, true and in time, there is a value, unless the power
+  failed before it was durable;
+- totals equal: what each point counted from its first reading to its last is what the meter's register did meanwhile.
+"""
+
+import json
+from bisect import bisect_left, bisect_right
+from decimal import Decimal
+
+from carbonterm import site as sites
+from carbonterm.field import models
+from carbonterm.field.plan import bits, plan
+from carbonterm.ledger import entry as entries
+from carbonterm_host import bundles
+from carbonterm_host.commands import pull
+from carbonterm_host.commands.replay import replay
+from carbonterm_host.commands.verify import tools
+from carbonterm_host.simulate import faults as table
+from carbonterm_host.verifier import Verifier
+
+NEAR_MS = 5000  # from a request to the row that its answer makes, repeats included
+LOST_MS = 40000  # a round may wait so long for its commit
+
+
+class Result:
+    def __init__(self):
+        self.counts = {}
+        self.differences = []
+
+    def count(self, name, number=1):
+        self.counts[name] = self.counts.get(name, 0) + number
+
+    def differs(self, text):
+        self.differences.append(text)
+
+
+class Truth:
+    """Answers by meter in order of time, events, power cuts."""
+
+    def __init__(self, path):
+        self.answers, self.events, self.cuts = {}, {}, []
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                row = json.loads(line)
+                if row.get("event") == "power":
+                    self.cuts.append(row["time_ms"])
+                elif "totals" in row and "event" in row:
+                    self.events.setdefault(row["meter"], []).append(row)
+                elif "registers" in row:
+                    self.answers.setdefault(row["meter"], []).append(row)
+        self.times = {meter: [row["time_ms"] for row in rows] for meter, rows in self.answers.items()}
+
+    def between(self, meter, since, until):
+        """The answers of a meter to requests of a span of time."""
+        times = self.times.get(meter, [])
+        return self.answers.get(meter, [])[bisect_left(times, since) : bisect_right(times, until)]
+
+    def durable(self, time_ms):
+        """Whether no power cut can have taken what was read then."""
+        return not any(cut - LOST_MS <= time_ms <= cut for cut in self.cuts)
+
+
+class Point:
+    """A point of the site, the register of the model behind it, and how long an answer may take."""
+
+    def __init__(self, site, index):
+        self.point = site.points[index]
+        meter = site.meters[self.point.meter]
+        self.meter = meter.name
+        model = models.load(meter.model)
+        here = self.point.function, self.point.address
+        self.register = next(row["name"] for row in model["registers"] if models.place(model, row)[:2] == here)
+        bus = site.buses[meter.bus]
+        request = next(r for r in plan(site, meter.bus) if index in [i for i, _ in r.points])
+        line_us = (request.sent + request.awaited) * bits(bus, meter) * 1000000 // (meter.baud or bus.port)
+        self.in_time_ms = bus.timeout_ms + line_us // 1000
+        self.rows = []  # (time, Decimal or None, quality)
+
+
+def compare(folder):
+    """Result for a folder with site.bin, truth.jsonl and log."""
+    result = Result()
+    truth = Truth(folder / "truth.jsonl")
+    file = folder / "log.bundle"
+    pull.to_file(folder / "log", file)
+    found = bundles.read(file)
+    _log(result, file, found)
+    site = sites.decode((folder / "site.bin").read_bytes())
+    points = [Point(site, index) for index in range(len(site.points))]
+    _rows(result, found.entries, points)
+    fold = replay(found.entries)[0]
+    for index, point in enumerate(points):
+        _nothing_wrong(result, truth, point)
+        _nothing_missing(result, truth, point)
+        settler = fold.pipeline.settlers[index]
+        if settler is not None:
+            _totals(result, truth, point, Decimal(str(settler.total)))
+    return result
+
+
+def _log(result, file, found):
+    verifier = Verifier(**tools("openssl"))
+    with open(file, "rb") as data:
+        verifier.read(data)
+    report = verifier.report()
+    if not report["ok"]:
+        result.differs(f"the bundle does not verify: {report}")
+    for wrong in replay(found.entries)[1]:
+        result.differs(f"replay: {wrong}")
+    result.count("entries", len(found.entries))
+
+
+def _rows(result, rows, points):
+    for raw, _ in rows:
+        one = entries.decode(raw)
+        if one.kind != entries.READINGS:
+            continue
+        for index, offset, quality, exponent, mantissa in one.body[0]:
+            value = None if mantissa is None else Decimal(mantissa).scaleb(exponent)
+            points[index].rows.append((one.time_ms + offset, value, quality))
+            result.count("values" if value is not None else ("", "", "", "invalid", "silent", "refused")[quality])
+
+
+def _said(row, register):
+    text = row["registers"].get(register)
+    return None if text is None else Decimal(text)
+
+
+def _nothing_wrong(result, truth, point):
+    for time_ms, value, _ in point.rows:
+        if value is None:
+            continue
+        said = [_said(row, point.register) for row in truth.between(point.meter, time_ms - NEAR_MS, time_ms)]
+        if value not in said:
+            others = [
+                meter for meter in truth.answers
+                if any(value == _said(row, name) for row in truth.between(meter, time_ms - NEAR_MS, time_ms)
+                       for name in row["registers"])
+            ]  # fmt: skip
+            result.differs(f"wrong: {point.point.name} at {time_ms} is {value}, the meter said {said}; it is of {others}")
+        else:
+            result.count("right values")
+
+
+def _nothing_missing(result, truth, point):
+    times = [row[0] for row in point.rows]
+    last = times[-1] if times else 0
+    for row in truth.answers.get(point.meter, ()):
+        if _said(row, point.register) is None:
+            continue
+        time_ms, fault = row["time_ms"], row["fault"]
+        whole = table.leaves(fault) == table.READABLE and not row.get("spoilt")
+        if not whole or row["took_ms"] > point.in_time_ms:
+            result.count("answers that did not get through")
+            continue
+        result.count("readable answers")
+        if not truth.durable(time_ms) or time_ms > last:
+            result.count("of them lost to power cuts and at the end")
+            continue
+        near = point.rows[bisect_left(times, time_ms) : bisect_right(times, time_ms + NEAR_MS)]
+        if not any(value is not None for _, value, _ in near):
+            result.differs(f"missing: {point.point.name} at {time_ms}: {row}; the log has {near}")
+
+
+def _totals(result, truth, point, total):
+    valued = [(time_ms, value) for time_ms, value, _ in point.rows if value is not None]
+    if not valued:
+        result.differs(f"totals: {point.point.name} has no value at all")
+        return
+    (first_ms, first), (last_ms, last) = valued[0], valued[-1]
+    modulus = point.point.modulus and Decimal(str(point.point.modulus))
+    events = [e for e in truth.events.get(point.meter, ()) if first_ms <= e["time_ms"] <= last_ms]
+    counted, at = Decimal(0), first
+    for row in truth.between(point.meter, first_ms + 1, last_ms):
+        said = _said(row, point.register)
+        if row["fault"] is not None and (table.kind(row["fault"]) == table.CONTENT or row["fault"] in _LYING):
+            continue
+        if said is None:
+            continue
+        while events and events[0]["time_ms"] <= row["time_ms"]:
+            stood = events.pop(0)["totals"][point.register]
+            counted += _way(at, Decimal(stood["last"]), modulus)
+            at = Decimal(stood["first"])
+        counted += _way(at, said, modulus)
+        at = said
+    result.count("totals")
+    if at != last or counted != total:
+        result.differs(f"totals: {point.point.name} counted {total}, the meter {counted}; last {last}, it said {at}")
+    else:
+        result.count("equal totals")
+
+
+_LYING = ("nan", "backwards")
+
+
+def _way(old, new, modulus):
+    return new - old if new >= old or modulus is None else new - old + modulus

@@ -1,0 +1,196 @@
+"""The device's side of the soak: runs on MicroPython (or CPython) with simulated time.
+
+usage: INTERPRETER device.py FOLDER SEED HOURS LEVEL. FOLDER has site.bin, the canonical site document; the log and
+truth.jsonl, what the meters said, are left there. Prints counts as JSON.
+
+The firmware's own parts are at work: SerialLine and Acquisition of each line, Terminal, Log, Clock. What is simulated is
+the board under them and the wires it is on. A power cut ends all of them in the middle of a write, and they begin again
+from what was durable.
+"""
+
+import asyncio
+import binascii
+import json
+import sys
+
+from carbonterm import site as sites
+from carbonterm.gm import sm2
+from carbonterm.ledger.frames import key_name
+from carbonterm.ledger.segment import Log
+from carbonterm.number import Number
+from carbonterm_device.acquisition import Acquisition
+from carbonterm_device.clockwork import Clock
+from carbonterm_device.line import SerialLine
+from carbonterm_device.terminal import Terminal
+from carbonterm_host.simulate.chance import Chance
+from carbonterm_host.simulate.faults import Faults
+from carbonterm_host.simulate.plant import meters_of
+from carbonterm_host.simulate.wire import Wire
+from tools.soak import plant
+from tools.soak.storage import CutStorage, PowerCut
+from tools.soak.virtual import Board
+
+START_MS = 1795222800000 - 3000  # 2026-11-21T09:00:00+08:00, and the time to begin
+KEY = bytes(31) + b"\x2a"
+COMMIT_MS = 1000
+OPERATOR_MS = 120000  # from a meter's exchange to the operator's word
+ROUND_MS = 60000
+
+
+class Truth:
+    """Rows of ground truth to a file, the newest kept back for a while: what happens to a reply on the line is written
+    into its row later."""
+
+    def __init__(self, path):
+        self._file = open(path, "w")  # noqa: SIM115 - it is open as long as this is
+        self._held = []
+        self.events = []
+
+    def add(self, row):
+        if "totals" in row and "event" in row:
+            self.events.append(row)
+        self._held.append(row)
+        if len(self._held) > 200:
+            self._write(100)
+
+    def close(self):
+        self._write(len(self._held))
+        self._file.close()
+
+    def _write(self, count):
+        for row in self._held[:count]:
+            self._file.write(json.dumps(row) + "\n")
+        self._held = self._held[count:]
+
+
+class Time:
+    """The simulation's clock, as meters take it."""
+
+    def __init__(self, board):
+        self._board = board
+        self.start_ms = board.start_ms
+
+    def elapsed_s(self):
+        return self._board.elapsed // 1000
+
+    def now_ms(self):
+        return self._board.now_ms()
+
+
+class Soak:
+    def __init__(self, folder, seed, hours, level):
+        self.folder, self.seed, self.hours = folder, seed, hours
+        with open(folder + "/site.bin", "rb") as file:
+            self.site = sites.decode(file.read())
+        self.end_ms = int(hours * 3600000) + 3000
+        self.truth = Truth(folder + "/truth.jsonl")
+        self.faults = Faults(seed)
+        plant.happenings(self.faults, hours, level)
+        self.lines = {}
+        self.board = Board(self.lines, START_MS, Chance("board/%s" % seed), self._cut)
+        clock = Time(self.board)
+        self.meters = []
+        for index, bus in enumerate(self.site.buses):
+            found = meters_of(self.site, index, seed)
+            for meter in found:
+                meter.begin(clock, self.faults, self.truth)
+            self.lines[bus.address] = Wire(found, (bus.port, bus.parity, bus.stop), self.faults, (20, 120))
+            self.meters += found
+        self.storage = CutStorage(Chance("power/%s" % seed))
+        self.cuts = [self.end_ms * part // 16 for part in (3, 6, 10, 13)]  # when the power fails
+        self.entered = []  # (event, seq of the entry behind it) that an operator has entered
+        self.starts = 0
+        self.counters = {}
+
+    def _cut(self, path, elapsed):
+        return plant.cut(path, elapsed, self.hours)
+
+    async def run(self):
+        while self.board.elapsed < self.end_ms:
+            await self._life()
+        for meter in self.meters:
+            self.truth.add(meter.final())
+        self.truth.close()
+        self.storage.files[key_name(0)] = binascii.hexlify(sm2.public(KEY)) + b"\n"
+        self.storage.write_out(self.folder + "/log")
+
+    async def _life(self):
+        """From a start to a power cut, or to the end."""
+        board, self.starts = self.board, self.starts + 1
+        if self.starts > 1:
+            self.truth.add({"event": "restart", "time_ms": board.now_ms()})
+        clock = Clock(port=board)
+        log = Log(self.storage, self.site.terminal_id, 0, sm2.Signer(KEY), board.random)
+        terminal = Terminal(log, clock, board.RUNTIME)
+        terminal.start(self.site)
+        self.entered = [one for one in self.entered if one[1] <= log.size]  # what the power took is entered again
+        running, tasks = [], []
+        for index, bus in enumerate(self.site.buses):
+            driver = SerialLine(bus.address, bus.port, bus.parity, bus.stop, bus.gap_ms, board)
+            one = Acquisition(index, self.site, driver, terminal, clock, board)
+            running.append(one)
+            tasks.append(asyncio.create_task(one.run()))
+        try:
+            while board.elapsed < self.end_ms:
+                await board.sleep_ms(COMMIT_MS)
+                if self.cuts and board.elapsed >= self.cuts[0]:
+                    self.cuts.pop(0)
+                    self.storage.cut_soon()
+                found = clock.check()
+                if found:
+                    terminal.clock_set(*found)
+                self._operator(terminal)
+                terminal.commit()
+        except PowerCut:
+            self.truth.add({"event": "power", "time_ms": board.now_ms()})
+            for task in tasks:
+                task.cancel()
+            await board.sleep_ms(2000)
+        else:
+            for one in running:
+                one.stopping = True
+            for task in tasks:
+                await task
+            terminal.commit(True)
+        for one in running:
+            self._count(one)
+            one.driver.close()
+
+    def _operator(self, terminal):
+        """Enters what was done to meters: an entry for each register that is read."""
+        for row in self.truth.events[len(self.entered) :]:
+            if row["event"] in ("replaced", "reset"):
+                if self.board.now_ms() < row["time_ms"] + OPERATOR_MS:
+                    return
+                self._enter(terminal, row)
+            self.entered.append((row["event"], terminal.log.next_seq))
+
+    def _enter(self, terminal, row):
+        meter = [one for one in self.meters if one.name == row["meter"]][0]
+        for index, point in enumerate(self.site.points):
+            if self.site.meters[point.meter].name != row["meter"] or point.kind != sites.REGISTER:
+                continue
+            for register in meter.state.registers:
+                if register.function == point.function and register.address == point.address:
+                    stood = row["totals"][register.name]
+                    terminal.exchanged(index, ("replaced", "reset").index(row["event"]), row["time_ms"],
+                                       Number(stood["last"]), Number(stood["first"]))  # fmt: skip
+
+    def _count(self, one):
+        for name in ("requests", "replies", "timeouts", "errors", "exceptions", "dropped", "opened"):
+            self.counters[name] = self.counters.get(name, 0) + getattr(one.driver.counters, name)
+        self.counters["rounds"] = self.counters.get("rounds", 0) + one.rounds
+        self.counters["late rounds"] = self.counters.get("late rounds", 0) + one.late_rounds
+
+
+def main(folder, seed, hours, level):
+    soak = Soak(folder, int(seed), float(hours), float(level))
+    soak.board.run(soak.run())
+    print(json.dumps({
+        "faults": soak.faults.table(), "counters": soak.counters, "starts": soak.starts,
+        "collided": sum([wire.collided for wire in soak.lines.values()]),
+        "heard": sum([wire.heard for wire in soak.lines.values()]), "cuts": soak.storage.cuts,
+    }))  # fmt: skip
+
+
+main(*sys.argv[1:])
