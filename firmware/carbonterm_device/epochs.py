@@ -7,11 +7,13 @@ finished. A key that came with an operator's request (<epoch>.reg names the epoc
 """
 
 from carbonterm.errors import LedgerError
-from carbonterm.ledger import entry, registry
+from carbonterm.ledger import entry, proof, registry
 from carbonterm.ledger.checkpoint import parse
-from carbonterm.ledger.frames import Frames, read_checkpoints, segments, tree_before
+from carbonterm.ledger.frames import Frames, end_name, read_checkpoints, read_key, segments, tree_before
+from carbonterm.ledger.prover import Prover
 from carbonterm.ledger.retention import remove
 from carbonterm.ledger.segment import Log
+from carbonterm.ledger.tree import leaf
 from carbonterm_device import keys
 
 ROTATE, BEGIN, GO_ON = range(3)
@@ -100,9 +102,32 @@ def _ends(storage, terminal_id, epoch):
     """Whether the epoch's last whole entry is the one that names its successor."""
     past = Past(storage, terminal_id, epoch)
     for raw, _ in past.entries(max(past.size - 1, past.kept)):
-        one = entry.decode(raw)
-        return one.kind == entry.KEY and one.body[0] == "next"
+        return _names_next(raw)
     return False
+
+
+def _names_next(raw):
+    one = entry.decode(raw)
+    return one.kind == entry.KEY and one.body[0] == "next"
+
+
+def keep_end(storage, past):
+    """Keeps the proof of a Past's last entry, durable, before its entries are dropped: it names the next key and leads
+    from an operator's registration to the epochs behind. Nothing where the epoch did not end so."""
+    seq = past.size - 1
+    before = past.tree_before(seq) if past.size and past.sealed == past.size else None
+    if before is None or end_name(past.epoch) in storage.names():
+        return
+    prover = Prover(seq, past.size)
+    prover.begin(before[0], before[1])
+    last = None
+    for last in past.entries(before[0]):
+        prover.append(leaf(last[0]))
+    if _names_next(last[0]):
+        public = read_key(storage, past.epoch)
+        made = proof.Proof(past.terminal_id, past.epoch, seq, last[0], last[1], public, past.size, prover.path(),
+                           past.last_checkpoint)  # fmt: skip
+        storage.replace(end_name(past.epoch), proof.encode(made))
 
 
 def seal(storage, terminal_id, epoch, random):

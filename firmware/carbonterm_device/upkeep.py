@@ -8,6 +8,7 @@ from carbonterm.clock import DAY, LENGTHS, UNSET, text
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import retention, room
 from carbonterm.ledger.frames import Frames, segment_name
+from carbonterm_device import epochs
 
 LOOK_MS = 60000  # between two looks at the storage …
 HURRY_MS = 5000  # … where it runs out …
@@ -90,6 +91,9 @@ class Upkeep:
         if self.terminal.failed or self.terminal.stopped:
             return False
         try:
+            for one in self.past:
+                if one.epoch < drop.epoch:
+                    epochs.keep_end(storage, one)
             for one in list(self.past):
                 if one.epoch <= drop.epoch:
                     one.drop_before(one.size if one.epoch < drop.epoch else drop.first)

@@ -23,6 +23,7 @@ class Authority:
         self.notes = []
         self._named = None  # (epoch, public) that the last `key` entry of an epoch names
         self._closed = set()  # epochs that named their successor
+        self._dropped = {}  # epoch: entries of those of which only the end is here
         self._witnessed = {}  # epoch: [(time_ms, size)] that a centre saw
 
     # every method gives [] or what is wrong, as texts
@@ -54,6 +55,25 @@ class Authority:
         self.revocations.setdefault(found.epoch, []).append(found)
         return []
 
+    def ended(self, last, size):
+        """An epoch of `size` entries that were dropped; `last`, the last of them, is rightly signed."""
+        wrong = self._known(last.epoch, bool(self._dropped)) or self.entry(last)
+        self._dropped[last.epoch] = size
+        if not wrong and last.epoch not in self._closed:
+            return [f"entry {last.seq}, the last of epoch {last.epoch}, names no next key"]
+        if not wrong:
+            self.notes.append(f"the key of epoch {last.epoch + 1} is named by epoch {last.epoch}, which was dropped")
+        return wrong
+
+    def _known(self, epoch, dropped):
+        """Takes over who vouches for the epoch's key; dropped: the epoch that must name it has only its end here."""
+        public = self.keys.get(epoch)
+        if public in self.trusted or (self._named == (epoch, public) and epoch - 1 in self.known):
+            self.known.add(epoch)
+        if dropped and self._named != (epoch, public):
+            return [f"the key of epoch {epoch} is not the one that the dropped epoch before it names"]
+        return []
+
     def unchecked(self):
         """Why nothing certain can be said of the keys, or None."""
         if self.revocations and not self.operators:
@@ -63,13 +83,9 @@ class Authority:
     def begins(self, epoch, first, before):
         """`first`: the epoch's first entry in the bundle; before: (epoch, size, root) that the bundle has, or None."""
         public = self.keys.get(epoch)
-        if public in self.trusted:
-            self.known.add(epoch)
-        if before is not None and self._named == (epoch, public) and before[0] in self.known:
-            self.known.add(epoch)
-        wrong = []
+        wrong = self._known(epoch, before is not None and before[0] in self._dropped)
         if epoch and first.seq == 0:
-            wrong = self._follows(epoch, first, before)
+            wrong += self._follows(epoch, first, before)
         if epoch not in self.known and public is not None:
             if self.operators:
                 wrong.append(f"the key of epoch {epoch} is registered by no operator given with --operator")
@@ -125,6 +141,8 @@ class Authority:
         """The bundle is read; sizes: {epoch: entries}."""
         wrong = []
         for epoch, public in self.keys.items():
+            if epoch in self._dropped:
+                continue
             if self.trusted and not self.operators and epoch not in self.known and public not in self.trusted:
                 wrong.append(f"the key of epoch {epoch} is not one of the keys given with --key")
         for epoch, found in sorted(self.revocations.items()):
@@ -132,7 +150,7 @@ class Authority:
                 seen = [0]
                 seen += [size for time_ms, size in self._witnessed.get(epoch, ()) if time_ms < one.time_ms]
                 believed = one.believed(max(seen))
-                if sizes.get(epoch, 0) > believed:
+                if sizes.get(epoch, self._dropped.get(epoch, 0)) > believed:
                     wrong.append(
                         f"epoch {epoch} was revoked from entry {one.seq} on ({one.reason}); no centre saw the entries "
                         f"from {believed} on before"
@@ -154,7 +172,7 @@ class Authority:
     def unvouched(self):
         """Why nothing certain can be said of the keys although centres were given, or None."""
         for epoch in sorted(self.keys) if self.witnesses else ():
-            if not self.vouched(epoch):
+            if epoch not in self._dropped and not self.vouched(epoch):
                 return f"no centre given with --centre has signed anything of epoch {epoch}"
         return None
 
@@ -162,6 +180,8 @@ class Authority:
         """What `carbonterm verify --json` says of the keys."""
         rows = []
         for epoch, public in sorted(self.keys.items()):
+            if epoch in self._dropped:
+                continue
             row = {"epoch": epoch, "public": public.hex(), "known": self.vouched(epoch)}
             if epoch in self.registrations:
                 row["operator"] = self.registrations[epoch].operator
@@ -205,7 +225,7 @@ class Heads:
             elif (head.epoch, head.size) in self.roots:
                 if self.roots[(head.epoch, head.size)] != head.root:
                     wrong.append(f"a fork: {what} has another root than the bundle: the terminal signed two histories")
-            elif head.size > sizes.get(head.epoch, 0):
+            elif head.epoch >= min(sizes, default=0) and head.size > sizes.get(head.epoch, 0):
                 unsaid.append(f"{what} reaches beyond the bundle's {sizes.get(head.epoch, 0)}; pull the log again")
             else:
                 unsaid.append(f"{what} is older than the bundle's first entry; the entries before were dropped")

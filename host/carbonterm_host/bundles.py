@@ -1,20 +1,22 @@
 """A whole bundle in memory, for commands that fold or show it; `carbonterm verify` streams instead."""
 
 from carbonterm.errors import LedgerError
-from carbonterm.ledger import bundle
+from carbonterm.ledger import bundle, proof
 from carbonterm_host.screen import UNVERIFIED, USAGE, Failure
 
 
 class Bundle:
     """terminal_id, creator, keys {epoch: public}, centres {name: public}, entries [(bytes, fingerprint)],
     checkpoints [text], receipts [(body, signature)], registrations [(body, device's signature, operator's)],
-    revocations [(body, signature)], each in the file's order."""
+    revocations [(body, signature)], each in the file's order; ended {epoch: Proof of the last entry of one that was
+    dropped}."""
 
     def __init__(self):
         self.terminal_id = self.creator = None
         self.keys, self.centres = {}, {}
         self.entries, self.checkpoints, self.receipts = [], [], []
         self.registrations, self.revocations = [], []
+        self.ended = {}
 
 
 def read(path):
@@ -27,6 +29,7 @@ def read(path):
         "checkpoint": found.checkpoints.append,
         "registration": lambda *row: found.registrations.append(row),
         "revocation": lambda *row: found.revocations.append(row),
+        "ended": lambda data: _ended(found, data),
         "receipt": lambda body, signature: found.receipts.append((body, signature)),
     }
     try:
@@ -39,6 +42,11 @@ def read(path):
     except LedgerError as error:
         raise Failure(UNVERIFIED, f"{path}: {error.what}", error.hint) from None
     return found
+
+
+def _ended(found, data):
+    one = proof.decode(data)
+    found.ended[one.epoch] = one
 
 
 def open_bundle(path):

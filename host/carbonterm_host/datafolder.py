@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from carbonterm.errors import LedgerError
-from carbonterm.ledger import checkpoint, entry, registry
-from carbonterm.ledger.frames import WAY_OUT, Frames, read_checkpoints, read_key, segments
+from carbonterm.ledger import checkpoint, entry, proof, registry
+from carbonterm.ledger.bundle import MAX_ENDED
+from carbonterm.ledger.frames import WAY_OUT, Frames, end_name, read_checkpoints, read_key, segments
 from carbonterm.uplink.kept import read_kept
 
 
@@ -39,18 +40,44 @@ def _begins_with_snapshot(storage, name, epoch, first):
     return first > 0 and frame is not None and entry.decode(frame[0]).kind == entry.SNAPSHOT
 
 
-def _authority(storage, writer, epoch):
-    """The operator's words about an epoch's key, where the folder has them."""
-    names = storage.names()
+def _registered(storage, epoch):
+    """The Registration of an epoch's key that an operator signed, or None where the folder has none."""
     name = f"{epoch:05}.reg"
-    if name in names:
-        found = registry.Registration.decode(storage.read(name, 0, registry.MAX_BYTES + 1))
-        if found.operator_signature is not None:
-            writer.registration(found.body, found.device_signature, found.operator_signature)
+    if name not in storage.names():
+        return None
+    found = registry.Registration.decode(storage.read(name, 0, registry.MAX_BYTES + 1))
+    return found if found.operator_signature is not None else None
+
+
+def _authority(storage, writer, epoch):
+    """The epoch's key, and the operator's words about it, where the folder has them."""
+    public = read_key(storage, epoch)
+    if public is None:
+        raise LedgerError(f"the folder holds entries of epoch {epoch} but no key file for it", "restore it")
+    writer.key(epoch, public)
+    found = _registered(storage, epoch)
+    if found:
+        writer.registration(found.body, found.device_signature, found.operator_signature)
     name = f"{epoch:05}.rev"
-    if name in names:
+    if name in storage.names():
         found = registry.Revocation.decode(storage.read(name, 0, registry.MAX_BYTES + 1))
         writer.revocation(found.body, found.signature)
+
+
+def _ended(storage, writer, epoch, receipts):
+    """What leads from a registration over epochs whose entries were dropped to the key of `epoch`, the first here."""
+    ends = []
+    while _registered(storage, epoch) is None and end_name(epoch - 1) in storage.names():
+        epoch -= 1
+        ends.insert(0, proof.decode(storage.read(end_name(epoch), 0, MAX_ENDED + 1)))
+    for one in ends:
+        _authority(storage, writer, one.epoch)
+        texts = [one.checkpoint]
+        _cosign({(one.epoch, one.size): texts}, receipts)
+        names = [row[0] for row in checkpoint.parse(texts[0]).signatures]
+        publics = {receipt.centre: public for public, receipt in receipts}
+        one.checkpoint, one.centres = texts[0], [(name, publics[name]) for name in names if name in publics]
+        writer.ended(proof.encode(one))
 
 
 def _cosign(heads, receipts):
@@ -91,10 +118,8 @@ def pull(storage, writer):
     last_epoch, seq, ends = None, 0, {}
     for epoch, first, name in found:
         if epoch != last_epoch:
-            public = read_key(storage, epoch)
-            if public is None:
-                raise LedgerError(f"the folder holds entries of epoch {epoch} but no key file for it", "restore it")
-            writer.key(epoch, public)
+            if last_epoch is None:
+                _ended(storage, writer, epoch, receipts)
             _authority(storage, writer, epoch)
             last_epoch, seq = epoch, 0
             if done.entries == 0 and _begins_with_snapshot(storage, name, epoch, first):

@@ -100,6 +100,9 @@ class Book:
         found, first = [], epoch
         while first not in registered:
             first -= 1
+            if first in self.bundle.ended:
+                found.insert(0, ["next", self.bundle.ended[first].entry, self.bundle.ended[first].fingerprint])
+                continue
             last = self._at.get((first, self._sizes.get(first, 0) - 1))
             if last is None or self.entries[last].kind != entry.KEY or self.entries[last].body[0] != "next":
                 return []

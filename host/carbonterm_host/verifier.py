@@ -8,7 +8,7 @@ is no way to ask about an entry without a checkpoint.
 from carbonterm import cbor
 from carbonterm.errors import CarbonError, LedgerError
 from carbonterm.gm import sm2, sm3
-from carbonterm.ledger import bundle, checkpoint, entry
+from carbonterm.ledger import bundle, checkpoint, entry, proof
 from carbonterm.ledger.segment import SEAL_ENTRIES, SEAL_MS
 from carbonterm.ledger.tree import Tree, leaf
 from carbonterm.uplink.message import Receipt
@@ -45,6 +45,7 @@ class Verifier:
         self.entries = self.checkpoints = self.receipts = self.cosignatures = 0
         self.begins = None  # seq of the first entry, where those before it were dropped
         self._epoch = None
+        self._before = None  # (epoch, size, root) of the epoch before the first entry's, whose entries were dropped
         self._tree = Tree(digest)
         self._sealed = 0
         self._unsealed_before = 0  # in the epochs before this one
@@ -152,6 +153,32 @@ class Verifier:
     def _revocation(self, body, signature):
         self._hear(self.authority.revocation, body, signature)
 
+    def _ended(self, data):
+        """An epoch whose entries were dropped: its last one, with a proof, names the next key."""
+        try:
+            one = proof.decode(data)
+        except LedgerError as error:
+            self._offend("encoding", f"the end of an epoch: {error}")
+            return
+        what = f"the end of epoch {one.epoch}"
+        right = one.terminal_id == self.terminal_id and one.public == self.keys.get(one.epoch)
+        if self._epoch is not None or one.size != one.seq + 1 or one.links or not right:
+            self._offend("keys", f"{what} is of another terminal or key, or stands behind entries, or is not its end")
+            return
+        if any(self.centres.get(name) != public for name, public in one.centres):
+            self._offend("checkpoints", f"{what} is cosigned by a centre that the bundle does not name")
+        verdicts, reasons = proof.check(one, (), self.verify, self.digest)
+        for name, why in reasons.items():
+            self._offend(name, f"{what}: {why}")
+        if False not in verdicts.values():
+            head = checkpoint.parse(one.checkpoint)
+            for name, time_ms in self._cosigned(head):
+                self.times.centre(name, time_ms)
+            self._before = one.epoch, head.size, head.root
+            self.heads.passed(one.epoch, head.size, lambda: head.root)
+            for why in self.authority.ended(entry.decode(one.entry), head.size):
+                self._offend("keys", why)
+
     def _hear(self, function, *values):
         try:
             wrong = function(self.terminal_id, *values)
@@ -196,7 +223,8 @@ class Verifier:
         elif found.kind == entry.SNAPSHOT and list(self._tree.state()[1]) != _peaks(found.body):
             self._offend("tree", f"entry {found.seq}: the snapshot's tree is not the one of the entries before it")
         if self._epoch is None:
-            begins = found.epoch == 0 or (found.seq == 0 and found.epoch in self.authority.registrations)
+            follows = found.epoch in self.authority.registrations or self._before is not None
+            begins = found.epoch == 0 or (found.seq == 0 and follows)
         else:
             begins = found.epoch == self._epoch + 1 and found.seq == 0
         if begins:
@@ -218,8 +246,8 @@ class Verifier:
             self.heads.passed(found.epoch, found.seq, self._tree.root)
 
     def _begin(self, found):
-        before = None if self._epoch is None else (self._epoch, self._tree.size, self._tree.root())
-        if before:
+        before = self._before if self._epoch is None else (self._epoch, self._tree.size, self._tree.root())
+        if self._epoch is not None:
             self.sizes[self._epoch], self.roots[self._epoch] = before[1:]
         unsealed = self._tree.size - self._sealed
         if unsealed:

@@ -76,8 +76,17 @@ def test_what_all_centres_hold_goes_by_age(tmp_path):
         assert one.stop() == 0
         names = sorted(path.name for path in one.data.iterdir())
         assert not [name for name in names if name[:6] == "00000-" and name.endswith((".seg", ".ckp"))]
-        assert "00000.pub" in names and "00000.key" not in names
+        assert "00000.pub" in names and "00000.end" in names and "00000.key" not in names
         file, report = checked(station, one)
+        # what is left still leads to the operator's word for the key of epoch 0, and a centre's for its end
+        code, report = station.verify(file, "--operator", station.operator)
+        assert code == 0 and report["anchored"] and report["begins"] > 0, report
+        assert any("is named by epoch 0, which was dropped" in note for note in report["notes"])
+        assert [row["epoch"] for row in report["keys"]] == [1] and report["cosignatures"] > 0
+        assert station.verify(file, "--operator", station.public.hex())[1]["verdicts"]["keys"] is False
+        proof = one.folder / "one.proof"
+        assert carbonterm("prove", file, str(report["begins"] + 3), "-o", proof)[0] == 0
+        assert carbonterm("verify", proof, "--operator", station.operator)[0] == 0
         first = segments(datafolder.DataFolder(one.data))[0][1]
         assert report["begins"] == first
         said = audits(file, "retention")

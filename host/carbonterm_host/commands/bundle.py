@@ -43,10 +43,11 @@ def write(found, folder):
         (folder / f"key-{epoch}.pem").write_text(public_to_pem(public))
     for index, public in enumerate(found.centres.values()):
         (folder / f"centre-{index}.pem").write_text(public_to_pem(public))
-    for raw, fingerprint in found.entries:
+    ends = list(found.ended.values())
+    for raw, fingerprint in [(one.entry, one.fingerprint) for one in ends] + found.entries:
         one = entry.decode(raw)
         signed(f"key-{one.epoch}.pem", f"entries/{one.epoch:05}-{one.seq:010}.cbor", raw, fingerprint)
-    for text in found.checkpoints:
+    for text in [one.checkpoint for one in ends] + found.checkpoints:
         head = checkpoint.parse(text)
         name = f"checkpoints/{head.epoch:05}-{head.size:010}.txt"
         if head.name not in [row[0] for row in head.signatures]:

@@ -13,6 +13,7 @@ from carbonterm.ledger import checkpoint, entry
 MAGIC = b"carbonterm bundle 1\n"
 _ANY = b"carbonterm bundle "  # of whatever version
 MAX_FRAME = entry.MAX_ENTRY + 1024
+MAX_ENDED = 16384  # bytes of the proof of an epoch's last entry
 
 
 class Writer:
@@ -36,6 +37,10 @@ class Writer:
 
     def revocation(self, body, signature):
         self._frame("revocation", body, signature)
+
+    def ended(self, proof):
+        """An epoch whose entries were dropped: the bytes of the proof of its last one."""
+        self._frame("ended", proof)
 
     def centre(self, name, public):
         self._frame("centre", name, public)
@@ -154,6 +159,7 @@ _TYPES = {
     "key": (_whole(entry.MAX_EPOCH), _sized(64)),
     "registration": (_is_bytes, _sized(64), _sized(64)),
     "revocation": (_is_bytes, _sized(64)),
+    "ended": (lambda value: isinstance(value, bytes) and len(value) <= MAX_ENDED,),
     "centre": (lambda value: isinstance(value, str) and checkpoint.is_name(value), _sized(64)),
     "entry": (_is_bytes, _sized(64)),
     "checkpoint": (_text(checkpoint.MAX_TEXT),),

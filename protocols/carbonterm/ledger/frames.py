@@ -41,6 +41,11 @@ def key_name(epoch):
     return "%05d.pub" % epoch
 
 
+def end_name(epoch):
+    """File of the proof of a dropped epoch's last entry."""
+    return "%05d.end" % epoch
+
+
 def segments(storage):
     """[(epoch, first seq, name)] of a storage's segments in order."""
     found = []
