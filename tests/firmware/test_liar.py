@@ -211,11 +211,11 @@ def test_a_new_key_in_place_of_the_old(station):
     one = station.all["bothkeys"]
     (one.data / "00000.key").write_bytes(private)
     (one.data / "00000.pub").write_bytes(sm2.public(private).hex().encode() + b"\n")
-    size = len(entries(one))
+    before = {path.name: path.read_bytes() for path in one.data.iterdir()}
     one.start()
-    one.wait(lambda status: "fingerprint" in status["centres"][0]["error"], 60)
-    one.kill()
-    assert station.receipt("bothkeys").next_seq == size  # the platform takes nothing that this key signed
+    assert one.process.wait(30) == 1
+    assert "is not signed with the key at hand" in one.console()
+    assert {path.name: path.read_bytes() for path in one.data.iterdir()} == before  # nothing is signed with it
     wrong = outcome(station, one)[0]
     assert "fingerprints" in wrong and "checkpoints" in wrong and "keys" in wrong
 

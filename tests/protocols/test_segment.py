@@ -409,6 +409,29 @@ def test_another_owner():
         opened(storage, OTHER, 1)
 
 
+@pytest.mark.requirement("T-7.4-2", part="a key that was exchanged with its public half signs nothing")
+def test_both_halves_of_the_key_exchanged():
+    """The newest checkpoint says whose log it is, in whatever segment it stands; nothing is written."""
+    for size in (segment.SEGMENT_SIZE, 1000):
+        storage = MemoryStorage()
+        log = opened(storage, size=size)
+        readings(log, 60)
+        log.commit()
+        log.checkpoint()
+        for _ in range(3):  # segments behind the checkpoint, without one
+            readings(log, 12)
+            log.commit()
+        assert len(frames.segments(storage)) == (1 if size > 1000 else 4) and log.sealed == 60
+        storage.files["00000.pub"] = bytearray("".join("%02x" % one for one in OTHER.public).encode() + b"\n")
+        before = storage.copy().files
+        with pytest.raises(LedgerError, match="not signed with the key at hand") as caught:
+            opened(storage, OTHER, size=size)
+        print(caught.value)
+        assert storage.files == before
+        storage.files["00000.pub"] = bytearray("".join("%02x" % one for one in SIGNER.public).encode() + b"\n")
+        assert opened(storage, size=size).size == 96
+
+
 class FailingStorage(MemoryStorage):
     """A disk that takes `room` more bytes; what fits is written before the error."""
 

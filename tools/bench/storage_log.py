@@ -58,7 +58,7 @@ class Builder:
             self.seal()
 
     def seal(self, sign=lambda message: bytes(64)):
-        """A checkpoint, whose signature start-up does not look at: that is the verifier's work."""
+        """A checkpoint; without `sign` one whose signature start-up does not look at: that is the verifier's work."""
         self.sealed = self.tree.size
         body = checkpoint.body(TERMINAL, 0, self.sealed, self.tree.root())
         text = checkpoint.signed(body, checkpoint.origin(TERMINAL, 0), SIGNER.public, sign).encode()
@@ -77,14 +77,14 @@ class Builder:
             self.keep(self.prefix + middle + cbor.encode(body), bytes(64))
 
     def close(self):
-        """Ends the segment."""
+        """Ends the segment, under a checkpoint whose signature start-up looks at if it is the last."""
+        self.seal(SIGNER.sign)
         data = frames.header(0, self.first) + b"".join(self.parts)
         (self.folder / frames.segment_name(0, self.first)).write_bytes(data)
         (self.folder / frames.checkpoints_name(0, self.first)).write_bytes(b"".join(self.texts))
         self.parts, self.size, self.first, self.texts = [], 0, self.tree.size, []
 
     def snapshot(self):
-        self.seal()
         self.close()
         self.add(T0 + STEP * self.first, entry.SNAPSHOT, [list(self.tree.state()[1]), self.replay.state()])
 

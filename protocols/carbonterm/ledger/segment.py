@@ -284,6 +284,7 @@ class Log:
             raise LedgerError("the log goes on in epoch %d" % found[-1][0], "use the key and number of that epoch")
         found = [(first, name) for epoch, first, name in found if epoch == self.epoch]
         self._check_key(len(found) > 0)
+        self._check_signed([first for first, _ in found])
         begin = len(found) - 1
         while begin > 0 and not self._restore(*found[begin]):
             begin -= 1
@@ -366,6 +367,22 @@ class Log:
             raise LedgerError(
                 "%s is missing or names another key than the one at hand" % key_name(self.epoch),
                 "restore the key of epoch %d, or begin the next epoch" % self.epoch,
+            )
+
+    def _check_signed(self, firsts):
+        """The newest checkpoint is signed with the key at hand: a private and a public key that were exchanged together
+        must not go on in an epoch that another key began."""
+        texts = []
+        while firsts and not texts:
+            texts = read_checkpoints(self.storage, self.epoch, firsts.pop())[0]
+        if not texts:
+            return
+        head = checkpoint.parse(texts[-1])
+        if not checkpoint.verify(head, checkpoint.origin(self.terminal_id, self.epoch), self.signer.public):
+            raise LedgerError(
+                "the checkpoint over %d entries of epoch %d is not signed with the key at hand: the key or the terminal"
+                " id is another than the log's" % (head.size, self.epoch),
+                "restore %s and its private key, or begin the next epoch" % key_name(self.epoch),
             )
 
     def _read_checkpoints(self, firsts, begin):
