@@ -22,11 +22,12 @@ POINTS = (
 
 class Station:
     """Context manager in an empty `folder`. `url`, `public` (of the platform), `ca` (PEM), `operator` (public, hex),
-    `key` (file of the operator's key), `platform` (serving.Platform). every: how often the meters are read."""
+    `key` (file of the operator's key), `platform` (serving.Platform). every: how often the meters are read; meters=False: there
+    are none."""
 
-    def __init__(self, folder, every="200ms"):
+    def __init__(self, folder, every="200ms", meters=True):
         self.folder, self.every = folder, every
-        self.plant = six_meters(7, speed=60, path=str(folder / "line.tty"))
+        self.plant = six_meters(7, speed=60, path=str(folder / "line.tty")) if meters else None
         self.terminals = []
 
     def __enter__(self):
@@ -38,14 +39,16 @@ class Station:
         options += ("--tls-cert", made["server.pem"], "--tls-key", made["server.key"])
         self.platform = Platform(self.folder, *options).start()
         self.url, self.public = self.platform.url, self.platform.public
-        self.plant.start()
+        if self.plant:
+            self.plant.start()
         return self
 
     def __exit__(self, *_):
         for one in self.terminals:
             if one.process and one.process.poll() is None:
                 one.kill()
-        self.plant.stop()
+        if self.plant:
+            self.plant.stop()
         if self.platform.process.poll() is None:
             self.platform.kill()
 
@@ -89,16 +92,16 @@ class Station:
 
     def _yaml(self, name):
         lines = [f"terminal: {name}", "name: x", 'zone: "+08:00"']
-        buses = [bus for bus in self.plant.buses if bus.describe()["kind"] == "modbus-tcp"]
+        buses = [bus for bus in (self.plant.buses if self.plant else ()) if bus.describe()["kind"] == "modbus-tcp"]
         meters = [(bus.name, meter) for bus in buses for meter in bus.meters.values()]
         names = [meter.name for _, meter in meters]
-        lines.append("buses:")
+        lines.append("buses:" if buses else "buses: []")
         for row in (bus.describe() for bus in buses):
             lines.append(f"  - {{name: {row['bus']}, kind: modbus-tcp, timeout: 500ms, "
                          f"host: {row['address']}, port: {row['port']}}}")  # fmt: skip
-        lines.append("meters:")
+        lines.append("meters:" if meters else "meters: []")
         lines += [f"  - {{name: {m.name}, bus: {bus}, unit: {m.unit}, model: {m.model['id']}}}" for bus, m in meters]
-        lines.append("points:")
+        lines.append("points:" if meters else "points: []")
         lines += [f"  - {{name: {p}, meter: {m}, register: {r}, every: {self.every}}}" for p, m, r in POINTS
                   if m in names]  # fmt: skip
         lines.append("settings: {closings: [minute, hour, day], commit: 50ms}")
