@@ -15,6 +15,7 @@ from carbonterm_host.screen import FINDING, USAGE, Failure, put
 # name: module of carbonterm_host.commands; a module has `main` (a command) or `app` (a group of commands)
 COMMANDS = {
     "account": "account",
+    "bridge": "bridge",
     "bundle": "bundle",
     "decode": "decode",
     "demo": "demo",
@@ -24,6 +25,7 @@ COMMANDS = {
     "meters": "meters",
     "models": "models",
     "platform": "platform",
+    "prepare": "prepare",
     "prove": "prove",
     "pull": "pull",
     "replay": "replay",
