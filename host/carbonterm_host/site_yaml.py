@@ -15,7 +15,7 @@ from carbonterm.accounting.source import INPUTS
 from carbonterm.errors import CarbonError
 from carbonterm.field import plan
 from carbonterm_host import library as files
-from carbonterm_host import site_instrument, site_meter
+from carbonterm_host import site_inbound, site_instrument, site_meter
 from carbonterm_host.yaml_reader import Bad, Mistakes, Reader
 
 DEFAULTS = {
@@ -66,10 +66,11 @@ class _Reader(Reader):
                 head.append(None)
         self.at_ms = self._day(top["factors_on"]) if "factors_on" in top else time.time_ns() // 1000000
         self.buses, self.bus_index = self.each(top["buses"], "buses", self._bus)
-        self.meters, self.meter_index = self.each(top["meters"], "meters", lambda node: site_meter.meter(self, node))
+        self.meters, self.meter_index = self.each(top["meters"], "meters", self._meter)
         site_meter.same_address_twice(self, top["meters"])
+        site_inbound.same_sender_twice(self, top["meters"])
         site_instrument.same_serial_twice(self, top["meters"])
-        self.points, self.point_index = self.each(top["points"], "points", lambda node: site_meter.point(self, node))
+        self.points, self.point_index = self.each(top["points"], "points", self._point)
         self.used_points = {}
         sources, _ = self.each(top.get("sources"), "sources", self._source)
         centres, _ = self.each(top.get("centres"), "centres", self._centre)
@@ -111,7 +112,18 @@ class _Reader(Reader):
         except CarbonError as error:
             raise self.bad(node, error.what, error.hint) from None
 
+    def _meter(self, node):
+        kind = site_inbound.bus_of(self, node)
+        return site_inbound.meter(self, node, kind) if kind else site_meter.meter(self, node)
+
+    def _point(self, node):
+        kind = site_inbound.meter_of(self, node)
+        return site_inbound.point(self, node, kind) if kind else site_meter.point(self, node)
+
     def _bus(self, node):
+        kind = site_inbound.kind_of(node)
+        if kind:
+            return site_inbound.bus(self, node, kind)
         keys = self.table(node, "a bus", ("name", "kind"), BUS_KEYS)
         kind = self.choice(keys["kind"], site.BUS_KINDS)
         place, rate = ("host", "port") if kind == "modbus-tcp" else ("device", "baud")
@@ -219,18 +231,7 @@ class _Reader(Reader):
             port = 0
         if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or not port:
             raise self.bad(keys["url"], "a centre's url is https://host[:port] and nothing more")
-        try:
-            ca = (self.folder / self.text(keys["ca"])).read_bytes()
-        except OSError as error:
-            raise self.bad(
-                keys["ca"], f"the CA certificate cannot be read: {error.strerror}", "name a DER file"
-            ) from None
-        if not ca.startswith(b"\x30") or len(ca) > 8192:
-            raise self.bad(
-                keys["ca"],
-                "this file is no DER certificate",
-                "convert it: openssl x509 -in ca.pem -outform DER -out ca.der",
-            )
+        ca = self.certificate(keys["ca"])
         try:
             public = bytes.fromhex(self.text(keys["public"]))
         except ValueError:
@@ -241,29 +242,63 @@ class _Reader(Reader):
             )
         return self.text(keys["name"]), [self.text(keys["name"]), parts.hostname, port, ca, public]
 
-    def _settings(self, node):
-        periods, commit = [clock.HOUR, clock.DAY, clock.MONTH, clock.YEAR], 1000
-        later = [value for _, _, value in site.Settings.LATER]
+    def certificate(self, node):
+        """Bytes of the CA certificate (DER) that a node names, a file beside site.yaml."""
         try:
-            known = ("closings", "commit", "commit_size", "keep", "stop")
-            keys = {} if node is None else self.table(node, "settings", (), known)
-            if "closings" in keys:
-                names = {clock.PERIODS[p]: p for p in site.LOGGED_PERIODS}
-                periods = sorted({names[self.choice(n, list(names))] for n in self.rows(keys["closings"], "closings")})
-            if "commit" in keys:
-                commit = self.duration(keys["commit"])
-            if "commit_size" in keys:
-                later[0] = self.integer(keys["commit_size"], 256, 1 << 20)
-            if "keep" in keys:
-                keep = self.table(keys["keep"], "keep", (), ("days", "mb"))
-                for place, (key, most) in enumerate((("days", 36500), ("mb", 1 << 20)), 1):
-                    if key in keep:
-                        later[place] = self.integer(keep[key], 1, most)
-            if "stop" in keys:
-                later[3] = self.choice(keys["stop"], site.STOPS)
+            ca = (self.folder / self.text(node)).read_bytes()
+        except OSError as error:
+            raise self.bad(node, f"the CA certificate cannot be read: {error.strerror}", "name a DER file") from None
+        if not ca.startswith(b"\x30") or len(ca) > 8192:
+            hint = "convert it: openssl x509 -in ca.pem -outform DER -out ca.der"
+            raise self.bad(node, "this file is no DER certificate", hint)
+        return ca
+
+    def _settings(self, node):
+        """Each key on its own, so that a wrong one hides no other."""
+        later = [value for _, _, value in site.Settings.LATER]
+        row = [[clock.HOUR, clock.DAY, clock.MONTH, clock.YEAR], 1000, *later]
+        readers = {
+            "closings": (0, self._closings),
+            "commit": (1, self._commit),
+            "commit_size": (2, lambda node: self.integer(node, 256, 1 << 20)),
+            "days": (3, lambda node: self.integer(node, 1, 36500)),
+            "mb": (4, lambda node: self.integer(node, 1, 1 << 20)),
+            "stop": (5, lambda node: self.choice(node, site.STOPS)),
+        }
+
+        def take(node, name, known):
+            for key, value in self.table(node, name, (), known).items():
+                try:
+                    if key == "keep":
+                        take(value, "keep", ("days", "mb"))
+                    else:
+                        place, read = readers[key]
+                        row[place] = read(value)
+                except Bad:
+                    continue
+
+        try:
+            if node is not None:
+                take(node, "settings", ("closings", "commit", "commit_size", "keep", "stop"))
         except Bad:
             pass
-        return [periods, commit] + ([] if later == [value for _, _, value in site.Settings.LATER] else later)
+        return row[:2] if row[2:] == later else row
+
+    def _closings(self, node):
+        names = {clock.PERIODS[period]: period for period in site.LOGGED_PERIODS}
+        found = set()
+        for one in self.rows(node, "closings"):
+            try:
+                found.add(names[self.choice(one, list(names))])
+            except Bad:
+                continue
+        return sorted(found)
+
+    def _commit(self, node):
+        commit = self.duration(node)
+        if not 10 <= commit <= 600000:
+            raise self.bad(node, f"commit is from 10ms to 10min, not '{node.value}'")
+        return commit
 
 
 def _pair(number):

@@ -103,7 +103,8 @@ class Reader:
                 return value
         except (TypeError, ValueError):
             value = None
-        raise self.bad(node, f"an integer from {low} to {high} is wanted here, not '{node.value}'")
+        given = f"'{node.value}'" if isinstance(node, yaml.ScalarNode) else "a list or table"
+        raise self.bad(node, f"an integer from {low} to {high} is wanted here, not {given}")
 
     def number(self, node):
         try:

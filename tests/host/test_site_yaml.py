@@ -133,6 +133,61 @@ def test_each_mistake_names_its_line(old, new, says, line):
     assert any(says in what + hint and at == line for at, what, hint in found), found
 
 
+SETTINGS = "{closings: [hour], commit: 2s, commit_size: 8192, keep: {days: 400, mb: 2000}, stop: majority}"
+# what is replaced in SETTINGS, by what, what the mistake says
+WRONG_SETTINGS = (
+    ("commit: 2s", "commit: 9ms", "from 10ms to 10min, not '9ms'"),
+    ("commit: 2s", "commit: 11min", "from 10ms to 10min, not '11min'"),
+    ("commit: 2s", "commit: 2", "'2' is no duration"),
+    ("8192", "255", "an integer from 256 to 1048576 is wanted here, not '255'"),
+    ("8192", "1048577", "not '1048577'"),
+    ("8192", "8 KiB", "not '8 KiB'"),
+    ("8192", "[8192]", "not a list or table"),
+    ("days: 400", "days: 0", "an integer from 1 to 36500 is wanted here, not '0'"),
+    ("days: 400", "days: 36501", "not '36501'"),
+    ("days: 400", "days: 1.5", "not '1.5'"),
+    ("mb: 2000", "mb: 0", "an integer from 1 to 1048576 is wanted here, not '0'"),
+    ("mb: 2000", "mb: 1048577", "not '1048577'"),
+    ("mb: 2000", "mib: 2000", "keep knows no key 'mib'"),
+    ("mb: 2000", "days: 1", "keep has 'days' twice"),
+    ("{days: 400, mb: 2000}", "400", "keep must be a table"),
+    ("majority", "all", "'all' is not one of any, majority"),
+    ("majority", "", "a text is wanted here"),
+    ("closings: [hour]", "closings: hour", "closings must be a list"),
+    ("closings: [hour]", "closings: [hours]", "did you mean 'hour'"),
+)  # fmt: skip
+
+
+def settings(text):
+    return GOOD.replace("settings:\n  closings: [minute, hour, day]\n", f"settings: {text}\n")
+
+
+@pytest.mark.parametrize("old, new, says", WRONG_SETTINGS)
+def test_each_setting_is_checked_where_it_is_written(old, new, says):
+    row = site_yaml.compile_text(settings(SETTINGS)).settings
+    found = row.commit_ms, row.commit_bytes, row.keep_days, row.keep_mb, row.stop, row.closings
+    assert found == (2000, 8192, 400, 2000, "majority", [clock.HOUR])
+    assert old in SETTINGS
+    found = mistakes(settings(SETTINGS.replace(old, new, 1)))
+    assert len(found) == 1 and says in found[0][1] + found[0][2] and found[0][0] == 28, found
+
+
+def test_all_wrong_settings_are_said_at_once():
+    wrong = "{closings: [hours, day, weeks], commit: 1ms, commit_size: 1, keep: {days: 0, mb: x, g: 1}, stop: no, x: 1}"
+    found = mistakes(settings(wrong))
+    assert len(found) == 9 and {line for line, _, _ in found} == {28}, found
+
+
+@pytest.mark.parametrize("hour", ("24", "-1", "3.5", "noon", "[3]"))
+def test_the_hour_of_broadcast_time_is_checked(hour):
+    line = "device: /dev/ttyS1, baud: 2400"
+    assert site_yaml.compile_text(GOOD.replace(line, line + ", sync_hour: 3", 1)).buses[1].sync_hour == 3
+    ((at, what, _),) = mistakes(GOOD.replace(line, f"{line}, sync_hour: {hour}", 1))
+    assert at == 7 and "an integer from 0 to 23 is wanted here" in what
+    found = mistakes(GOOD.replace("host: 192.168.1.20", "host: 192.168.1.20, sync_hour: 3", 1))
+    assert [(at, what) for at, what, _ in found] == [(6, "a modbus-tcp bus has no 'sync_hour'")]
+
+
 CERTIFIED = "{number: J1, authority: A, date: 2026-03-01, due: 2027-03-01, result: ok, RULE}"
 CERTIFICATES = (  # what is replaced in a whole certificate, by what, what the mistake says
     *((f"{name}: {value}, ", "", f"lacks {name}") for name, value in (
