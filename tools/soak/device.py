@@ -122,8 +122,8 @@ class Soak:
         clock = Clock(port=board)
         log = Log(self.storage, self.site.terminal_id, 0, sm2.Signer(KEY), board.random)
         terminal = Terminal(log, clock, board.RUNTIME)
-        terminal.start(self.site)
-        self.entered = [one for one in self.entered if one[1] <= log.size]  # what the power took is entered again
+        found = terminal.start(self.site)
+        self.entered = [one for one in self.entered if one[1] <= found]  # what the power took is entered again
         running, tasks = [], []
         for index, bus in enumerate(self.site.buses):
             driver = SerialLine(bus.address, bus.port, bus.parity, bus.stop, bus.gap_ms, board)

@@ -78,7 +78,7 @@ def leaves(name):
 
 def names(*kinds):
     """The names of all faults of these kinds, in the order of their numbers."""
-    return [name for name in sorted(_TABLE, key=number) if _TABLE[name][1] in kinds]
+    return [name for _, name in sorted([(number(name), name) for name in _TABLE]) if _TABLE[name][1] in kinds]
 
 
 class Fault:
