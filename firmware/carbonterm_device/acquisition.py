@@ -91,6 +91,7 @@ class Acquisition:
         self.rounds = 0
         self.late_rounds = 0
         self.frames = b""
+        self.said = None  # a dict: is told of each request what it said last, (time, its points' rows, frames, data)
         self.stopping = False
         self._told_day = None
 
@@ -149,18 +150,22 @@ class Acquisition:
         one.at += 1
         meter = self.meters[request.meter]
         data, failure = None, SILENT
-        now = self.port.ticks_ms()
+        now, came = self.port.ticks_ms(), len(one.frames)
         if request.meter not in one.gone and not meter.left_alone(now, self.port):
             data, failure = await self._ask(request, meter, one)
         moment = one.moment + self.clock.shifted_ms - one.shifted
         offset = max(self.clock.now_ms() - moment, 0)
+        rows = []
         for index, place in request.points:
             point = self.site.points[index]
             if data is None:
-                one.rows.append(missing(index, offset, failure))
+                rows.append(missing(index, offset, failure))
             else:
                 value, _ = requests.value(request, data, point, place)
-                one.rows.append(reading(index, point, offset, value))
+                rows.append(reading(index, point, offset, value))
+        one.rows.extend(rows)
+        if self.said is not None:
+            self.said[request] = moment, rows, one.frames[came:], data
 
     async def _ask(self, request, meter, one):
         """(data, None) or (None, quality)."""

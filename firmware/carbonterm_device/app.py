@@ -12,6 +12,7 @@ import json
 from carbonterm import site as sites
 from carbonterm.clock import UNSET
 from carbonterm.errors import LedgerError
+from carbonterm.field.inbound import KINDS
 from carbonterm.ledger import room
 from carbonterm.ledger.frames import segments, terminal_of
 from carbonterm.ledger.segment import SEGMENT_SIZE, Log
@@ -28,6 +29,7 @@ from carbonterm_device.upkeep import FAILURES, Upkeep, says
 
 DRAIN_MS = 15000
 FIRST_MS, LONGEST_MS = 1000, 60000  # between attempts to go on with a storage that failed
+SEARCHED = 2048  # entries that a start looks through for messages that came already
 WITNESS_S = 3  # so long a start waits for the centres' word before it signs anything
 
 
@@ -56,9 +58,14 @@ class App:
         self._full = asyncio.Event()  # there is enough for a commit
         self.terminal = Terminal(log, clock, port.RUNTIME, self._full.set, self.site.settings.commit_bytes)
         self.found = log.size
-        self.acquisitions = [
-            Acquisition(i, self.site, _driver(row), self.terminal, clock, port) for i, row in enumerate(self.site.buses)
-        ]
+        self.acquisitions, self.inboxes = [], []
+        for i, row in enumerate(self.site.buses):
+            if row.kind in KINDS:
+                from carbonterm_device import inbound  # only who needs it pays for it
+
+                self.inboxes.append(inbound.make(i, self.site, self.terminal, clock, port, storage))
+            else:
+                self.acquisitions.append(Acquisition(i, self.site, _driver(row), self.terminal, clock, port))
         self.deliveries = [
             delivery.Courier(past + [log], centre, port, self._contradicted, clock=clock)
             for centre in self.site.centres
@@ -72,9 +79,11 @@ class App:
         self.heap_peak = 0
         self.errors = []
 
-    async def run(self, status_file=None, console=False):
-        """Until the console says stop; returns 0."""
-        port.reserve_polls(16 + 4 * (len(self.acquisitions) + len(self.deliveries)))
+    async def run(self, status_file=None, console=False, maintenance=None):
+        """Until the console says stop; returns 0. maintenance: path of the socket for people on the spot."""
+        port.reserve_polls(24 + 4 * (len(self.acquisitions) + len(self.deliveries)) + 20 * len(self.inboxes))
+        if maintenance:
+            self._desk = asyncio.create_task(self._guarded("maintenance", lambda: self._maintain(maintenance)))
         if console:
             self._listener = asyncio.create_task(port.console_lines(self._console))
         tasks, senders = [], []
@@ -85,6 +94,7 @@ class App:
                 self.terminal.fail(error)
             tasks = [asyncio.create_task(self._guarded(a.name, a.run)) for a in self.acquisitions]
             senders = [asyncio.create_task(self._guarded("delivery", d.run)) for d in self.deliveries]
+            senders += [asyncio.create_task(self._guarded(one.name, one.run)) for one in self.inboxes]
         beat = None
         while not self.stopping:
             await port.wait_ms(self._full, self.site.settings.commit_ms)
@@ -106,6 +116,14 @@ class App:
             sender.cancel()
         self._heartbeat(status_file)
         return 0
+
+    async def _maintain(self, path):
+        from carbonterm_device.maintenance import Desk  # code that a board without a way in need not hold
+
+        for acquisition in self.acquisitions:
+            acquisition.said = {}
+        desk = Desk(self.site, _driver, self.acquisitions, self.terminal, self.status, port)
+        await port.listen_local(path, desk.serve)
 
     def _turn(self):
         """One round of commit, and of what has to be done between commits."""
@@ -149,8 +167,19 @@ class App:
     def _start(self):
         """What the log says, and the first entries of this start."""
         self.found = self.terminal.start(self.site, self._past_entries(), self._previous(self.terminal.log))
+        for raw in self._latest() if self.inboxes else ():
+            for one in self.inboxes:
+                one.recall(raw)
         if self.clock.simulated:
             self._say_simulated()
+
+    def _latest(self):
+        """The last durable entries, for who has to know what came already."""
+        logs, left = self._past[-1:] + [self.terminal.log], SEARCHED
+        for log in reversed(logs):
+            logs[logs.index(log)] = log, max(log.kept, log.size - left)
+            left = max(0, left - log.size)
+        return (raw for log, begin in logs for raw, _ in log.entries(begin))
 
     async def _may_sign(self):
         """False where centres have shown, now or before, that the log at hand is not the only history of its epoch."""
@@ -295,7 +324,8 @@ class App:
             "points": points, "sources": sources, "errors": self.errors,
             "alarms": self.upkeep.alarms() + [text for a in self.acquisitions for text in a.identification.alarms()],
             "storage": self.upkeep.status(),
-            "buses": [a.status() for a in self.acquisitions], "centres": [d.status() for d in self.deliveries],
+            "buses": [a.status() for a in self.acquisitions], "inbound": [one.status() for one in self.inboxes],
+            "centres": [d.status() for d in self.deliveries],
         }  # fmt: skip
 
 
@@ -308,26 +338,35 @@ def _driver(row):
 def main(argv):
     """Command line of the unix port: --data FOLDER --site FILE [--status FILE] [--console] [--clock-offset MS]
     [--clock-source rtc|network|gnss] (what keeps the system's clock right, where the port can't find it out)
-    [--segment-size BYTES] (of the log's files, 1 MiB; less where the storage has less than 16 MiB), or
+    [--segment-size BYTES] (of the log's files, 1 MiB; less where the storage has less than 16 MiB), [--maintenance
+    SOCKET] (in the file system, for who may write it), or --desk [--site FILE]: questions of maintenance on stdin, or
     --data FOLDER --init [--entropy HEX | -] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOTHEX]],
     which makes the key and prints epoch, public half and the request for its registration as JSON, and ends."""
     port.tend_heap()
     options = _options(argv)
+    if "desk" in options:
+        from carbonterm_device.maintenance import stdio
+
+        return asyncio.run(stdio(_read(options["site"]) if "site" in options else None, _driver))
     if "data" not in options or not ("site" in options or "init" in options):
         print(
             "usage: carbonterm_device --data FOLDER"
             " (--init [--entropy HEX] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOT]]"
-            " | --site DOCUMENT [--status FILE] [--console] [--clock-offset MS] [--clock-source rtc|network|gnss]"
-            " [--segment-size BYTES])"
+            " | --site DOCUMENT [--status FILE] [--console] [--maintenance SOCKET] [--clock-offset MS]"
+            " [--clock-source rtc|network|gnss] [--segment-size BYTES])"
         )
         return 2
     if "init" in options:
         print(json.dumps(provision.init(Folder(options["data"]), options, port)))
         return 0
-    with open(options["site"], "rb") as file:
-        document = file.read()
+    document = _read(options["site"])
     clock = Clock(int(options.get("clock-offset", "0")), options.get("clock-source"))
     return asyncio.run(_live(options, document, clock))
+
+
+def _read(path):
+    with open(path, "rb") as file:
+        return file.read()
 
 
 async def _live(options, document, clock):
@@ -347,14 +386,14 @@ async def _live(options, document, clock):
             await port.sleep_ms(pause)
             pause = min(2 * pause, LONGEST_MS)
         else:
-            return await app.run(status_file, "console" in options)
+            return await app.run(status_file, "console" in options, options.get("maintenance"))
 
 
 def _options(argv):
     options, i = {}, 0
     while i < len(argv):
         name = argv[i].lstrip("-")
-        if name in ("console", "init"):
+        if name in ("console", "init", "desk"):
             options[name] = ""
         elif i + 1 < len(argv):
             i += 1

@@ -17,7 +17,12 @@ import time
 from carbonterm.clock import NETWORK, RTC, from_port
 
 MICROPYTHON = sys.implementation.name == "micropython"
-if not MICROPYTHON:
+if MICROPYTHON:
+    import tls  # its `ssl` module connects without looking at the certificate
+else:
+    import base64
+    import ssl
+    import tempfile
     import traceback
 RUNTIME = sys.implementation.name + " " + ".".join([str(n) for n in sys.implementation.version[:3]])
 
@@ -30,7 +35,8 @@ _IGNPAR, _INPCK = 0o4, 0o20
 _CS8, _CSTOPB, _CREAD, _PARENB, _PARODD, _CLOCAL = 0o60, 0o100, 0o200, 0o400, 0o1000, 0o4000
 _VTIME, _VMIN = 5, 6
 _IPPROTO_TCP, _TCP_NODELAY = 6, 1
-_EINPROGRESS, _EAGAIN, _EIO = 115, 11, 5
+_EINPROGRESS, _EAGAIN, _EIO, _EACCES, _EEXIST, _ENAMETOOLONG = 115, 11, 5, 13, 17, 36
+_S_IFMT, _S_IFSOCK, _S_IWOTH = 0o170000, 0o140000, 0o2
 
 _EPOCH_MS = from_port(0, time.gmtime(0)[0])
 _SYNCHRONIZED = "/run/systemd/timesync/synchronized"  # systemd-timesyncd makes it when it has the time from a server
@@ -85,6 +91,51 @@ def write_volatile(path, text):
     with open(path + ".new", "w") as file:
         file.write(text)
     os.rename(path + ".new", path)
+
+
+def _bound(path):
+    """A socket of the file system, listening; whoever may write the file may connect. OSError, EACCES where the umask
+    lets everybody. One that an earlier process left is taken away."""
+    name = path.encode()
+    if len(name) > 107:
+        raise OSError(_ENAMETOOLONG)
+    try:
+        if os.stat(path)[0] & _S_IFMT != _S_IFSOCK:
+            raise OSError(_EEXIST)
+        os.remove(path)
+    except OSError as error:
+        if error.errno != 2:
+            raise
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        s.bind(bytes((socket.AF_UNIX, 0)) + name + b"\0" if MICROPYTHON else path)
+        if os.stat(path)[0] & _S_IWOTH:
+            os.remove(path)
+            raise OSError(_EACCES)
+        s.listen(4)
+        s.setblocking(False)
+    except BaseException:
+        s.close()
+        raise
+    return s
+
+
+def server_context(certificate, key):
+    """A TLS context for a server from its certificate and private key (DER); ValueError for what is none."""
+    if MICROPYTHON:
+        made = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
+        made.load_cert_chain(certificate, key)
+        return made
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as file:  # CPython takes files only; mode 0600
+        for name, der in (("CERTIFICATE", certificate), ("PRIVATE KEY", key)):
+            if name == "PRIVATE KEY" and der[4:7] != b"\x02\x01\x00" and der[2:5] != b"\x02\x01\x00":
+                name = "EC PRIVATE KEY"
+            text = base64.encodebytes(der).decode()
+            file.write(("-----BEGIN %s-----\n%s-----END %s-----\n" % (name, text, name)).encode())
+        file.flush()
+        made.load_cert_chain(file.name)
+    return made
 
 
 def is_numeric(host):
@@ -215,6 +266,23 @@ if MICROPYTHON:
             s.close()
             raise
         return s
+
+    def _readable(s):
+        yield asyncio.core._io_queue.queue_read(s)
+
+    async def listen_local(path, serve):
+        """Awaits serve(reader, writer) in a task for each connection to the socket of the file system `path`, for
+        ever. OSError where there can be none."""
+        s, tasks = _bound(path), []
+        try:
+            while True:
+                await _readable(s)
+                stream = asyncio.StreamReader(s.accept()[0])
+                tasks = [task for task in tasks if not task.done()]
+                tasks.append(asyncio.create_task(serve(stream, stream)))
+        finally:
+            s.close()
+            os.remove(path)
 
     async def open_tcp(host, port):
         """A connected TcpLink without Nagle's delay. OSError with the reason; cancelling it leaves nothing open."""
@@ -358,6 +426,13 @@ else:
             s.close()
             raise
         return _FdLink(s.fileno(), s)
+
+    async def listen_local(path, serve):
+        server = await asyncio.start_unix_server(serve, sock=_bound(path))
+        try:
+            await server.serve_forever()
+        finally:
+            os.remove(path)
 
     async def open_tls(host, port, context):
         return await asyncio.open_connection(host, port, ssl=context, server_hostname=host)
