@@ -139,6 +139,13 @@ class Terminal:
             return
         self._append(self.clock.now_ms(), self.clock.state, entries.AUDIT, [who, what, detail])
 
+    def exchanged(self, point, event, time_ms, last, first):
+        """An operator's word: the register of point number `point` was replaced (event 0) or reset (1) at time_ms; it
+        stood at `last` and began at `first` (Numbers in the point's unit)."""
+        exponent = min(last.exponent, first.exponent)
+        body = [point, event, time_ms, exponent, last.at(exponent), first.at(exponent)]
+        self._append(self.clock.now_ms(), self.clock.state, entries.METER, body)
+
     def _append(self, time_ms, state, kind, body):
         """Appends an entry and what follows from it; its seq, None where nothing is appended."""
         if self.stopped or self.failed:
