@@ -7,8 +7,8 @@ REJECTED = Fraction(5, 100)  # of a point's readings may be none, or not believe
 FEWEST = 8  # values of a group that outliers can be told from
 NEAR = Fraction(10, 100)  # of the median: so small a distance is never far, however equal the others are
 # modified z-score above 3.5 (Iglewicz and Hoaglin, "How to Detect and Handle Outliers", ASQC 1993)
-_MEDIAN = Fraction("0.6745") / Fraction("3.5")
-_MEAN = 1 / (Fraction("1.253314") * Fraction("3.5"))
+FAR = Fraction("3.5")
+_MEDIAN, _MEAN = Fraction("0.6745"), Fraction("1.253314")
 
 
 def median(values):
@@ -18,25 +18,30 @@ def median(values):
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
-def outliers(values):
-    """[(key, value, median)] of those in `values` [(key, Fraction)] that lie far from the others.
+def spread(values):
+    """(median, scale) of at least one Fraction: |x - median| / scale is the modified z-score of x.
 
-    Far: 0.6745 |x - median| / MAD > 3.5, MAD being the median of |x - median|; where that is 0 (most values are equal),
-    |x - median| / (1.253314 × mean of |x - median|) > 3.5. Fewer than FEWEST values say nothing, and
-    what differs by less than NEAR is not far.
+    The scale is MAD / 0.6745, MAD being the median of |x - median|; where that is 0 (most values are equal),
+    1.253314 × mean of |x - median|.
+    """
+    middle = median(values)
+    distances = [abs(value - middle) for value in values]
+    deviation = median(distances)
+    return middle, deviation / _MEDIAN if deviation else _MEAN * sum(distances) / len(distances)
+
+
+def outliers(values):
+    """[(key, value, median)] of those in `values` [(key, Fraction)] whose modified z-score is above FAR.
+
+    Fewer than FEWEST values say nothing, and what differs by less than NEAR of the median is not far.
     """
     if len(values) < FEWEST:
         return []
-    middle = median([value for _, value in values])
-    distances = [abs(value - middle) for _, value in values]
-    spread = median(distances)
-    weight = _MEDIAN
-    if spread == 0:
-        spread, weight = sum(distances) / len(distances), _MEAN
+    middle, scale = spread([value for _, value in values])
     return [
         (key, value, middle)
-        for (key, value), distance in zip(values, distances, strict=True)
-        if distance * weight > spread and distance >= NEAR * abs(middle)
+        for key, value in values
+        if abs(value - middle) > FAR * scale and abs(value - middle) >= NEAR * abs(middle)
     ]
 
 
