@@ -5,12 +5,13 @@ import json
 import shutil
 import subprocess
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import room
-from carbonterm.ledger.frames import segments
+from carbonterm.ledger.frames import Frames, segments
 from carbonterm.number import Number
 from carbonterm_host import bundles, datafolder, site_yaml
 from carbonterm_host.commands.replay import replay
@@ -114,6 +115,48 @@ def test_nothing_goes_that_no_centre_holds(tmp_path):
         one.wait(lambda status: status["storage"]["begins"][1] > 0, 120)
         assert one.stop() == 0
         checked(station, one)
+
+
+def commits(one):
+    """[(offset behind the commit, its entries)] of the only segment of a terminal."""
+    storage = datafolder.DataFolder(one.data)
+    ((epoch, first, name),) = segments(storage)
+    reader = Frames(storage, name, epoch, first)
+    found, end, frame = [], reader.end, reader.next()
+    while frame:
+        if frame[2]:
+            found.append([end, 0])
+        found[-1][1] += 1
+        end, frame = reader.end, reader.next()
+    return list(zip([row[0] for row in found[1:]] + [end], [row[1] for row in found], strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-7.4-1", part="entries are committed together, by bytes")
+def test_commits_by_bytes(tmp_path):
+    """With `commit` at ten minutes it is the waiting bytes that make a commit, just behind another multiple."""
+    with Station(tmp_path, "100ms") as station:
+        one = station.registered()
+        text = station._yaml("T1").replace("commit: 50ms", "commit: 10min, commit_size: 2048")
+        (tmp_path / "bytes.yaml").write_text(text)
+        one.configure(site_yaml.compile_file(tmp_path / "bytes.yaml").canonical())
+        one.start()
+        started = one.wait(lambda status: status["entries"] > 0)["entries"]
+        size = one.wait(lambda status: status["entries"] > started + 60, 120)["entries"]
+        one.wait(lambda status: status["entries"] > size, 60)
+        one.kill()  # what waited is gone, what was committed is not
+        rows = commits(one)
+        print(rows)
+        held = sum(count for _, count in rows)
+        assert held > size and sum(count for _, count in rows[:2]) >= started
+        blocks = [end // 2048 for end, _ in rows[1:]]  # the first two are those of the start
+        assert len(blocks) > 3 and all(before < block for before, block in pairwise(blocks))
+        one.start()
+        status = one.wait(lambda status: status["entries"] > held)
+        assert status["found"] == held
+        assert one.stop() == 0
+        file, _ = checked(station, one, begins=False)
+        assert totals_are_the_meters(station, file) == 4
 
 
 # --- a small storage -----------------------------------------------------------------------------------------------
