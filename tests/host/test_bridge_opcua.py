@@ -1,0 +1,204 @@
+"""`carbonterm bridge opcua` against an asyncua server: polled, subscribed, signed and encrypted, cut off, refused."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from inbox import TOKEN, Inbox, certificate
+from serving import run
+
+asyncua = pytest.importorskip("asyncua", reason="asyncua is not installed (pip install '.[bridges]')")
+from asyncua import Server, ua  # noqa: E402
+from asyncua.crypto.permission_rules import User, UserRole  # noqa: E402
+
+CLIENT_URI = "urn:carbonterm:bridge"
+CONFIG = """\
+source: scada
+terminal: {{url: {url}, token_file: token, ca: terminal.pem}}
+opcua:
+  endpoint: opc.tcp://127.0.0.1:{port}/plant
+  security: {security}
+  read: {read}
+  every: 200ms
+  timeout: {timeout}
+  {more}
+  values:
+    E: ns=2;s=energy
+    F: ns=2;s=flow
+    N: ns=2;s=count
+    S: ns=2;s=text
+    bad: ns=2;s=none
+"""
+SECURED = (
+    "{{policy: Basic256Sha256, mode: {}, certificate: client.pem, key: client.key.pem, server_certificate: server.pem}}"
+)
+
+
+class Users:
+    def get_user(self, iserver, username=None, password=None, certificate=None):
+        if not username:
+            return User(role=UserRole.User)
+        return User(role=UserRole.User) if (username, password) == ("reader", "p}=;w") else None
+
+
+class Plant:
+    """An OPC UA server with four nodes, in a thread of its own; `secured`: it takes signed and encrypted links only."""
+
+    def __init__(self, folder, secured):
+        self.folder, self.secured = folder, secured
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self.start()
+
+    def _do(self, what):
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result(60)
+
+    def start(self):
+        self._do(self._start())
+
+    async def _start(self):
+        self.server = Server(user_manager=Users())
+        await self.server.init()
+        self.server.set_endpoint(f"opc.tcp://127.0.0.1:{self.port}/plant")
+        if self.secured:
+            await self.server.load_certificate(str(self.folder / "server.pem"))
+            await self.server.load_private_key(str(self.folder / "server.key.pem"))
+            await self.server.set_application_uri("urn:plant:server")
+            self.server.set_security_policy(
+                [ua.SecurityPolicyType.Basic256Sha256_Sign, ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt]
+            )
+        else:
+            self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        index = await self.server.register_namespace("urn:plant")
+        assert index == 2
+        objects = self.server.nodes.objects
+        self.nodes = {}
+        for name, value, kind in (
+            ("energy", 123456.7, ua.VariantType.Double), ("flow", 0.1, ua.VariantType.Float),
+            ("count", 18446744073709551615, ua.VariantType.UInt64), ("text", "12.50", ua.VariantType.String),
+        ):  # fmt: skip
+            self.nodes[name] = await objects.add_variable(ua.NodeId(name, index), name, value, kind)
+        await self.server.start()
+        self.port = self.server.bserver.port
+
+    def set(self, name, value, kind=ua.VariantType.Double, **more):
+        self._do(self.nodes[name].write_value(ua.DataValue(ua.Variant(value, kind), **more)))
+
+    def stop(self):
+        self._do(self.server.stop())
+
+    def end(self):
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+class Setup:
+    def __init__(self, folder, inbox):
+        self.folder, self.inbox = folder, inbox
+        certificate(folder, "client", CLIENT_URI)
+        certificate(folder, "server", "urn:plant:server")
+        for name, text in (("token", TOKEN), ("password", "p}=;w")):
+            (folder / name).touch(0o600)
+            (folder / name).write_text(text)
+        self.plants = []
+
+    def plant(self, secured=False):
+        self.plants.append(Plant(self.folder, secured))
+        return self.plants[-1]
+
+    def configure(self, plant, mode=None, read="poll", more="", timeout="20s"):
+        security = SECURED.format(mode) if mode else "none"
+        given = {"url": self.inbox.url, "port": plant.port, "timeout": timeout}
+        (self.folder / "scada.yaml").write_text(CONFIG.format(security=security, read=read, more=more, **given))
+
+    def once(self):
+        done = run("bridge", "opcua", "--config", self.folder / "scada.yaml", "--once", "--json")
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+    def start(self):
+        return subprocess.Popen(
+            [sys.executable, "-m", "carbonterm_host", "bridge", "opcua", "--config", str(self.folder / "scada.yaml"),
+             "--json"], stdout=subprocess.PIPE, text=True, env={**os.environ, "CARBONTERM_LANG": "en"},
+        )  # fmt: skip
+
+    @staticmethod
+    def end(service):
+        service.send_signal(signal.SIGTERM)
+        said = [json.loads(line) for line in service.communicate(timeout=60)[0].splitlines()]
+        assert service.returncode == 0
+        return said
+
+
+@pytest.fixture
+def setup(tmp_path):
+    with Inbox(tmp_path) as inbox:
+        made = Setup(tmp_path, inbox)
+        yield made
+        for plant in made.plants:
+            try:
+                plant.stop()
+            finally:
+                plant.end()
+
+
+@pytest.mark.requirement("T-4-7", part="OPC UA, through the bridge, against an asyncua server")
+def test_values_are_polled_with_exact_digits(setup):
+    plant = setup.plant()
+    setup.configure(plant)
+    code, said = setup.once()
+    assert code == 0 and said[-1]["sent"] == 1, said
+    (message,) = setup.inbox.taken
+    assert message["values"] == {"E": "123456.7", "F": "0.1", "N": "18446744073709551615", "S": "12.50", "bad": None}
+    assert [row["why"] for row in said if row.get("state") == "bad"] == ["bad: BadNodeIdUnknown"]
+    plant.set("energy", 5.0, StatusCode=ua.StatusCode(ua.StatusCodes.BadSensorFailure))
+    plant.set("flow", float("nan"), ua.VariantType.Float)
+    plant.set("text", "open", ua.VariantType.String)
+    code, said = setup.once()
+    assert setup.inbox.taken[1]["values"] == {"E": None, "F": None, "N": "18446744073709551615", "S": None, "bad": None}
+    assert {row["why"] for row in said if row.get("state") == "bad"} == {
+        "E: BadSensorFailure", "F: Float that is no number", "S: String that is no number", "bad: BadNodeIdUnknown",
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-4-7", part="OPC UA, signed and encrypted, subscribed, cut off in between")
+@pytest.mark.requirement("T-6.3-2", part="an OPC UA server's changes reach the terminal's endpoint")
+@pytest.mark.parametrize("mode", ["sign", "encrypt"])
+def test_changes_are_subscribed_over_a_secured_link_and_a_restart(setup, mode):
+    plant = setup.plant(secured=True)
+    setup.configure(plant, mode, "subscribe", "user: reader\n  password_file: password")
+    service = setup.start()
+    try:
+        setup.inbox.wait(lambda inbox: inbox.values("E") == ["123456.7"])
+        for i in range(3):
+            plant.set("energy", 200000.25 + i)
+            setup.inbox.wait(lambda inbox, i=i: inbox.values("E")[-1] == f"{200000.25 + i}")
+        plant.stop()
+        plant.start()
+        plant.set("energy", 300000.5)
+        setup.inbox.wait(lambda inbox: inbox.values("E")[-1] == "300000.5")
+    finally:
+        said = setup.end(service)
+    told = [row["state"] for row in said if row.get("part") == "source" and row["state"] != "bad"]
+    assert told[0] == told[-1] == "connected" and "waiting" in told
+    assert said[-1]["waiting"] == said[-1]["refused"] == said[-1]["lost"] == 0
+
+
+@pytest.mark.slow
+def test_a_server_or_user_that_is_not_the_right_one_gives_nothing(setup):
+    plant = setup.plant(secured=True)
+    setup.configure(plant)  # an open link to a server that wants a secured one
+    code, said = setup.once()
+    assert code == 1 and said[-1]["error"].startswith("opc.tcp://127.0.0.1"), said
+    setup.configure(plant, "encrypt", more="user: reader\n  password_file: token")
+    assert setup.once()[0] == 1
+    certificate(setup.folder, "server", "urn:plant:server")  # the server has another key than this file says
+    setup.configure(plant, "encrypt", timeout="2s")
+    assert setup.once()[0] == 1
+    assert setup.inbox.taken == []
