@@ -38,7 +38,7 @@ class Terminal:
         self.thinned, self.missed = Missed(), Missed()
         self._full = full
         self._commit_bytes = commit_bytes
-        self._unsure = []  # (seq, time_ms, rows) of readings that wait for a commit
+        self._unsure = []  # (seq, time_ms, rows, done) of readings that wait for a commit
         self._later = []  # audits that wait for a storage
         self._replay = Replay()
         self._day_ended = False
@@ -92,7 +92,9 @@ class Terminal:
     def succeed(self, body):
         """Ends the epoch: its last entry is the `key` entry `body`, under its last checkpoint. Returns that text."""
         self._append(self.clock.now_ms(), self.clock.state, entries.KEY, body)
-        return self.log.checkpoint()
+        text = self.log.checkpoint()
+        self._sure()
+        return text
 
     def go_on(self, log, previous):
         """Continues in `log`, the next epoch's: what was folded so far stands."""
@@ -110,21 +112,31 @@ class Terminal:
         since = self._started if event == entries.REBASE else None
         self._append(after_ms, after, entries.CLOCK, [event, before_ms, after_ms, before, after, since])
 
-    def record(self, time_ms, rows, frames):
+    def record(self, time_ms, rows, frames, done=None):
         """Appends one round of readings and what follows from it. rows as in docs/formats.md; frames: the response
-        frames in the order they came, joined (empty if none came)."""
+        frames in the order they came, joined (empty if none came). done(stored), where it is given, is called once:
+        with True when the entry is durable, with False when it will not be."""
         if self.failed or self.stopped:
             self.missed.count(time_ms, len(rows))
+            if done is not None:
+                done(False)
             return
         kept = room.thin(self.step, time_ms, rows, self.site.points)
         if len(kept) < len(rows):
             self.thinned.count(time_ms, len(rows) - len(kept))
             if not kept:
+                if done is not None:
+                    done(False)
                 return
         body = [kept, sm3.digest(frames) if frames else None]
         seq = self._append(time_ms, self.clock.state, entries.READINGS, body)
-        self._unsure.append((seq, time_ms, len(kept)))
+        self._unsure.append((seq, time_ms, len(kept), done))
         self._replay.readings += len(kept)
+
+    def hurry(self):
+        """Asks for a commit now: somebody waits for it."""
+        if self._full:
+            self._full()
 
     @property
     def readings(self):
@@ -184,9 +196,17 @@ class Terminal:
                 self._day_ended = False
             else:
                 self.log.commit()
-            self._unsure = []
         except OSError as error:
             self.fail(error)
+            return
+        self._sure()
+
+    def _sure(self):
+        """All readings appended so far are durable: tells who waits for it."""
+        unsure, self._unsure = self._unsure, []
+        for one in unsure:
+            if one[3] is not None:
+                one[3](True)
 
     def fail(self, error):
         """The storage refused a write: nothing more is appended until `resume`."""
@@ -197,10 +217,13 @@ class Terminal:
         where the storage still fails."""
         why = self.failed[0]
         self.log.recover()
-        for seq, time_ms, rows in self._unsure:
-            if seq >= self.log.size:
+        unsure, self._unsure = self._unsure, []
+        for seq, time_ms, rows, done in unsure:
+            stored = seq < self.log.size
+            if not stored:
                 self.missed.count(time_ms, rows)
-        self._unsure = []
+            if done is not None:
+                done(stored)
         self.failed = None
         try:
             self.start(site, past, previous)

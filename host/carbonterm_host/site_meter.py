@@ -10,7 +10,7 @@ import json
 
 from carbonterm import site, units
 from carbonterm.errors import CarbonError, SiteError
-from carbonterm.field import dlt645_items, models, places
+from carbonterm.field import dlt645_items, inbound, models, places
 from carbonterm.number import Number
 from carbonterm_host import site_instrument
 
@@ -57,7 +57,7 @@ def same_address_twice(reader, node):
     """Notes meters that answer to one address of one bus."""
     seen = {}
     for item, found in zip(reader.rows(node, "meters"), reader.meters, strict=True):
-        if found is None:
+        if found is None or found[0][10] in inbound.KINDS:
             continue
         name, bus, unit, protocol = found[0][0], found[0][1], found[0][2], found[0][10]
         other = seen.setdefault((bus, protocol, unit), name)

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from carbonterm import clock
-from carbonterm.field import plan
+from carbonterm.field import inbound, plan
 from carbonterm.gm import sm3
 from carbonterm_host import site_instrument, site_meter, site_yaml
 from carbonterm_host.screen import FINDING, JSON, USAGE, Failure, console, put, say
@@ -89,6 +89,8 @@ def show_plan(
         return FINDING
     rows = []
     for index, bus in enumerate(site.buses):
+        if bus.kind in inbound.KINDS:
+            continue  # nobody is asked there
         merged = plan.Budget(site, index, turnaround_ms=turnaround)
         apart = plan.Budget(site, index, False, turnaround, refuse=False)
         serial = bus.kind != "modbus-tcp"

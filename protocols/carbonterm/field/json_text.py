@@ -1,8 +1,8 @@
 """JSON (RFC 8259) whose numbers stay the decimals that stood there: no float is ever made. UTF-8 checked strictly.
 
 `parse(data)` gives dicts, lists, texts, Numbers, True, False, None. Refused are names that stand twice in an object,
-more than DEPTH levels, numbers of more than DIGITS characters or beyond 10^±EXPONENT, half surrogates, and what RFC 3629
-does not allow in UTF-8 (MicroPython's own decoder takes some of it).
+more than DEPTH levels, numbers of more than DIGITS characters or beyond 10^±EXPONENT, half surrogates, and what RFC
+3629 does not allow in UTF-8 (MicroPython's own decoder takes some of it).
 """
 
 from carbonterm.errors import FrameError, quoted
@@ -64,15 +64,6 @@ def decimal(text):
     except FrameError:
         return None
     return found if reader.at == reader.end else None
-
-
-def check_pointer(text):
-    """FrameError unless `text` is a JSON pointer (RFC 6901) of at most 128 characters; "" is the whole document."""
-    if not isinstance(text, str) or len(text) > 128 or (text and text[0] != "/"):
-        raise FrameError("%s is no JSON pointer" % quoted(str(text)), 'write it like /data/0/energy, "" is all of it')
-    for part in text.split("~")[1:]:
-        if part[:1] not in ("0", "1"):
-            raise FrameError("%s has a ~ that is not ~0 or ~1" % quoted(text), "~0 stands for ~, ~1 for /")
 
 
 def at(document, pointer):

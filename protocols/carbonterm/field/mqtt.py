@@ -12,6 +12,7 @@ QoS 2 is not spoken: a subscriber that asks for at most 1 never gets it (3.8.4).
 """
 
 from carbonterm.errors import FrameError, quoted
+from carbonterm.field.inbound import check_topic
 from carbonterm.field.json_text import utf8
 
 CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
@@ -37,9 +38,9 @@ _FIXED = {PUBACK: 2, UNSUBACK: 2, CONNACK: 2, PINGREQ: 0, PINGRESP: 0, DISCONNEC
 
 class Packet:
     """kind; size: length of the rest; raw: all bytes, None where they were not held; then what the kind has, else None:
-    id (packet identifier); topic, payload (None: longer than the limit), qos, dup, retain of PUBLISH; code, present (the
-    session was there) of CONNACK; codes of SUBACK; topics of SUBSCRIBE, list of (filter, qos), and of UNSUBSCRIBE, of
-    (filter, None); client, clean, keep_alive, user, password, will (topic, payload, qos, retain) of CONNECT."""
+    id (packet identifier); topic, payload (None: longer than the limit), qos, dup, retain of PUBLISH; code, present
+    (the session was there) of CONNACK; codes of SUBACK; topics of SUBSCRIBE, list of (filter, qos), and of UNSUBSCRIBE,
+    of (filter, None); client, clean, keep_alive, user, password, will (topic, payload, qos, retain) of CONNECT."""
 
     __slots__ = ("clean", "client", "code", "codes", "dup", "id", "keep_alive", "kind", "password", "payload",
                  "present", "qos", "raw", "retain", "size", "topic", "topics", "user", "will")  # fmt: skip
@@ -125,13 +126,6 @@ def pingresp():
 
 def disconnect():
     return _packet(DISCONNECT << 4, b"")
-
-
-def check_topic(text):
-    """FrameError unless `text` can be the topic of a message: 1 to 65535 bytes, no + and #, no NUL."""
-    _text(text)
-    if not text or "+" in text or "#" in text:
-        raise FrameError("%s is no topic" % quoted(text), "a topic has at least one character, and no + and #")
 
 
 def check_filter(text):

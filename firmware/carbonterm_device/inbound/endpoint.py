@@ -1,0 +1,191 @@
+"""The HTTPS endpoint for other systems' values (docs/inbound.md): a small HTTP/1.1 server, bounded in all it holds.
+
+A token is looked at before the body is read. A message is answered with 200 when its entry is durable, never before.
+"""
+
+import asyncio
+import json
+
+from carbonterm.errors import CarbonError
+from carbonterm.field import said
+from carbonterm.gm import sm3
+from carbonterm_device.inbound.inbox import LOST, Inbox
+from carbonterm_device.inbound.subscriber import hang_up
+
+MAX_HEAD = 4096
+CONNECTIONS = 8
+IDLE_S = 30  # so long a connection may take for a request, or wait for the next one
+PATH = b"/v1/readings"
+_REASONS = {
+    200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 409: "Conflict",
+    411: "Length Required", 413: "Content Too Large", 422: "Unprocessable Content", 501: "Not Implemented",
+    503: "Service Unavailable",
+}  # fmt: skip
+
+
+class Answer(Exception):
+    """An answer that ends the work on a request: status, what is wrong, what to do."""
+
+    def __init__(self, status, what, hint=""):
+        super().__init__(status)
+        self.status = status
+        self.body = {"error": what, "hint": hint}
+
+
+class Endpoint(Inbox):
+    def __init__(self, index, site, terminal, clock, port, storage):
+        super().__init__(index, site, terminal, clock, port, storage)
+        self._connections = 0
+        self._ids = {}  # (source, id): SM3 of the message, of the last ones
+        self._recent = []
+
+    async def serve(self):
+        certificate, key = [self.secret(name) for name in self.bus.inbound]
+        context = self.port.server_context(certificate, key)
+        server = await asyncio.start_server(self._connection, self.bus.address, self.bus.port, ssl=context)
+        self.reason = ""
+        try:
+            while True:
+                await self.port.sleep_ms(60000)
+        finally:
+            server.close()
+
+    async def _connection(self, reader, writer):
+        self._connections += 1
+        try:
+            while self._connections <= CONNECTIONS and await self._one(reader, writer):
+                pass
+        except (OSError, EOFError, ValueError, asyncio.TimeoutError):
+            self.counters.refused += 1
+        finally:
+            self._connections -= 1
+            await hang_up(writer)
+
+    async def _one(self, reader, writer):
+        """One request and its answer; False: the connection ends."""
+        keep = True
+        try:
+            head, rest = await asyncio.wait_for(_head(reader), IDLE_S)
+            if not head:
+                return False
+            keep, size, token = self._check(head)
+            body = await asyncio.wait_for(_body(reader, rest, size), IDLE_S)
+            status, answer = 200, {"result": await self._message(body, token)}
+        except Answer as refusal:
+            status, answer = refusal.status, refusal.body
+            self.counters.refused += 1
+            keep = keep and status in (409, 422, 503)  # of the others the body was not read, or is no message
+        text = json.dumps(answer).encode()
+        lines = ["HTTP/1.1 %d %s" % (status, _REASONS[status]), "Content-Type: application/json",
+                 "Content-Length: %d" % len(text)]  # fmt: skip
+        if status == 503:
+            lines.append("Retry-After: 5")
+        if not keep:
+            lines.append("Connection: close")
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + text)
+        await writer.drain()
+        return keep
+
+    def _check(self, head):
+        """(whether the connection is kept, bytes of the body, SM3 of the token) of a request's head."""
+        lines = head.split(b"\r\n")
+        words = lines[0].split(b" ")
+        if len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
+            raise Answer(400, "this is no HTTP/1.1 request")
+        fields = _fields(lines[1:])
+        if words[1] != PATH:
+            raise Answer(404, "there is nothing here", "POST to " + PATH.decode())
+        if words[0] != b"POST":
+            raise Answer(405, "only POST is taken here")
+        given = fields.get(b"authorization", b"")
+        token = sm3.digest(given[7:].strip())
+        if given[:7].lower() != b"bearer " or not [1 for s in self.senders.values() if s.row.dialect == token]:
+            raise Answer(401, "this token is not known here", "send Authorization: Bearer and the source's token")
+        if b"transfer-encoding" in fields:
+            raise Answer(501, "a body in pieces is not taken", "send a Content-Length")
+        size = fields.get(b"content-length")
+        if size is None:
+            raise Answer(411, "there is no Content-Length")
+        if not size.isdigit() or len(size) > 9 or int(size) > said.MAX_BODY:
+            raise Answer(413, "a message has at most %d bytes" % said.MAX_BODY, "send the values in several messages")
+        keep = words[2] == b"HTTP/1.1" and fields.get(b"connection", b"").lower() != b"close"
+        return keep, int(size), token
+
+    async def _message(self, body, token):
+        """STORED or KNOWN, when the message is durable; Answer otherwise."""
+        try:
+            post = said.Post(body)
+        except CarbonError as error:
+            raise Answer(400, error.what, error.hint)
+        sender = self.senders.get(post.source)
+        if sender is None or sender.row.dialect != token:
+            raise Answer(401, "the token is not this source's", "send the token of the source")
+        told = said.of_post(post, sender.points)
+        if not told:
+            self.counters.foreign += 1
+            raise Answer(422, "no point takes any of these values", "name them in the site document")
+        self._same(post, sm3.digest(body))
+        result, ready = [], asyncio.Event()
+
+        def done(word):
+            result.append(word)
+            ready.set()
+
+        self.take(sender, body, told, done)
+        if not result:
+            await self.port.wait_ms(ready, self.bus.timeout_ms)
+        if not result or result[0] == LOST:
+            raise Answer(503, "the message is not stored", "send it again later")
+        return result[0]
+
+    def _same(self, post, digest):
+        """Answer 409 where this id came with other content before."""
+        key = post.source, post.id
+        known = self._ids.get(key)
+        if known is None:
+            self._recent.append(key)
+            if len(self._recent) > 64:
+                self._ids.pop(self._recent.pop(0))
+            self._ids[key] = digest
+        elif known != digest:
+            raise Answer(409, "a message with this id came with other content", "give each message an id of its own")
+
+
+def _fields(lines):
+    """{name in small letters: value} of header fields; Answer 400 for what is none, or stands twice."""
+    fields = {}
+    for line in lines:
+        colon = line.find(b":")
+        name = line[:colon].lower()
+        if colon < 1 or name.strip() != name or name in fields:
+            raise Answer(400, "a header field is broken, or stands twice")
+        fields[name] = line[colon + 1 :].strip()
+    return fields
+
+
+async def _head(reader):
+    """(head without its empty line, what came behind it); (b"", b"") where the other end hung up before."""
+    data = b""
+    while True:
+        end = data.find(b"\r\n\r\n")
+        if end >= 0:
+            return data[:end], data[end + 4 :]
+        if len(data) > MAX_HEAD:
+            raise Answer(400, "the head has more than %d bytes" % MAX_HEAD)
+        more = await reader.read(1024)
+        if not more:
+            return b"", b""
+        data += more
+
+
+async def _body(reader, data, size):
+    parts, missing = [data], size - len(data)
+    while missing > 0:
+        more = await reader.read(min(missing, 2048))
+        if not more:
+            raise EOFError
+        parts.append(more)
+        missing -= len(more)
+    if missing < 0:
+        raise Answer(400, "bytes follow the body", "wait for the answer before the next request")
+    return b"".join(parts)
