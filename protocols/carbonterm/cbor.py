@@ -9,14 +9,15 @@ from carbonterm.errors import CborError
 MAX_DEPTH = 16
 
 _UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY = range(5)
+_PART = 128
 _SIMPLE = {0xF4: False, 0xF5: True, 0xF6: None}
 
 
 def encode(value):
     """Canonical bytes of int, bytes, str, list or tuple (to any depth up to 16), bool and None; else CborError."""
-    out = bytearray()
-    _encode(value, out, 0)
-    return bytes(out)
+    parts = []
+    parts.append(bytes(_encode((value,), bytearray(), parts, 0)))
+    return b"".join(parts)
 
 
 def decode(data):
@@ -28,51 +29,72 @@ def decode(data):
     return value
 
 
-def _encode(value, out, depth):
-    kind = type(value)
-    if kind is int:
-        if value >= 0:
-            _head(_UINT << 5, value, out)
+def _encode(values, out, parts, depth):
+    """Appends all `values` to `out` and returns it; where it is long it goes to `parts` and another one is returned,
+    because a bytearray that grows byte by byte is copied again and again."""
+    for value in values:
+        kind = type(value)
+        if kind is int:
+            if 0 <= value < 24:
+                out.append(value)
+            elif value > 0:
+                _head(_UINT << 5, value, out)
+            else:
+                _head(_NEGATIVE << 5, -1 - value, out)
+        elif kind is list or kind is tuple:
+            if depth >= MAX_DEPTH:
+                raise CborError("arrays are nested deeper than %d" % MAX_DEPTH)
+            _head(_ARRAY << 5, len(value), out)
+            out = _encode(value, out, parts, depth + 1)
+        elif value is None:
+            out.append(0xF6)
+        elif value is True:
+            out.append(0xF5)
+        elif value is False:
+            out.append(0xF4)
+        elif kind is str:
+            text = _utf8(value)
+            _head(_TEXT << 5, len(text), out)
+            out.extend(text)
+        elif kind is bytes or kind is bytearray or kind is memoryview:
+            _head(_BYTES << 5, len(value), out)
+            out.extend(value)
         else:
-            _head(_NEGATIVE << 5, -1 - value, out)
-    elif kind is list or kind is tuple:
-        if depth >= MAX_DEPTH:
-            raise CborError("arrays are nested deeper than %d" % MAX_DEPTH)
-        _head(_ARRAY << 5, len(value), out)
-        for item in value:
-            _encode(item, out, depth + 1)
-    elif kind is bytes or kind is bytearray or kind is memoryview:
-        _head(_BYTES << 5, len(value), out)
-        out.extend(value)
-    elif kind is str:
-        try:
-            text = value.encode()
-        except UnicodeError:
-            text = b"\xff"
-        if not _is_utf8(text):
-            raise CborError("a text holds a lone surrogate and has no UTF-8 bytes")
-        _head(_TEXT << 5, len(text), out)
-        out.extend(text)
-    elif value is None:
-        out.append(0xF6)
-    elif value is True:
-        out.append(0xF5)
-    elif value is False:
-        out.append(0xF4)
-    else:
-        raise CborError("%s has no canonical encoding" % kind.__name__, "use int, bytes, str, list, bool or None")
+            raise CborError("%s has no canonical encoding" % kind.__name__, "use int, bytes, str, list, bool or None")
+    if len(out) >= _PART:
+        parts.append(bytes(out))
+        return bytearray()
+    return out
+
+
+def _utf8(text):
+    try:
+        data = text.encode()
+    except UnicodeError:
+        data = b"\xff"
+    if not _is_utf8(data):
+        raise CborError("a text holds a lone surrogate and has no UTF-8 bytes")
+    return data
 
 
 def _head(major, argument, out):
     if argument < 24:
         out.append(major | argument)
-        return
-    for extra, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
-        if argument >> 8 * size == 0:
-            out.append(major | extra)
-            out.extend(argument.to_bytes(size, "big"))
-            return
-    raise CborError("integer %d is outside -2^64 to 2^64-1" % (argument if major == 0 else -1 - argument))
+    elif argument < 0x100:
+        out.append(major | 24)
+        out.append(argument)
+    elif argument < 0x10000:
+        out.append(major | 25)
+        out.append(argument >> 8)
+        out.append(argument & 0xFF)
+    elif argument >> 32 == 0:
+        out.append(major | 26)
+        out.extend(argument.to_bytes(4, "big"))
+    elif argument >> 64 == 0:
+        out.append(major | 27)
+        out.extend(argument.to_bytes(8, "big"))
+    else:
+        raise CborError("integer %d is outside -2^64 to 2^64-1" % (argument if major == 0 else -1 - argument))
 
 
 def _decode(data, at, depth):

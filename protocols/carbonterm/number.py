@@ -38,7 +38,9 @@ class Number:
     __slots__ = ("mantissa", "exponent")
 
     def __init__(self, value, exponent=None):
-        if isinstance(value, str) and exponent is None:
+        if type(value) is type(exponent) is int and -MAX_EXPONENT <= exponent <= MAX_EXPONENT:
+            self.mantissa, self.exponent = value, exponent
+        elif isinstance(value, str) and exponent is None:
             self.mantissa, self.exponent = _parse(value)
         elif _is_int(value) and (exponent is None or _is_int(exponent)):
             self.mantissa = value
@@ -114,9 +116,10 @@ class Number:
         return -self + other
 
     def __mul__(self, other):
-        other = _operand(other)
-        if isinstance(other, Ratio):
-            return self.ratio() * other
+        if type(other) is not Number:
+            other = _operand(other)
+            if isinstance(other, Ratio):
+                return self.ratio() * other
         return Number(self.mantissa * other.mantissa, self.exponent + other.exponent)
 
     __rmul__ = __mul__

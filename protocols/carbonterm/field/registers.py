@@ -36,9 +36,10 @@ def decode(data, type, order="ABCD"):
     FrameError for an unknown type or order and for a number of bytes the type does not have.
     Example: decode(b"\\x80\\x6b\\x42\\x12", "float32", "CDAB") is Number("36.62541").
     """
-    _check(type, order, len(data))
-    value = _DECODERS[type](reorder(data, order))
-    return Number(value) if isinstance(value, int) else value
+    if WIDTH.get(type) != len(data) >> 1 or len(data) & 1:
+        _check(type, order, len(data))
+    value = _DECODERS[type](data if order == "ABCD" else reorder(data, order))
+    return Number(value, 0) if isinstance(value, int) else value
 
 
 def encode(number, type, order="ABCD", width=None):

@@ -198,6 +198,29 @@ def _rows(what, fields, at, first_value):
     return rule
 
 
+def _readings(slow):
+    """As `slow`, the rule of readings rows; the rows that a terminal writes by the thousand pass without it."""
+
+    def rule(body):
+        for row in body[0]:
+            if isinstance(row, (list, tuple)) and len(row) == 5:
+                point, offset, quality, exponent, value = row
+                if (
+                    type(point) is type(offset) is type(quality) is type(exponent) is int
+                    and 0 <= point <= MAX_INDEX
+                    and -0x80000000 <= offset <= 0x7FFFFFFF
+                    and -MAX_EXPONENT <= exponent <= MAX_EXPONENT
+                    and (0 <= quality < INVALID if type(value) is int else INVALID <= quality <= REFUSED)
+                    and (value is None) == (quality >= INVALID)
+                    and (value is not None or exponent == 0)
+                ):
+                    continue
+            return slow(body)
+        return None
+
+    return rule
+
+
 def _peaks(value):
     return isinstance(value, (list, tuple)) and len(value) <= 64 and all([_digest(peak) for peak in value])
 
@@ -267,12 +290,12 @@ _SHAPES = {
     ),
     READINGS: (
         (("rows", _array), ("frames", _or_null(_digest))),
-        _rows(
+        _readings(_rows(
             "a readings row",
             (("point", _INDEX), ("offset_ms", _whole(-(1 << 31), (1 << 31) - 1)), ("quality", _QUALITY),
              ("exponent", _EXPONENT), ("mantissa", _VALUE)),
             0, 4,
-        ),
+        )),
     ),
     CLOSING: ((("period", _PERIOD), ("start_ms", _TIME), ("rows", _array)), _closing_rule),
     EMISSION: (
