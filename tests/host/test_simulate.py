@@ -297,6 +297,8 @@ def test_port_that_is_taken():
 class Place:
     """What from_site takes of a site document's rows."""
 
+    baud = dialect = None
+
     def __init__(self, **fields):
         self.__dict__.update(fields)
 
@@ -308,9 +310,9 @@ def test_a_site(tmp_path):
         Place(name="here", kind="modbus-rtu", address="/dev/null", port=9600, parity="none", stop=1),
     ]
     meters = [
-        Place(name="e", bus=0, unit=4, model="acrel-adw300", serial=None),
-        Place(name="g", bus=1, unit=5, model="generic-gas-modbus", serial=None),
-        Place(name="h", bus=2, unit=6, model="tuf-2000m", serial=None),
+        Place(name="e", bus=0, unit=4, model="acrel-adw300", serial=None, parity=None, stop=None),
+        Place(name="g", bus=1, unit=5, model="generic-gas-modbus", serial=None, parity=None, stop=None),
+        Place(name="h", bus=2, unit=6, model="tuf-2000m", serial=None, parity=None, stop=None),
     ]  # fmt: skip
     plant, moved = from_site(Place(buses=buses, meters=meters))
     assert [(bus.name, where) for bus, where in moved] == [("far", "192.0.2.7:502"), ("here", "/dev/null")]

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from carbonterm.errors import CarbonError
-from carbonterm.field import models
+from carbonterm.field import models, places
 from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, console, put, say
 from carbonterm_host.simulate import faults as fault_table
 from carbonterm_host.simulate.meter import Meter
@@ -34,7 +34,7 @@ PARITY = typer.Option("none", help="none even odd · 校验")
 @app.command()
 def meter(
     model: str = typer.Argument(help="of field/meters, like eastron-sdm630 · 仪表型号"),
-    unit: int = typer.Option(1, min=1, max=247, help="unit id · 地址"),
+    unit: str = typer.Option("1", help="Modbus unit 1 to 247, or the address printed on the meter · 地址"),
     start: list[str] = typer.Option([], metavar="REGISTER=VALUE", help="a total at the start · 初始读数"),
     rate: str | None = typer.Option(None, help="nominal load: kW, m3/h, GJ/h, t/h by the medium · 额定负荷"),
     port: int = PORT, serial: bool = SERIAL, pty: Path | None = PTY, baud: int = BAUD, parity: str = PARITY,
@@ -54,7 +54,7 @@ def meter(
 
 @app.command()
 def bus(
-    meters: list[str] = typer.Argument(metavar="UNIT:MODEL…", help="like 1:eastron-sdm630 2:chint-dtsu666 · 地址:型号"),
+    meters: list[str] = typer.Argument(metavar="UNIT:MODEL…", help="like 1:eastron-sdm630 201000000012:dlt645-2007-three-phase · 地址:型号"),
     port: int = PORT, serial: bool = SERIAL, pty: Path | None = PTY, baud: int = BAUD, parity: str = PARITY,
     seed: int = SEED, fault: list[str] = FAULT, speed: float = SPEED, seconds: float | None = SECONDS,
     truth: Path | None = TRUTH, as_json: bool = JSON,
@@ -79,18 +79,26 @@ def site(
 
 def _meters(texts, seed, rate=None, start=None):
     found = []
-    for text in texts:
+    for number, text in enumerate(texts, 1):
         unit, colon, name = text.partition(":")
-        if not colon or not unit.isdigit() or not 1 <= int(unit) <= 247:
-            hint = "write UNIT:MODEL with a unit from 1 to 247, like 1:eastron-sdm630"
+        if not colon or not unit.isalnum():
+            hint = "write UNIT:MODEL or ADDRESS:MODEL, like 1:eastron-sdm630 or 201000000012:dlt645-1997"
             raise Failure(USAGE, f"'{text}' is no meter", hint)
-        found.append(Meter(f"meter-{unit}", int(unit), models.load(name), seed * 100 + int(unit), rate, start))
+        model = models.load(name)
+        if model["protocol"] == places.MODBUS:
+            if not unit.isdigit() or not 1 <= int(unit) <= 247:
+                raise Failure(USAGE, f"'{text}': {name} has no unit {unit}", "a Modbus unit is 1 to 247")
+            number = unit = int(unit)
+        try:
+            found.append(Meter(f"meter-{unit}", unit, model, seed * 100 + number, rate, start))
+        except ValueError as error:
+            raise Failure(USAGE, str(error)) from None
     return found
 
 
 def _bus(name, meters, port, serial, pty, baud, parity):
     try:
-        if serial or pty:
+        if serial or pty or any(meter.persona.key != places.MODBUS for meter in meters):
             if parity not in models.PARITIES:
                 raise ValueError(f"parity '{parity}' is none of {', '.join(models.PARITIES)}")
             return RtuLine(name, meters, baud, parity, path=pty and str(pty))
@@ -140,7 +148,7 @@ def _tell(simulation, moved, as_json):
     table = Table(*heads, box=None, pad_edge=False)
     for row in rows:
         where = f"{row['address']}:{row['port']}"
-        if row["kind"] == "modbus-rtu":
+        if row["kind"] != "modbus-tcp":
             where = f"{row['address']} {row['port']} 8{row['parity'][0].upper()}{row['stop']}"
         if "instead_of" in row:
             where += say(f"  (instead of {row['instead_of']})", f"  (代替 {row['instead_of']})")
@@ -154,7 +162,7 @@ def _tell(simulation, moved, as_json):
 def _report(simulation, as_json):
     answers = {name: meter.answered for name, meter in simulation.meters.items()}
     faults = simulation.faults.table()
-    lines = {bus.name: round(bus.busy_ms) for bus in simulation.buses if bus.kind == "modbus-rtu"}
+    lines = {bus.name: round(bus.busy_ms) for bus in simulation.buses if bus.kind != "modbus-tcp"}
     if as_json:
         put({"answered": answers, "faults": faults, "line_ms": lines})
         return

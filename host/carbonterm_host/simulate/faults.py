@@ -13,50 +13,51 @@ COMMON, LINE, CONTENT, STATE = "common", "line", "content", "state"
 # what a fault leaves of the answer: the right value can be had, it cannot, or that depends on the rest of the line
 READABLE, LOST, PERHAPS = "readable", "lost", "perhaps"
 
-# name: (number, kind, what is left, what happens)
-_TABLE = {
-    "noise-before": (1, COMMON, READABLE, "random bytes before the reply"),
-    "noise-after": (1, COMMON, READABLE, "random bytes after the reply"),
-    "noise-inside": (1, LINE, LOST, "random bytes inside the reply"),
-    "truncated": (2, COMMON, LOST, "the reply ends in the middle"),
-    "crc": (3, COMMON, LOST, "the reply's CRC or checksum is wrong (over TCP: its protocol identifier)"),
-    "misframed": (4, LINE, LOST, "wrong end byte, second 68, or length (Modbus: function or length)"),
-    "flipped": (5, CONTENT, LOST, "a bit of the data is wrong and the checksum right: plausibility is all that helps"),
-    "late": (6, COMMON, PERHAPS, "the reply comes after the master has given up"),
-    "glued": (7, COMMON, READABLE, "the reply comes twice without a pause"),
-    "foreign": (8, COMMON, READABLE, "another unit's valid reply comes before the meter's own"),
-    "other-item": (8, LINE, READABLE, "a valid reply to another question comes before the one that was asked for"),
-    "collision": (9, LINE, LOST, "another meter answers at the same time: the line carries both, AND bit by bit"),
-    "wildcard": (10, LINE, LOST, "the reply has an address that is not the meter's: AA, 99 or 0"),
-    "echo": (11, COMMON, READABLE, "the request comes back before the reply"),
-    "partial-echo": (11, LINE, READABLE, "the end of the request comes back before the reply"),
-    "switch-late": (12, LINE, LOST, "the driver switches too late: the first bytes of the reply are lost"),
-    "switch-early": (12, LINE, LOST, "the driver switches too early: the last bytes of the reply are lost"),
-    "wrong-rate": (13, LINE, LOST, "the reply comes at another baud rate or parity"),
-    "pause": (14, LINE, PERHAPS, "a pause of 0.6 s inside the reply"),
-    "leaders": (15, LINE, READABLE, "0 to 8 bytes FE before the reply, FF or 00 of a line that wakes up before them"),
-    "exception": (16, COMMON, LOST, "the meter refuses (Modbus: device failure; DL/T 645: no such data)"),
-    "busy": (16, LINE, LOST, "the meter is busy (Modbus: 06; DL/T 645: other error)"),
-    "follow": (17, LINE, READABLE, "the data come in two frames (DL/T 645)"),
-    "follow-lost": (17, LINE, LOST, "the second of two frames does not come (DL/T 645)"),
-    "follow-wrong": (17, LINE, LOST, "the second of two frames has a wrong number or identifier (DL/T 645)"),
-    "nan": (18, COMMON, LOST, "float registers say NaN, packed digits FF"),
-    "no-digits": (18, CONTENT, LOST, "packed digits have a nibble from A to F"),
-    "minus-zero": (19, CONTENT, LOST, "values of the moment that can have a sign say minus zero"),
-    "rollover": (20, STATE, READABLE, "running totals stand close before their full scale"),
-    "replaced": (21, STATE, READABLE, "another meter takes the place: running totals begin again at 3"),
-    "reset": (22, STATE, READABLE, "running totals begin again at 0"),
-    "backwards": (23, COMMON, LOST, "running totals are lower than before, in this reply"),
-    "stuck": (24, CONTENT, LOST, "the reply has the values of the last one"),
-    "spike": (25, CONTENT, LOST, "running totals are ten times as high, in this reply"),
-    "ratio": (26, CONTENT, LOST, "a transformer's ratio of 40 is counted twice, in this reply"),
-    "clock": (27, STATE, READABLE, "the meter's clock jumps: a second, an hour, to 2000-01-01, to zeros"),
-    "swapped": (28, CONTENT, LOST, "words or bytes of each value are in the other order"),
-    "silent": (29, COMMON, LOST, "no reply"),
-    "drip": (29, LINE, PERHAPS, "the reply's bytes come one by one, 40 ms apart"),
-}  # fmt: skip
+# name, number, kind, what is left, what happens
+_ROWS = (
+    ("noise-before", 1, COMMON, READABLE, "random bytes before the reply"),
+    ("noise-after", 1, COMMON, READABLE, "random bytes after the reply"),
+    ("noise-inside", 1, LINE, LOST, "random bytes inside the reply"),
+    ("truncated", 2, COMMON, LOST, "the reply ends in the middle"),
+    ("crc", 3, COMMON, LOST, "the reply's CRC or checksum is wrong (over TCP: its protocol identifier)"),
+    ("misframed", 4, LINE, LOST, "wrong end byte, second 68, or length (Modbus: function or length)"),
+    ("flipped", 5, CONTENT, LOST, "a bit of the data is wrong and the checksum right: plausibility is all that helps"),
+    ("late", 6, COMMON, PERHAPS, "the reply comes after the master has given up"),
+    ("glued", 7, COMMON, READABLE, "the reply comes twice without a pause"),
+    ("foreign", 8, COMMON, READABLE, "another unit's valid reply comes before the meter's own"),
+    ("other-item", 8, LINE, READABLE, "a valid reply to another question comes before the one that was asked for"),
+    ("collision", 9, LINE, LOST, "another meter answers at the same time: the line carries both, AND bit by bit"),
+    ("wildcard", 10, LINE, LOST, "the reply has an address that is not the meter's: AA, 99 or 0"),
+    ("echo", 11, COMMON, READABLE, "the request comes back before the reply"),
+    ("partial-echo", 11, LINE, READABLE, "the end of the request comes back before the reply"),
+    ("switch-late", 12, LINE, LOST, "the driver switches too late: the first bytes of the reply are lost"),
+    ("switch-early", 12, LINE, LOST, "the driver switches too early: the last bytes of the reply are lost"),
+    ("wrong-rate", 13, LINE, LOST, "the reply comes at another baud rate or parity"),
+    ("pause", 14, LINE, PERHAPS, "a pause of 0.6 s inside the reply"),
+    ("leaders", 15, LINE, READABLE, "0 to 8 bytes FE before the reply, FF or 00 of a line that wakes up before them"),
+    ("exception", 16, COMMON, LOST, "the meter refuses (Modbus: device failure; DL/T 645: no such data)"),
+    ("busy", 16, LINE, LOST, "the meter is busy (Modbus: 06; DL/T 645: other error)"),
+    ("follow", 17, LINE, READABLE, "the data come in two frames (DL/T 645)"),
+    ("follow-lost", 17, LINE, LOST, "the second of two frames does not come (DL/T 645)"),
+    ("follow-wrong", 17, LINE, LOST, "the second of two frames has a wrong number or identifier (DL/T 645)"),
+    ("nan", 18, COMMON, LOST, "float registers say NaN, packed digits FF"),
+    ("no-digits", 18, CONTENT, LOST, "packed digits have a nibble from A to F"),
+    ("minus-zero", 19, CONTENT, LOST, "values of the moment that can have a sign say minus zero"),
+    ("rollover", 20, STATE, READABLE, "running totals stand close before their full scale"),
+    ("replaced", 21, STATE, READABLE, "another meter takes the place: running totals begin again at 3"),
+    ("reset", 22, STATE, READABLE, "running totals begin again at 0"),
+    ("backwards", 23, COMMON, LOST, "running totals are lower than before, in this reply"),
+    ("stuck", 24, CONTENT, LOST, "the reply has the values of the last one"),
+    ("spike", 25, CONTENT, LOST, "running totals are ten times as high, in this reply"),
+    ("ratio", 26, CONTENT, LOST, "a transformer's ratio of 40 is counted twice, in this reply"),
+    ("clock", 27, STATE, READABLE, "the meter's clock jumps: a second, an hour, to 2000-01-01, to zeros"),
+    ("swapped", 28, CONTENT, LOST, "words or bytes of each value are in the other order"),
+    ("silent", 29, COMMON, LOST, "no reply"),
+    ("drip", 29, LINE, PERHAPS, "the reply's bytes come one by one, 40 ms apart"),
+)  # fmt: skip
 
-FAULTS = {name: row[3] for name, row in _TABLE.items()}
+_TABLE = {row[0]: row[1:] for row in _ROWS}
+FAULTS = {row[0]: row[4] for row in _ROWS}
 _KINDS = (COMMON, LINE, CONTENT, STATE)
 LATE_MS = 700
 
@@ -78,7 +79,7 @@ def leaves(name):
 
 def names(*kinds):
     """The names of all faults of these kinds, in the order of their numbers."""
-    return [name for _, name in sorted([(number(name), name) for name in _TABLE]) if _TABLE[name][1] in kinds]
+    return [row[0] for row in _ROWS if row[2] in kinds]
 
 
 class Fault:

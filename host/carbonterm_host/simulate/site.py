@@ -16,6 +16,7 @@ import threading
 from carbonterm.field import models
 from carbonterm_host.simulate.faults import Faults
 from carbonterm_host.simulate.meter import Meter
+from carbonterm_host.simulate.plant import meters_of
 from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.tcp import TcpServer
 from carbonterm_host.simulate.truth import Clock, Truth
@@ -137,18 +138,15 @@ def from_site(site, seed=1, speed=1, truth=None, faults=()):
     as (bus, the site's place): a host that is not this one gets a free port here, a device that exists a pty."""
     buses, moved = [], []
     for index, row in enumerate(site.buses):
-        meters = [
-            Meter(meter.name, meter.unit, models.load(meter.model), seed=seed * 100 + number, serial=meter.serial)
-            for number, meter in enumerate(site.meters)
-            if meter.bus == index
-        ]
+        meters = meters_of(site, index, seed)
         if row.kind == "modbus-tcp":
             here = row.address in ("127.0.0.1", "localhost")
             buses.append(TcpServer(row.name, meters, row.port if here else 0))
             place = f"{row.address}:{row.port}"
         else:
             here = _free(row.address)
-            buses.append(RtuLine(row.name, meters, row.port, row.parity, row.stop, row.address if here else None))
+            link = row.address if here else None
+            buses.append(RtuLine(row.name, meters, row.port, row.parity, row.stop, link, kind=row.kind))
             place = row.address
         if not here:
             moved.append((buses[-1], place))

@@ -54,16 +54,19 @@ class Wire:
         self.collided = 0  # bytes that fell on others
         self.busy = {}  # baud: bits that have been on the line
         self._air = []  # runs that have not wholly come yet, in order of their start
-        self._ears = {}
+        self._ears = []  # (kind of frames, settings, decoder, meters)
         for meter in meters:
-            own = settings_of(meter, settings)
-            ear = self._ears.setdefault((meter.persona.key, own), (meter.persona.decoder(), []))
-            ear[1].append(meter)
+            own = meter.persona.key, settings_of(meter, settings)
+            ears = [ear for ear in self._ears if ear[:2] == own]
+            if not ears:
+                ears = [own + (meter.persona.decoder(), [])]
+                self._ears += ears
+            ears[0][3].append(meter)
 
     @property
     def errors(self):
         """Frames that came with a wrong checksum."""
-        return sum([decoder.errors for decoder, _ in self._ears.values()])
+        return sum([ear[2].errors for ear in self._ears])
 
     def send(self, now_us, data, settings):
         """The master's bytes, whole frames; parity None: nobody knows it (a pty). Replies are on their way then."""
@@ -74,15 +77,14 @@ class Wire:
         for other in self._air:
             self._fall(run, other, False)
         known = False
-        for key, ear in self._ears.items():
-            if key[1][0] != baud or (parity and key[1] != settings):
+        for _, own, decoder, meters in self._ears:
+            if own[0] != baud or (parity and own != settings):
                 continue
             known = True
-            decoder, meters = ear
             for frame in decoder.feed(run.data) + decoder.flush():
                 for meter in meters:
                     if meter.persona.hears(frame):
-                        self._answer(meter, frame, now_us, run.end, key[1])
+                        self._answer(meter, frame, now_us, run.end, own)
         if not known:
             self.lost += len(data)
 
