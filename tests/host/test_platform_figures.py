@@ -219,6 +219,32 @@ def test_a_result_is_kept_and_signed(platform, source, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.requirement("P-9.1-4", part="a good result")
+def test_a_good_result(platform, tmp_path):
+    """A log sealed as it should be, of which the platform holds every entry; with one entry more it does not."""
+    made = Source("CT-GOOD", seed=3)
+    made.log.append(START_MS, 3, entry.START, ["0.1.0", "micropython 1.25", "first", 0])
+    for number in range(5):
+        made.log.append(START_MS, 3, entry.AUDIT, ["test", "number", str(number)])
+    made.log.checkpoint()
+    platform.register(made)
+    assert post(platform, "CT-GOOD", made.batch(checkpoint=made.log.last_checkpoint))[0] == 200
+    file = bundled(made, tmp_path / "good.bundle")
+    answer = run("platform", "certify", file, "--store", platform.store, "--by", "机构 A")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "certified\n", "")
+    answer = run("platform", "certify", file, "--store", platform.store, "--by", "机构 B", "--json")
+    result = json.loads(answer.stdout)
+    assert answer.returncode == 0 and result["ok"] and set(result["verdicts"].values()) == {True}
+    assert result["reasons"] == [] and result["epochs"][0]["held"]
+    assert sm2.verify(platform.public, bytes.fromhex(result["body"]), bytes.fromhex(result["signature"]))
+    assert [row["who"] for row in asked(platform, "certifications", terminal="CT-GOOD")] == ["机构 B", "机构 A"]
+    made.log.append(START_MS, 3, entry.AUDIT, ["test", "not", "sent"])
+    made.log.checkpoint()
+    answer = run("platform", "certify", bundled(made, tmp_path / "more.bundle"), "--store", platform.store, "--by", "A")
+    assert answer.returncode == 4 and "the platform does not hold these entries" in answer.stdout
+
+
+@pytest.mark.slow
 def test_what_cannot_be_certified(platform, source, tmp_path):
     file = bundled(source, tmp_path / "good.bundle")
     answer = run("platform", "certify", file, "--store", platform.store, "--by", "")
