@@ -22,6 +22,8 @@ BUS_KINDS = ("modbus-tcp", "modbus-rtu", "serial") + inbound.KINDS
 STOPS = ("any", "majority")
 PARITIES = ("none", "even", "odd")
 LOGGED_PERIODS = (MINUTE, HOUR, DAY, MONTH, YEAR)
+# where a plant has to be metered (park, 6.1, 6.3): 主要生产设施, 锅炉, 电力配电设备, 关键消耗节点, 排放口, 环境
+NODES = ("production", "boiler", "distribution", "consumption", "outlet", "environment")
 
 
 # --- field checks: value of the canonical form -> value of the row, or SiteError --------------------------------
@@ -348,6 +350,26 @@ class Centre(Row):
     )
 
 
+class Node(Row):
+    """A place of the plant that has to be metered (监测节点): its class, the meters there, and where there is none
+    the reason (gap)."""
+
+    NAME = "node"
+    FIELDS = (
+        ("name", _text(64)),
+        ("class_", _choice(*NODES)),
+        ("meters", _list(_integer(0, 65535), 4096)),
+        ("gap", _optional(_text(200))),
+    )
+
+    def __init__(self, values, where, first=False):
+        Row.__init__(self, values, where, first)
+        if self.meters and self.gap is not None:
+            raise SiteError("%s: it has a meter and a reason for having none" % where, "leave one of them out")
+        if self.meters != sorted(set(self.meters)):
+            raise SiteError("%s: its meters are not in order, each once" % where)
+
+
 class Settings(Row):
     """What holds for the whole site."""
 
@@ -369,12 +391,15 @@ class Settings(Row):
 
 
 class Site:
-    """`Site(document)`: document is the decoded canonical array. Raises SiteError naming the row and the field."""
+    """`Site(document)`: document is the decoded canonical array. Raises SiteError naming the row and the field.
+
+    `nodes` come last, and only in a document that has some.
+    """
 
     ROWS = (("buses", Bus), ("meters", Meter), ("points", Point), ("sources", Source), ("centres", Centre))
 
     def __init__(self, document):
-        if not isinstance(document, list) or len(document) != 11 or document[0] not in FORMATS:
+        if not isinstance(document, list) or len(document) not in (11, 12) or document[0] not in FORMATS:
             raise SiteError("this is no site document (%s)" % FORMAT, "make one with 'carbonterm site check'")
         self.format = document[0]
         first = self.format == FORMATS[0]
@@ -386,6 +411,10 @@ class Site:
             rows = _list(lambda value: value)(document[5 + place])
             setattr(self, attribute, [row(values, "%s %d" % (row.NAME, i), first) for i, values in enumerate(rows)])
         self.settings = Settings(document[10], "settings", first)
+        rows = _list(lambda value: value)(document[11]) if len(document) > 11 else ()
+        self.nodes = [Node(values, "node %d" % i) for i, values in enumerate(rows)]
+        if len(document) > 11 and (first or not self.nodes):
+            raise SiteError("a document without nodes has 11 parts, and one of the first format has none")
         self._check()
 
     def _check(self):
@@ -394,8 +423,11 @@ class Site:
                 if getattr(row, attribute) >= len(target):
                     named = (row.NAME, quoted(row.name), attribute, getattr(row, attribute), len(target))
                     raise SiteError("%s %s names %s %d of %d" % named)
+        for node in self.nodes:
+            if node.meters and node.meters[-1] >= len(self.meters):
+                raise SiteError("node %s names meter %d of %d" % (quoted(node.name), node.meters[-1], len(self.meters)))
         self._check_places()
-        for rows in (self.buses, self.meters, self.points, self.sources, self.centres):
+        for rows in (self.buses, self.meters, self.points, self.sources, self.centres, self.nodes):
             names = [row.name for row in rows]
             for name in names:
                 if names.count(name) > 1:
@@ -445,9 +477,9 @@ class Site:
     def canonical(self):
         """The document's canonical bytes."""
         rows = [[row.canonical() for row in getattr(self, attribute)] for attribute, _ in self.ROWS]
-        return cbor.encode(
-            [self.format, self.version, self.terminal_id, self.name, self.zone] + rows + [self.settings.canonical()]
-        )
+        nodes = [[row.canonical() for row in self.nodes]] if self.nodes else []
+        head = [self.format, self.version, self.terminal_id, self.name, self.zone]
+        return cbor.encode(head + rows + [self.settings.canonical()] + nodes)
 
 
 def decode(data):
@@ -465,7 +497,7 @@ def changes(old, new):
     found = []
     for name in ("version", "terminal_id", "name", "zone"):
         _differ(found, "site", name, getattr(old, name), getattr(new, name))
-    for attribute, row in Site.ROWS:
+    for attribute, row in Site.ROWS + (("nodes", Node),):
         before, after = [dict([(r.name, r) for r in getattr(site, attribute)]) for site in (old, new)]
         for name in sorted(set(before) | set(after)):
             who = "%s %s" % (row.NAME, quoted(name))
@@ -486,9 +518,15 @@ def _row_changes(found, who, before, after, old, new):
             one, other = old.buses[one].name, new.buses[other].name
         elif name == "meter":
             one, other = old.meters[one].name, new.meters[other].name
+        elif name == "meters":
+            one, other = [_named(site.meters, found) for site, found in ((old, one), (new, other))]
         elif name == "inputs":  # points are indexes, which move when a point is added
             one, other = [_feeds(site, inputs) for site, inputs in ((old, one), (new, other))]
         _differ(found, who, name, one, other)
+
+
+def _named(rows, indexes):
+    return ", ".join([rows[index].name for index in indexes]) or None
 
 
 def _feeds(site, inputs):

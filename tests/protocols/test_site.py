@@ -194,3 +194,52 @@ def test_only_refusals_leave_the_decoder():
             refused += 1
     print(refused)
     assert refused > 100
+
+
+# --- nodes ----------------------------------------------------------------------------------------------------------
+
+NODES = [["1号锅炉", "boiler", [2], None], ["2号锅炉", "boiler", [], "停用，已封存"],
+         ["进线", "distribution", [0, 1], None]]  # fmt: skip
+
+
+def with_nodes(*rows):
+    return mixed() + [[list(row) for row in rows]]
+
+
+def test_nodes_stand_last_and_only_where_there_are_some():
+    data = cbor.encode(with_nodes(*NODES))
+    again = site.decode(data)
+    assert again.canonical() == data and site.Site(mixed()).nodes == []
+    assert [(n.name, n.class_, n.meters, n.gap) for n in again.nodes] == [tuple(row) for row in NODES]
+    print(sm3.digest(data).hex())
+    moved = [list(NODES[0]), ["2号锅炉", "boiler", [3], None], ["进线", "distribution", [0], None]]
+    assert site.changes(again, site.Site(with_nodes(*moved))) == [
+        "node '2号锅炉': meters none → D", "node '2号锅炉': gap 停用，已封存 → none", "node '进线': meters M0, M1 → M0",
+    ]  # fmt: skip
+    assert site.changes(site.Site(mixed()), again) == ["node '%s': added" % row[0] for row in NODES]
+
+
+@pytest.mark.parametrize(
+    "rows, named",
+    (
+        ([], "a document without nodes has 11 parts"),
+        ([["a", "kiln", [0], None]], "node 0, class_: must be one of production"),
+        ([["", "boiler", [0], None]], "node 0, name"),
+        ([["a", "boiler", [0], "why"]], "a meter and a reason for having none"),
+        ([["a", "boiler", [1, 0], None]], "not in order"),
+        ([["a", "boiler", [0, 0], None]], "not in order"),
+        ([["a", "boiler", [5], None]], "node 'a' names meter 5 of 5"),
+        ([["a", "boiler", [0], None], ["a", "boiler", [1], None]], "two rows are named 'a'"),
+        ([["a", "boiler", [0]]], "node 0 must have 4 fields"),
+    ),
+)
+def test_wrong_nodes_are_named(rows, named):
+    with pytest.raises(SiteError) as caught:
+        site.Site(with_nodes(*rows))
+    assert named in str(caught.value), str(caught.value)
+    print(caught.value)
+
+
+def test_the_first_format_has_no_nodes():
+    with pytest.raises(SiteError, match="11 parts"):
+        site.Site(document() + [[["a", "boiler", [0], None]]])
