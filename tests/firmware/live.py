@@ -1,10 +1,11 @@
 """Runs on MicroPython: the terminal's App on FOLDER, fed with readings as fast as it goes, until it is killed.
 
-usage: micropython live.py FOLDER SITE SEED; SITE: file of a canonical site document with three points. The seed decides
-how many readings a commit has, and when the terminal makes a checkpoint, rotates its key or looks after its storage. A
-centre that holds everything lets it drop what the site document does not want to keep. Lines: "found E N" after
-recovery, "ack E N ROOT": the entries 0 to N-1 of epoch E are durable and have that root, "sealed E N", "rotating",
-"begins E N": the first entry that is kept.
+usage: micropython live.py FOLDER SITE SEED OFFSET; SITE: file of a canonical site document with three points;
+OFFSET: ms by which the clock is ahead of the machine's. The seed decides how many readings a commit has, and when the
+terminal makes a checkpoint, rotates its key or looks after its storage. A centre that holds everything lets it drop
+what the site document does not want to keep. Lines: "found E N" after recovery, "ack E N ROOT": the entries 0 to N-1
+of epoch E are durable and have that root, "sealed E N", "rotating", "looking" before the storage is
+looked after, "begins E N" behind that: the first entry that is kept.
 """
 
 import binascii
@@ -34,7 +35,7 @@ def acknowledged(log):
 with open(sys.argv[2], "rb") as file:
     site = file.read()
 random = Random(int(sys.argv[3]))
-app = App(Folder(sys.argv[1]), site, Clock(), segment_size=16384)
+app = App(Folder(sys.argv[1]), site, Clock(int(sys.argv[4])), segment_size=8192)
 print("found", app.terminal.log.epoch, app.terminal.log.size)
 app.upkeep.couriers = [Centre()]
 app._start()
@@ -58,6 +59,7 @@ while True:
         app._rotate()
         acknowledged(app.terminal.log)
     elif what < 12:
+        print("looking")
         app.upkeep.look()
         if app.upkeep.begins:
             print("begins", app.upkeep.begins[0], app.upkeep.begins[1])
