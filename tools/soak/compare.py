@@ -143,7 +143,8 @@ def _nothing_wrong(result, truth, point):
                 if any(value == _said(row, name) for row in truth.between(meter, time_ms - NEAR_MS, time_ms)
                        for name in row["registers"])
             ]  # fmt: skip
-            result.differs(f"wrong: {point.point.name} at {time_ms} is {value}, the meter said {said}; it is of {others}")
+            what = f"wrong: {point.point.name} at {time_ms} is {value}, the meter said {said}"
+            result.differs(f"{what}; {others} did")
         else:
             result.count("right values")
 

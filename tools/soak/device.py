@@ -3,8 +3,8 @@
 usage: INTERPRETER device.py FOLDER SEED HOURS LEVEL. FOLDER has site.bin, the canonical site document; the log and
 truth.jsonl, what the meters said, are left there. Prints counts as JSON.
 
-The firmware's own parts are at work: SerialLine and Acquisition of each line, Terminal, Log, Clock. What is simulated is
-the board under them and the wires it is on. A power cut ends all of them in the middle of a write, and they begin again
+The firmware's own parts are at work: SerialLine and Acquisition of each line, Terminal, Log, Clock. What is simulated
+is the board under them and the wires it is on. A power cut ends all of them in the middle of a write, and they begin again
 from what was durable.
 """
 
@@ -166,7 +166,7 @@ class Soak:
             self.entered.append((row["event"], terminal.log.next_seq))
 
     def _enter(self, terminal, row):
-        meter = [one for one in self.meters if one.name == row["meter"]][0]
+        meter = next(one for one in self.meters if one.name == row["meter"])
         for index, point in enumerate(self.site.points):
             if self.site.meters[point.meter].name != row["meter"] or point.kind != sites.REGISTER:
                 continue

@@ -8,7 +8,7 @@ class PowerCut(Exception):
 
 
 class CutStorage:
-    """The interface of carbonterm.ledger.segment; `cut_soon()`: the next write but some is torn, and PowerCut raised."""
+    """The interface of carbonterm.ledger.segment; `cut_soon()`: one of the next writes is torn, and PowerCut raised."""
 
     def __init__(self, chance):
         self.files = {}

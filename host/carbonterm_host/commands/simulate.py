@@ -25,7 +25,7 @@ SPEED = typer.Option(1.0, min=0.001, max=100000, help="of the meters' time · �
 SECONDS = typer.Option(None, min=0, help="stop by itself; else Ctrl-C · 运行秒数")
 TRUTH = typer.Option(None, help="write ground truth there at the end (JSON lines); on SIGUSR1 as well · 真值文件")
 PORT = typer.Option(0, min=0, max=65535, help="of Modbus TCP; 0: a free one · 端口")
-SERIAL = typer.Option(False, "--serial", help="an RTU line on a pty instead of Modbus TCP · 串行线路")
+SERIAL = typer.Option(False, "--serial", help="a line on a pty instead of Modbus TCP · 串行线路")
 PTY = typer.Option(None, help="make a link to the pty there · 虚拟串口链接")
 BAUD = typer.Option(9600, help="of the line · 波特率")
 PARITY = typer.Option("none", help="none even odd · 校验")
@@ -41,7 +41,7 @@ def meter(
     seed: int = SEED, fault: list[str] = FAULT, speed: float = SPEED, seconds: float | None = SECONDS,
     truth: Path | None = TRUTH, as_json: bool = JSON,
 ):  # fmt: skip
-    """One meter, on Modbus TCP or alone on an RTU line. 模拟一台仪表"""
+    """One meter, on Modbus TCP or alone on a serial line. 模拟一台仪表"""
     totals = {}
     for text in start:
         name, equals, value = text.partition("=")
@@ -54,12 +54,13 @@ def meter(
 
 @app.command()
 def bus(
-    meters: list[str] = typer.Argument(metavar="UNIT:MODEL…", help="like 1:eastron-sdm630 201000000012:dlt645-2007-three-phase · 地址:型号"),
+    meters: list[str] = typer.Argument(
+        metavar="UNIT:MODEL…", help="like 1:eastron-sdm630 201000000012:dlt645-2007-three-phase · 地址:型号"),
     port: int = PORT, serial: bool = SERIAL, pty: Path | None = PTY, baud: int = BAUD, parity: str = PARITY,
     seed: int = SEED, fault: list[str] = FAULT, speed: float = SPEED, seconds: float | None = SECONDS,
     truth: Path | None = TRUTH, as_json: bool = JSON,
 ):  # fmt: skip
-    """Several meters on one RTU line or behind one Modbus TCP server; they are named meter-UNIT. 模拟一条总线"""
+    """Several meters on one serial line or behind one Modbus TCP server; they are named meter-UNIT. 模拟一条总线"""
     line = _bus("bus", _meters(meters, seed), port, serial, pty, baud, parity)
     _run([line], seed, fault, speed, seconds, truth, as_json)
 
