@@ -95,6 +95,7 @@ class App:
             tasks = [asyncio.create_task(self._guarded(a.name, a.run)) for a in self.acquisitions]
             senders = [asyncio.create_task(self._guarded("delivery", d.run)) for d in self.deliveries]
             senders += [asyncio.create_task(self._guarded(one.name, one.run)) for one in self.inboxes]
+        port.tend_heap(2)
         beat = None
         while not self.stopping:
             await port.wait_ms(self._full, self.site.settings.commit_ms)
@@ -342,7 +343,7 @@ def main(argv):
     SOCKET] (in the file system, for who may write it), or --desk [--site FILE]: questions of maintenance on stdin, or
     --data FOLDER --init [--entropy HEX | -] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOTHEX]],
     which makes the key and prints epoch, public half and the request for its registration as JSON, and ends."""
-    port.tend_heap()
+    port.tend_heap(16)
     options = _options(argv)
     if "desk" in options:
         from carbonterm_device.maintenance import stdio

@@ -35,7 +35,8 @@ _IGNPAR, _INPCK = 0o4, 0o20
 _CS8, _CSTOPB, _CREAD, _PARENB, _PARODD, _CLOCAL = 0o60, 0o100, 0o200, 0o400, 0o1000, 0o4000
 _VTIME, _VMIN = 5, 6
 _IPPROTO_TCP, _TCP_NODELAY = 6, 1
-_EINPROGRESS, _EAGAIN, _EIO, _EACCES, _EEXIST, _ENAMETOOLONG = 115, 11, 5, 13, 17, 36
+_EINPROGRESS, _EAGAIN, _EIO, _EACCES, _EEXIST, _ENAMETOOLONG, _EINVAL = 115, 11, 5, 13, 17, 36, 22
+_TERMIOS = OSError if MICROPYTHON else (OSError, termios.error)
 _S_IFMT, _S_IFSOCK, _S_IWOTH = 0o170000, 0o140000, 0o2
 
 _EPOCH_MS = from_port(0, time.gmtime(0)[0])
@@ -71,11 +72,16 @@ def heap_used():
     return gc.mem_alloc() if MICROPYTHON else 0
 
 
-def tend_heap():
-    """Collects garbage after every sixteenth of the heap. Left to the moment when it is full, the collector leaves what
-    lives scattered over all of it, and then there is no place for a list of some kilobytes in megabytes that are free."""
+def tend_heap(share):
+    """Collects garbage now, and again whenever a `share`th of what is free then has been taken.
+
+    Left to the moment when the heap is full, the collector leaves what lives scattered over all of it, and there is no
+    place for a list of some kilobytes in megabytes that are free: 16 while much is built that stays. After that, 2:
+    each collection has the next allocations look for free blocks from the heap's beginning on, which takes longer than
+    the collection."""
+    gc.collect()
     if MICROPYTHON:
-        gc.threshold((gc.mem_alloc() + gc.mem_free()) // 16)
+        gc.threshold(gc.mem_free() // share)
 
 
 def print_exception(error):
@@ -156,14 +162,21 @@ def _configure(fd, path, baud, parity, stop):
     control = speed | _CS8 | _CREAD | _CLOCAL | (_CSTOPB if stop == 2 else 0)
     if parity != "none":
         control |= _PARENB | (_PARODD if parity == "odd" else 0)
-    attributes = termios.tcgetattr(fd)
+    try:
+        attributes = termios.tcgetattr(fd)
+    except _TERMIOS as error:
+        raise OSError(error.args[0])
     attributes[0] = _INPCK | _IGNPAR if parity != "none" else 0  # a byte of wrong parity is left out, the CRC shows it
     attributes[1] = 0
     attributes[2] = control
     attributes[3] = 0
     attributes[4] = attributes[5] = speed
     attributes[6][_VMIN] = attributes[6][_VTIME] = 0
-    termios.tcsetattr(fd, termios.TCSANOW, attributes)
+    try:
+        termios.tcsetattr(fd, termios.TCSANOW, attributes)
+    except _TERMIOS as error:
+        if error.args[0] != _EINVAL:  # which glibc says of a parity that a pty hasn't got, if all else is as it was
+            raise OSError(error.args[0])
     if termios.tcgetattr(fd)[5] != speed:
         raise OSError(_EIO)
 
