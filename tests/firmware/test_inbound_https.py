@@ -133,8 +133,12 @@ def test_everything_else_is_refused_and_said_why(site):
 
 def test_bytes_that_are_no_request_end_their_connection_only(site):
     site.connect()
-    for raw in (b"\x00\xff" * 100, b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 2000, b"POST /v1/readings HTTP/1.1\r\nA\r\n\r\n",
-                b"POST /v1/readings HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"):  # fmt: skip
+    for raw in (
+        b"\x00\xff" * 100,
+        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 2000,
+        b"POST /v1/readings HTTP/1.1\r\nA\r\n\r\n",
+        b"POST /v1/readings HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    ):
         site.connect()
         try:
             site.connection.sock.sendall(raw)

@@ -43,7 +43,7 @@ class Endpoint(Inbox):
         certificate, key = [self.secret(name) for name in self.bus.inbound]
         context = self.port.server_context(certificate, key)
         server = await asyncio.start_server(self._connection, self.bus.address, self.bus.port, ssl=context)
-        self.reason = ""
+        self.reason, self.connected = "", True
         try:
             while True:
                 await self.port.sleep_ms(60000)

@@ -64,6 +64,7 @@ class Inbox:
         self.port = port
         self.storage = storage
         self.counters = Counters()
+        self.connected = False  # messages can come
         self.reason = ""  # why it does not work now
         self.senders = {}
         self._owners = {}  # point: its Sender
@@ -96,6 +97,7 @@ class Inbox:
                     await self.serve()
                 except (OSError, EOFError, ValueError, asyncio.TimeoutError) as error:
                     self.reason = _said(error)
+                self.connected = False
                 if self.port.ticks_diff(self.port.ticks_ms(), began) > 60000:
                     pause = 500
                 # many terminals shall not come back in step
@@ -266,7 +268,8 @@ class Inbox:
     def status(self):
         counters, now = self.counters, self.port.ticks_ms()
         return {
-            "bus": self.name, "kind": self.bus.kind, "reason": self.reason, "messages": counters.messages,
+            "bus": self.name, "kind": self.bus.kind, "connected": self.connected, "reason": self.reason,
+            "messages": counters.messages,
             "again": counters.again, "foreign": counters.foreign, "refused": counters.refused, "lost": counters.lost,
             "senders": [
                 {"meter": one.row.name,

@@ -58,7 +58,7 @@ class Stations(Inbox):
     async def serve(self):
         self._stations = self._read(self.secret(self.bus.inbound[0]))
         server = await asyncio.start_server(self._connection, self.bus.address, self.bus.port)
-        self.reason = ""
+        self.reason, self.connected = "", True
         try:
             while True:
                 await self.port.sleep_ms(60000)

@@ -85,6 +85,7 @@ class Subscriber(Inbox):
         elif packet.kind == mqtt.SUBACK:
             refused = [topics[i][0] for i, code in enumerate(packet.codes) if code == mqtt.FAILED and i < len(topics)]
             self.reason = "" if not refused else "the broker refuses the topic %s" % quoted(refused[0])
+            self.connected = True
         elif packet.kind not in (mqtt.PINGRESP, mqtt.PUBACK, mqtt.UNSUBACK):
             raise FrameError("a broker sends no %s now" % mqtt.NAMES[packet.kind])
 

@@ -28,7 +28,7 @@ REFUSALS = {
     2: ("the broker does not take this client id", "set another one: client"),
     3: ("the broker is not available", "it is tried again"),
     4: ("user or password is wrong", "correct the file with the login"),
-    5: ("the broker does not let this client in", "let the broker's administrator allow it"),
+    5: ("the broker does not let this client in", "correct the login, or let the broker's administrator allow it"),
 }
 FAILED = 0x80  # return code of SUBACK
 MAX_LENGTH = 0x0FFFFFFF

@@ -1,4 +1,4 @@
-"""What the tests of inbound data share: a real mosquitto, certificates, a terminal with all three entrances, its log."""
+"""What the tests of inbound data share: a real mosquitto, certificates, the waiting, the log as rows."""
 
 import os
 import shutil

@@ -1,0 +1,140 @@
+"""Debian's mosquitto, the firmware on MicroPython, its log: QoS 0 and 1, login, TLS, the will, a broker and a terminal
+that are killed."""
+
+import json
+import time
+
+import pytest
+
+import entrance
+from carbonterm_host import site_yaml
+from carbonterm_host.firmware import Terminal
+
+SITE = """\
+terminal: CT-MQ-1
+name: 入站
+zone: "+08:00"
+buses:
+  - {name: broker, kind: mqtt, host: 127.0.0.1, port: PORT, keep_alive: 5s, state: plant/CT-MQ-1/state, client: CT-MQ-1MORE}
+meters:
+  - {name: hall, bus: broker, topic: plant/hall, time: /ts}
+  - {name: plain, bus: broker, topic: plant/t}
+  - {name: fast, bus: broker, topic: plant/fast, qos: 0}
+points:
+  - {name: E, meter: hall, pointer: /energy/total, unit: kWh, kind: register, every: 24h}
+  - {name: P, meter: hall, pointer: /power/0, unit: kW, every: 24h}
+  - {name: T, meter: plain, pointer: "", unit: °C, every: 24h}
+  - {name: F, meter: fast, pointer: /v, unit: °C, every: 24h}
+settings: {closings: [minute, hour, day], commit: 50ms}
+"""
+
+
+def terminal(folder, broker, more=""):
+    document = SITE.replace("PORT", str(broker.port)).replace("MORE", more)
+    return Terminal(folder / "terminal", site_yaml.compile_text(document, folder=folder).canonical())
+
+
+def listening(made):
+    made.wait(lambda status: [one for one in status["inbound"] if one["connected"]])
+
+
+def counted(made, **wanted):
+    """Waits until the entrance's counters are so."""
+    made.wait(lambda status: [one for one in status["inbound"] if all(one[k] >= n for k, n in wanted.items())])
+
+
+@pytest.fixture
+def broker(tmp_path):
+    made = entrance.Broker(tmp_path / "broker").start()
+    yield made
+    made.stop()
+
+
+def hall(moment, energy, power="[1.5]"):
+    return f'{{"ts": {moment}, "energy": {{"total": {energy}}}, "power": {power}}}'
+
+
+@pytest.mark.requirement("T-4-7", part="MQTT 3.1.1, from Debian's mosquitto")
+@pytest.mark.requirement("T-6.3-2", part="values that a broker passes on are in the log")
+def test_messages_of_a_broker_come_into_the_log(tmp_path, broker):
+    made = terminal(tmp_path, broker)
+    broker.publish("plant/hall", hall(1, 1), "-r")  # retained, of 1970: suspect, and only once
+    made.start()
+    try:
+        listening(made)
+        assert broker.hear("plant/CT-MQ-1/state") == "online"
+        begin = time.time_ns() // 1000000 - 60000
+        broker.publish("plant/hall", hall(begin, "1000.10"))
+        broker.publish("plant/hall", hall(begin + 1000, '"1000.20"', "[null]"))
+        broker.publish("plant/t", "21.50")
+        broker.publish("plant/t", "no number")
+        broker.publish("plant/t", "1" + " " * 20000)  # longer than is taken
+        broker.publish("plant/t", "22")
+        broker.publish("plant/hall", "{")
+        broker.publish("plant/fast", json.dumps({"v": 3}), "-q", "0")
+        counted(made, messages=8, refused=1)
+        made.kill()
+        assert broker.hear("plant/CT-MQ-1/state") == "offline"
+    finally:
+        made.stop()
+    found = entrance.rows(made, tmp_path / "log.bundle")
+    assert [(row[0], *row[2:4]) for row in found] == [
+        (0, 2, "1"), (1, 2, "1.5"), (0, 0, "1000.10"), (1, 0, "1.5"), (0, 0, "1000.20"), (1, 3, None), (2, 0, "21.50"),
+        (2, 3, None), (2, 0, "22"), (0, 3, None), (1, 3, None), (3, 0, "3"),
+    ]  # fmt: skip
+    assert found[2][1] == begin and found[4][1] == begin + 1000
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-6.3-2", part="MQTT over TLS with a login")
+def test_over_tls_with_a_login(tmp_path):
+    entrance.certificates(tmp_path / "tls")
+    broker = entrance.Broker(tmp_path / "broker", tmp_path / "tls", "ct", "a secret").start()
+    made = terminal(tmp_path, broker, ", ca: tls/ca.der, login: broker.login")
+    made.start()
+    try:
+        made.wait(lambda status: "put it there" in status["inbound"][0]["reason"])
+        (made.data / "broker.login").write_text("ct\nwrong\n")
+        made.wait(lambda status: "correct the login" in status["inbound"][0]["reason"])
+        (made.data / "broker.login").write_text("ct\na secret\n")
+        listening(made)
+        broker.publish("plant/t", "21.50")
+        counted(made, messages=1)
+    finally:
+        made.stop()
+        broker.stop()
+    assert [row[2:4] for row in entrance.rows(made, tmp_path / "log.bundle")] == [(0, "21.50")]
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-6.3-2", part="the broker or the terminal killed: each message of QoS 1 is there once")
+def test_whoever_is_killed_each_message_is_there_once(tmp_path, broker):
+    made = terminal(tmp_path, broker)
+    made.start()
+    sent = []
+
+    def publish(count):
+        for _ in range(count):
+            sent.append(str(1000 + len(sent)))
+            broker.publish("plant/hall", hall(begin + 1000 * len(sent), sent[-1]))
+
+    begin = time.time_ns() // 1000000 - 3600000
+    try:
+        listening(made)
+        for turn in range(6):
+            publish(4)
+            if turn % 3 == 2:
+                broker.stop()
+                made.wait(lambda status: not status["inbound"][0]["connected"])
+                broker.start()
+            else:
+                made.kill()
+                publish(3)  # they wait in the broker
+                made.start()
+            listening(made)
+        wanted = len(sent)
+        made.wait(lambda status: status["readings"] >= 2 * wanted)
+    finally:
+        made.stop()
+    found = entrance.rows(made, tmp_path / "log.bundle")
+    assert [row[3] for row in found if row[0] == 0] == sent and {row[2] for row in found} == {0}
