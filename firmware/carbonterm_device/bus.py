@@ -180,7 +180,8 @@ class Bus:
 # errno: what it means to a person (MicroPython's errors have no text)
 _REASONS = {
     2: "there is no such device", 5: "the device is gone (EIO)", 6: "the device is not there",
-    11: "it takes no more bytes", 13: "permission denied", 16: "the device is in use", 32: "the connection was closed",
+    11: "it takes no more bytes", 13: "permission denied", 16: "the device is in use",
+    25: "it is no serial device", 32: "the connection was closed",
     101: "no route to the network", 104: "the connection was reset", 110: "the connection timed out",
     111: "connection refused", 113: "no route to the host",
 }  # fmt: skip

@@ -19,6 +19,7 @@ COMMANDS = {
     "bundle": "bundle",
     "decode": "decode",
     "demo": "demo",
+    "explain": "explain",
     "fuse": "fuse",
     "gm": "gm",
     "key": "key",
@@ -26,15 +27,18 @@ COMMANDS = {
     "models": "models",
     "platform": "platform",
     "prepare": "prepare",
+    "probe": "probe",
     "prove": "prove",
     "pull": "pull",
     "replay": "replay",
+    "scan": "scan",
     "settle": "settle",
     "simulate": "simulate",
     "site": "site",
     "trace": "trace",
     "verifier": "verifier",
     "verify": "verify",
+    "watch": "watch",
 }
 
 

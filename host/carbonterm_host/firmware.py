@@ -18,15 +18,19 @@ class Terminal:
     """A terminal in `folder` (data/, site.bin, status.json are in it). `heap`: MicroPython's -X heapsize.
 
     offset_ms: added to the machine's clock, for a simulated one. binary: the interpreter, default runtime.find().
-    segment_size: of the log's files in bytes, default the terminal's.
+    segment_size: of the log's files in bytes, default the terminal's. maintenance: with a socket for questions,
+    maintenance.sock in `folder`.
     """
 
-    def __init__(self, folder, document=None, heap="8M", offset_ms=0, binary=None, segment_size=None):
+    def __init__(self, folder, document=None, heap="8M", offset_ms=0, binary=None, segment_size=None,
+                 maintenance=False):  # fmt: skip
         self.folder = Path(folder)
         self.data = self.folder / "data"
         self.status_file = self.folder / "status.json"
         self.offset_ms = offset_ms
         self.options = ["--segment-size", str(segment_size)] if segment_size else []
+        if maintenance:
+            self.options += ["--maintenance", str(self.folder / "maintenance.sock")]
         binary = binary or runtime.find()
         if Path(binary) == Path(sys.executable):
             self.command = [binary, "-m", "carbonterm_device"]
