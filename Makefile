@@ -1,17 +1,18 @@
 # carbonterm: everything goes to .venv and build/. `make` alone says what there is.
 # PYTHON=… names another interpreter for .venv, PYTEST=… hands options to pytest (make check PYTEST="-k modbus"),
-# TORTURE=… to the sweeps (make torture TORTURE="storage --seed 7").
+# TORTURE=… to the sweeps (make torture TORTURE="storage --seed 7"), SOAK=… to the soak (make soak SOAK="--hours 1").
 
 PYTHON ?= python3 python3.13 python3.12 python3.11
 PYTEST ?=
 TORTURE ?=
+SOAK ?=
 BIN := .venv/bin
 # one more than processors, because firmware tests wait for lines; a file's tests stay together, because each file is
 # run once on each runtime
 WORKERS = -n $$(n=$$(nproc); echo $$((n < 8 ? n + 1 : 8))) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test torture bench conformance clean
+.PHONY: help setup demo check test torture soak bench conformance clean
 
 help:
 	@echo "make setup        .venv with everything in it; then .venv/bin/carbonterm runs"
@@ -19,6 +20,7 @@ help:
 	@echo "make check        lint and the fast tests, under a minute"
 	@echo "make test         lint and all tests on CPython, MicroPython and 32-bit MicroPython"
 	@echo "make torture      power cuts at every write, full disks, flipped bits: counts what was tried and what was violated"
+	@echo "make soak         a day of 30 meters with every fault in simulated time: ground truth against the log, some minutes"
 	@echo "make bench        the benchmarks, beside their peers; build/bench.md"
 	@echo "make conformance  all tests, then docs/conformance.md: which requirement is proven by which test"
 	@echo "make clean        removes build/ and caches; .venv stays"
@@ -55,6 +57,9 @@ test: .venv/ready
 
 torture: .venv/ready
 	$(BIN)/python -m tools.torture $(TORTURE)
+
+soak: .venv/ready
+	$(BIN)/python -m tools.soak $(SOAK)
 
 bench: .venv/ready
 	$(BIN)/python -m tools.bench

@@ -237,6 +237,12 @@ class Terminal:
         self._later = []
         self.missed.clear()
 
+    def held(self):
+        """[(index of the point, Number of the last believed reading, readings held since)] of registers that have some
+        held: an operator's word may be wanted (docs/series.md)."""
+        settlers = [] if self.site is None or self.failed else self._replay.pipeline.settlers
+        return [(i, s.register.value, s.register.held) for i, s in enumerate(settlers) if s and s.register.held]
+
     def totals(self):
         """What the log says so far: per register point (name, unit, total), per source (name, scope, tCO2e text)."""
         points, sources = [], []

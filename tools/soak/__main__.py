@@ -29,7 +29,8 @@ def main():
     for name, count in counts["faults"].items():
         print(f"  {name:16} {count}")
     print(f"faults: {sum(counts['faults'].values())} of {len(counts['faults'])} kinds; bytes that collided: "
-          f"{counts['collided']}; power cuts: {counts['cuts']}; starts: {counts['starts']}")  # fmt: skip
+          f"{counts['collided']}; power cuts: {counts['cuts']}; starts: {counts['starts']}; "
+          f"jumps confirmed by an operator: {counts['confirmed']}")  # fmt: skip
     print("line: " + ", ".join(f"{name} {count}" for name, count in counts["counters"].items()))
     print("log: " + ", ".join(f"{name} {count}" for name, count in result.counts.items()))
     print(f"{options.hours:g} simulated hours on {options.runtime}, seed {options.seed}, in {took:.0f} s")

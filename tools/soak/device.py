@@ -4,8 +4,8 @@ usage: INTERPRETER device.py FOLDER SEED HOURS LEVEL. FOLDER has site.bin, the c
 truth.jsonl, what the meters said, are left there. Prints counts as JSON.
 
 The firmware's own parts are at work: SerialLine and Acquisition of each line, Terminal, Log, Clock. What is simulated
-is the board under them and the wires it is on. A power cut ends all of them in the middle of a write, and they begin again
-from what was durable.
+is the board under them and the wires it is on. A power cut ends all of them in the middle of a write, and they begin
+again from what was durable.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ START_MS = 1795222800000 - 3000  # 2026-11-21T09:00:00+08:00, and the time to be
 KEY = bytes(31) + b"\x2a"
 COMMIT_MS = 1000
 OPERATOR_MS = 120000  # from a meter's exchange to the operator's word
-ROUND_MS = 60000
+PATIENCE = 8  # readings held in a row, after which an operator goes and looks at the meter
 
 
 class Truth:
@@ -100,6 +100,7 @@ class Soak:
         self.cuts = [self.end_ms * part // 16 for part in (3, 6, 10, 13)]  # when the power fails
         self.entered = []  # (event, seq of the entry behind it) that an operator has entered
         self.starts = 0
+        self.confirmed = 0
         self.counters = {}
 
     def _cut(self, path, elapsed):
@@ -140,6 +141,7 @@ class Soak:
                 if found:
                     terminal.clock_set(*found)
                 self._operator(terminal)
+                self._look(terminal)
                 terminal.commit()
         except PowerCut:
             self.truth.add({"event": "power", "time_ms": board.now_ms()})
@@ -166,15 +168,31 @@ class Soak:
             self.entered.append((row["event"], terminal.log.next_seq))
 
     def _enter(self, terminal, row):
-        meter = next(one for one in self.meters if one.name == row["meter"])
         for index, point in enumerate(self.site.points):
-            if self.site.meters[point.meter].name != row["meter"] or point.kind != sites.REGISTER:
+            if self.site.meters[point.meter].name == row["meter"] and point.kind == sites.REGISTER:
+                stood = row["totals"][self._register(point)[1].name]
+                terminal.exchanged(index, ("replaced", "reset").index(row["event"]), row["time_ms"],
+                                   Number(stood["last"]), Number(stood["first"]))  # fmt: skip
+
+    def _look(self, terminal):
+        """Readings that are held again and again (a lie was believed, the truth now looks like a jump): the operator
+        reads the meter's display and confirms it."""
+        for index, believed, held in terminal.held():
+            if held < PATIENCE:
                 continue
-            for register in meter.state.registers:
-                if register.function == point.function and register.address == point.address:
-                    stood = row["totals"][register.name]
-                    terminal.exchanged(index, ("replaced", "reset").index(row["event"]), row["time_ms"],
-                                       Number(stood["last"]), Number(stood["first"]))  # fmt: skip
+            meter, register = self._register(self.site.points[index])
+            meter.state.advance(self.board.now_ms())
+            shown = Number(meter.state.totals()[register.name])
+            if shown > believed:
+                terminal.exchanged(index, 0, self.board.now_ms(), shown, shown)
+                self.confirmed += 1
+
+    def _register(self, point):
+        """(Meter, its Register) of a point."""
+        name = self.site.meters[point.meter].name
+        meter = next(one for one in self.meters if one.name == name)
+        here = point.function, point.address
+        return meter, next(one for one in meter.state.registers if (one.function, one.address) == here)
 
     def _count(self, one):
         for name in ("requests", "replies", "timeouts", "errors", "exceptions", "dropped", "opened"):
@@ -190,6 +208,7 @@ def main(folder, seed, hours, level):
         "faults": soak.faults.table(), "counters": soak.counters, "starts": soak.starts,
         "collided": sum([wire.collided for wire in soak.lines.values()]),
         "heard": sum([wire.heard for wire in soak.lines.values()]), "cuts": soak.storage.cuts,
+        "confirmed": soak.confirmed,
     }))  # fmt: skip
 
 
