@@ -15,7 +15,8 @@ terminal: CT-MQ-1
 name: 入站
 zone: "+08:00"
 buses:
-  - {name: broker, kind: mqtt, host: 127.0.0.1, port: PORT, keep_alive: 5s, state: plant/CT-MQ-1/state, client: CT-MQ-1MORE}
+  - {name: broker, kind: mqtt, host: 127.0.0.1, port: PORT, keep_alive: 5s, state: plant/CT-MQ-1/state,
+     client: CT-MQ-1MORE}
 meters:
   - {name: hall, bus: broker, topic: plant/hall, time: /ts}
   - {name: plain, bus: broker, topic: plant/t}
