@@ -5,6 +5,7 @@
 PYTHON ?= python3 python3.13 python3.12 python3.11
 PYTEST ?=
 TORTURE ?=
+FUZZ ?=
 SOAK ?=
 BIN := .venv/bin
 # one more than processors, because firmware tests wait for lines; a file's tests stay together, because each file is
@@ -21,6 +22,7 @@ help:
 	@echo "make test         lint and all tests on CPython, MicroPython and 32-bit MicroPython"
 	@echo "make torture      power cuts at every write, full disks, flipped bits: counts what was tried and what was violated"
 	@echo "make soak         a day of 30 meters with every fault in simulated time: ground truth against the log, some minutes"
+	@echo "make fuzz         a million mutated and random streams through each codec, on MicroPython too: counts violations"
 	@echo "make bench        the benchmarks, beside their peers; build/bench.md"
 	@echo "make conformance  all tests, then docs/conformance.md: which requirement is proven by which test"
 	@echo "make clean        removes build/ and caches; .venv stays"
@@ -60,6 +62,9 @@ torture: .venv/ready
 
 soak: .venv/ready
 	$(BIN)/python -m tools.soak $(SOAK)
+
+fuzz: .venv/ready
+	$(BIN)/python -m tools.fuzz $(FUZZ)
 
 bench: .venv/ready
 	$(BIN)/python -m tools.bench
