@@ -85,6 +85,7 @@ def connect(client, keep_alive=60, clean=True, user=None, password=None, will=No
 
 
 def connack(present=False, code=0):
+    """CONNACK. present: the broker has kept the client's session; code: 0, or one of REFUSALS."""
     return _packet(CONNACK << 4, bytes((1 if present and not code else 0, code)))
 
 
@@ -99,6 +100,7 @@ def publish(topic, payload, qos=0, id=None, retain=False, dup=False):
 
 
 def puback(id):
+    """PUBACK of a PUBLISH of QoS 1."""
     return _packet(PUBACK << 4, _identifier(id))
 
 
@@ -113,18 +115,22 @@ def subscribe(id, topics):
 
 
 def suback(id, codes):
+    """SUBACK. codes: for each topic the QoS that was granted, or FAILED."""
     return _packet(SUBACK << 4, _identifier(id) + bytes(codes))
 
 
 def pingreq():
+    """PINGREQ."""
     return _packet(PINGREQ << 4, b"")
 
 
 def pingresp():
+    """PINGRESP."""
     return _packet(PINGRESP << 4, b"")
 
 
 def disconnect():
+    """DISCONNECT: the broker does not publish the will."""
     return _packet(DISCONNECT << 4, b"")
 
 
