@@ -12,12 +12,12 @@ from carbonterm import site, units
 from carbonterm.errors import CarbonError, SiteError
 from carbonterm.field import dlt645_items, inbound, models, places
 from carbonterm.number import Number
-from carbonterm_host import site_instrument
+from carbonterm_host import site_instrument, site_nodes
 
 METER_KEYS = ("unit", "address", "baud", "parity", "stop", "gap", "silence", "timeout", "retries", "ct", "pt", "type",
               "order", "unit_first")  # fmt: skip
-POINT_KEYS = ("register", "item", "layout", "unit", "quantity", "kind", "multiplier", "decimals", "digits", "limit",
-              "min", "max")  # fmt: skip
+POINT_KEYS = ("register", "item", "layout", "unit", "quantity", "kind", "multiplier", "decimals", "digits", "every",
+              "limit", "min", "max")  # fmt: skip
 _OWN_KEYS = ("layout", "unit", "quantity", "kind")  # of a point that is no register of the model
 _SERIAL_ONLY = ("baud", "parity", "stop", "silence")
 _CJT188_ONLY = ("type", "order", "unit_first")
@@ -69,7 +69,7 @@ def same_address_twice(reader, node):
 
 def point(reader, node):
     """(name, row) of a point."""
-    keys = reader.table(node, "a point", ("name", "meter", "every"), POINT_KEYS)
+    keys = reader.table(node, "a point", ("name", "meter"), POINT_KEYS)
     index = reader.reference(keys["meter"], reader.meter_index, "meter")
     if reader.meters[index] is None:
         raise reader.given_up()
@@ -98,7 +98,8 @@ def point(reader, node):
             return _pair(reader.number(keys[key]))
         return None if standard is None else _pair(Number(standard) * ratio)
 
-    interval = reader.duration(keys["every"])
+    every = site_nodes.default_ms(register["quantity"], register["kind"])
+    interval = reader.duration(keys["every"]) if "every" in keys else every
     if not 100 <= interval <= 86400000:
         raise reader.bad(keys["every"], "a point is read every 100ms to 24h")
     return reader.text(keys["name"]), [

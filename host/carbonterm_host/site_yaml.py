@@ -15,7 +15,7 @@ from carbonterm.accounting.source import INPUTS
 from carbonterm.errors import CarbonError
 from carbonterm.field import plan
 from carbonterm_host import library as files
-from carbonterm_host import site_inbound, site_instrument, site_meter
+from carbonterm_host import site_inbound, site_instrument, site_meter, site_nodes
 from carbonterm_host.yaml_reader import Bad, Mistakes, Reader
 
 DEFAULTS = {
@@ -49,7 +49,7 @@ class _Reader(Reader):
         try:
             top = self.table(
                 self.root, "the site", ("terminal", "name", "zone", "buses", "meters", "points"),
-                ("version", "factors_on", "sources", "centres", "settings"),
+                ("version", "factors_on", "nodes", "sources", "centres", "settings"),
             )  # fmt: skip
         except Bad:
             raise Mistakes(self.mistakes) from None
@@ -71,6 +71,8 @@ class _Reader(Reader):
         site_inbound.same_sender_twice(self, top["meters"])
         site_instrument.same_serial_twice(self, top["meters"])
         self.points, self.point_index = self.each(top["points"], "points", self._point)
+        nodes = site_nodes.read(self, top.get("nodes"))
+        site_nodes.environment(self, nodes, top["points"])
         self.used_points = {}
         sources, _ = self.each(top.get("sources"), "sources", self._source)
         centres, _ = self.each(top.get("centres"), "centres", self._centre)
@@ -79,7 +81,7 @@ class _Reader(Reader):
             raise Mistakes(self.mistakes)
         rows = [self.buses, [m[0] for m in self.meters], self.points, sources, centres]
         try:
-            found = site.Site([*head, *rows, settings])
+            found = site.Site([*head, *rows, settings, *([nodes] if nodes else [])])
         except CarbonError as error:
             raise Mistakes([(self.file, 1, 1, error.what, error.hint)]) from None
         for index, node in enumerate(self.rows(top["buses"], "buses")):

@@ -9,7 +9,7 @@ from rich.table import Table
 from carbonterm import clock
 from carbonterm.field import inbound, plan
 from carbonterm.gm import sm3
-from carbonterm_host import site_instrument, site_meter, site_yaml
+from carbonterm_host import site_instrument, site_meter, site_nodes, site_yaml
 from carbonterm_host.screen import FINDING, JSON, USAGE, Failure, console, put, say
 
 app = typer.Typer(help="the site document · 站点文档", no_args_is_help=True)
@@ -136,6 +136,45 @@ def show_plan(
             ))  # fmt: skip
     out.print(say(f"A turnaround of {turnaround} ms is assumed.", f"假定仪表应答时间为 {turnaround} 毫秒。"))
     return None
+
+
+@app.command("map")
+def show_map(file: Path = typer.Argument(help="site.yaml"), json: bool = JSON):
+    """Show which places of the plant are metered, by what, how often, and where not and why · 监测点位图."""
+    site = _compiled(file, json)
+    if site is None:
+        return FINDING
+    report = site_nodes.point_map(site, time.time_ns() // 1000000)
+    if json:
+        put(report)
+        return None if report["ok"] else FINDING
+    out = console()
+    for row in report["classes"]:
+        table = Table(title=say(row["title_en"], row["title_zh"]), title_justify="left")
+        for heading in (say("node", "节点"), say("meter", "仪表"), say("place", "位置"),
+                        say("calibration due", "校准到期"), say("points and periods", "数据点与周期")):  # fmt: skip
+            table.add_column(heading)
+        for node in row["nodes"]:
+            if node["gap"]:
+                table.add_row(node["node"], "–", "–", "–", say("none: ", "无：") + node["gap"])
+            for meter in node["meters"]:
+                points = (f"{p['point']} {plan.interval(p['interval_ms'])}" + (" !" if p["slow"] else "")
+                          for p in meter["points"])  # fmt: skip
+                due = {"missing": say("none", "无"), "overdue": f"{meter['due']} !"}.get(meter["state"], meter["due"])
+                table.add_row(node["node"], meter["meter"], meter["place"] or "–", due, ", ".join(points))
+        if row["nodes"]:
+            out.print(table)
+    slow = [(p["point"], p["energy"], p["why"], p["why_zh"]) for row in report["classes"] for node in row["nodes"]
+            for meter in node["meters"] for p in meter["points"] if p["slow"]]  # fmt: skip
+    for point, energy, why, why_zh in slow:
+        out.print(f"! {point}: " + say(f"read more seldom than is usual for {energy}: {why}", f"周期偏长：{why_zh}"))
+    if report["unassigned"]:
+        out.print(say("at no node: ", "未归入节点：") + ", ".join(report["unassigned"]))
+    for finding in report["findings"]:
+        out.print("✗ " + finding, soft_wrap=True)
+    if report["ok"]:
+        out.print(say("Every place is metered, or says why not.", "各节点均有计量或已说明原因。"))
+    return None if report["ok"] else FINDING
 
 
 def _asked(site, bus, request, turnaround):
