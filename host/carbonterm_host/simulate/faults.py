@@ -10,6 +10,7 @@ The numbers are those of the list of faults in docs/simulate.md. COMMON ones hap
 from carbonterm_host.simulate.chance import Chance
 
 COMMON, LINE, CONTENT, STATE = "common", "line", "content", "state"
+CENTRE, ANALOG, CEMS = "centre", "analog", "cems"  # of what is no meter on a line
 # what a fault leaves of the answer: the right value can be had, it cannot, or that depends on the rest of the line
 READABLE, LOST, PERHAPS = "readable", "lost", "perhaps"
 
@@ -54,11 +55,21 @@ _ROWS = (
     ("swapped", 28, CONTENT, LOST, "words or bytes of each value are in the other order"),
     ("silent", 29, COMMON, LOST, "no reply"),
     ("drip", 29, LINE, PERHAPS, "the reply's bytes come one by one, 40 ms apart"),
+    ("no-ack", 30, CENTRE, READABLE, "HJ 212: the centre does not acknowledge (no 9014)"),
+    ("old-ack", 30, CENTRE, READABLE, "HJ 212: the centre acknowledges an earlier packet again, not this one"),
+    ("double-ack", 30, CENTRE, READABLE, "HJ 212: the centre acknowledges twice"),
+    ("wrong-request", 30, CENTRE, READABLE, "HJ 212: a request with a wrong password, which 9011 refuses"),
+    ("set-time", 30, CENTRE, READABLE, "HJ 212: the centre sets the logger's clock"),
+    ("open-loop", 32, ANALOG, LOST, "4-20 mA: less than 3.6 mA"),
+    ("over-range", 32, ANALOG, LOST, "4-20 mA: more than 21 mA"),
+    ("ripple", 32, ANALOG, READABLE, "4-20 mA: 50 Hz on the signal, 0.2 mA at most"),
+    ("drift", 32, ANALOG, READABLE, "4-20 mA: the signal is 0.1 mA too high"),
+    ("flagged", 33, CEMS, LOST, "HJ 212: the values' flag is C, M, D or T"),
 )  # fmt: skip
 
 _TABLE = {row[0]: row[1:] for row in _ROWS}
 FAULTS = {row[0]: row[4] for row in _ROWS}
-_KINDS = (COMMON, LINE, CONTENT, STATE)
+METERS = (COMMON, LINE, CONTENT, STATE)
 LATE_MS = 700
 
 
@@ -87,7 +98,7 @@ class Fault:
 
     def __init__(self, name, probability=1.0, meter=None, after_s=0, until_s=None, limit=None):
         if name not in FAULTS:
-            raise ValueError("there is no fault '%s'; faults are: %s" % (name, ", ".join(names(*_KINDS))))
+            raise ValueError("there is no fault '%s'; faults are: %s" % (name, ", ".join([row[0] for row in _ROWS])))
         if not 0 <= probability <= 1:
             raise ValueError("the probability of fault %s must be from 0 to 1, not %s" % (name, probability))
         self.name = name

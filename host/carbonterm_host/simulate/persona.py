@@ -38,7 +38,7 @@ def persona(meter, dialect, short):
 
 
 def _able(*without):
-    return [name for name in table.FAULTS if name not in without]
+    return [name for name in table.names(*table.METERS) if name not in without]
 
 
 class Modbus:
