@@ -1,6 +1,7 @@
 # carbonterm: everything goes to .venv and build/. `make` alone says what there is.
 # PYTHON=… names another interpreter for .venv, PYTEST=… hands options to pytest (make check PYTEST="-k modbus"),
-# TORTURE=… to the sweeps (make torture TORTURE="storage --seed 7"), SOAK=… to the soak (make soak SOAK="--hours 1").
+# TORTURE=… to the sweeps (make torture TORTURE="storage --seed 7"), SOAK=… to the soak (make soak SOAK="--hours 1"),
+# FUZZ=… to the fuzzing (make fuzz FUZZ="cjt188 --seed 7").
 
 PYTHON ?= python3 python3.13 python3.12 python3.11
 PYTEST ?=
@@ -13,7 +14,7 @@ BIN := .venv/bin
 WORKERS = -n $$(n=$$(nproc); echo $$((n < 8 ? n + 1 : 8))) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test torture soak bench conformance clean
+.PHONY: help setup demo check test torture fuzz soak bench conformance clean
 
 help:
 	@echo "make setup        .venv with everything in it; then .venv/bin/carbonterm runs"
