@@ -44,7 +44,8 @@ async def main(folder, merge, rounds):
         site = sites.decode(file.read())
     bus, interval = site.buses[0], site.points[0].interval_ms
     clock = Clock()
-    terminal = Terminal(Log(Folder(folder), site.terminal_id, 0, sm2.Signer(bytes(31) + b"\\x07"), port.random), clock, "bench")
+    signer = sm2.Signer(bytes(31) + b"\\x07")
+    terminal = Terminal(Log(Folder(folder), site.terminal_id, 0, signer, port.random), clock, "bench")
     terminal.start(site)
     driver = SerialLine(bus.address, bus.port, bus.parity, bus.stop, bus.gap_ms)
     task = Acquisition(0, site, driver, terminal, clock, port)

@@ -92,12 +92,16 @@ def recovery(rounds=5):
                 found = device("recovery.py", folder, rounds, *more)
                 first = first or found["log"]
                 ms, last = found["log"] / 1000 + found["mount"] / 1000, count == SIZES[-1]
+                whole = ms + found["fold"] / 1000
                 rows.append(row(
                     f"start-up of a log of {found['entries']:,} entries, {where}{found['names']} names", ms, "ms",
                     "log of 10 000", first / 1000, f"reads {found['read'] / 1e6:.1f} MB, {found['tail']} entries",
                     "< 1000 ms" if last else "", ms < 1000 if last else None,
                 ))  # fmt: skip
-                rows.append(row("… and folding these entries", found["fold"] / 1000, "ms"))
+                rows.append(row(
+                    "… with folding these entries, until it reads meters again", whole, "ms",
+                    target="< 1000 ms" if last else "", ok=whole < 1000 if last else None,
+                ))  # fmt: skip
         finally:
             shutil.rmtree(folder)
     return rows

@@ -14,7 +14,7 @@ sys.path.append("tests/runtime/lib")
 from carbonterm.gm import sm2
 from carbonterm.ledger import entry
 from carbonterm.ledger.frames import segments
-from carbonterm.ledger.segment import Log
+from carbonterm.ledger.segment import SEGMENT_SIZE, Log
 from carbonterm.pipeline import Replay
 from carbonterm_device.ring import Ring, RingAndFolder
 from carbonterm_device.storage import Folder
@@ -58,7 +58,7 @@ def ringed(folder, mib):
     """A ring that holds the folder's last segments, as after years of dropping the oldest."""
     flash = Nor(BLOCK, mib << 8)
     ring = Ring(flash)
-    for _, _, name in segments(folder)[-(mib - 1) :]:
+    for _, _, name in segments(folder)[-((mib - 1 << 20) // SEGMENT_SIZE) :]:
         for at in range(0, folder.size(name), BLOCK):
             ring.append(name, folder.read(name, at, BLOCK))
         gc.collect()
