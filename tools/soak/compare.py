@@ -45,6 +45,7 @@ class Truth:
 
     def __init__(self, path):
         self.answers, self.events, self.cuts = {}, {}, []
+        self.uploads, self.loop = {}, []
         with open(path, encoding="utf-8") as file:
             for line in file:
                 row = json.loads(line)
@@ -52,6 +53,10 @@ class Truth:
                     self.cuts.append(row["time_ms"])
                 elif "totals" in row and "event" in row:
                     self.events.setdefault(row["meter"], []).append(row)
+                elif "datatime" in row:
+                    self.uploads.setdefault(row["meter"], []).append(row)
+                elif "loop" in row:
+                    self.loop.append(row)
                 elif "registers" in row:
                     self.answers.setdefault(row["meter"], []).append(row)
         self.times = {meter: [row["time_ms"] for row in rows] for meter, rows in self.answers.items()}
@@ -101,7 +106,39 @@ def compare(folder):
         settler = fold.pipeline.settlers[index]
         if settler is not None:
             _totals(result, truth, point, Decimal(str(settler.total)))
+    _stations(result, truth, json.loads((folder / "centres.json").read_text()))
+    _loop(result, truth)
     return result
+
+
+def _stations(result, truth, centres):
+    """Each upload has come to its centre, as it was, and no other has."""
+    for name, uploads in truth.uploads.items():
+        taken = {}
+        for command, datatime, told in centres[name]:
+            taken.setdefault((command, datatime), {}).update(told)
+        for row in uploads:
+            came = taken.pop((row["item"], row["datatime"]), {})
+            said = {item.split("/")[1]: text for item, text in row["registers"].items()}
+            flags = {value for key, value in came.items() if key.endswith("-Flag")}
+            values = {key: value for key, value in came.items() if not key.endswith("-Flag")}
+            if values != said or flags != {row["flag"]}:
+                result.differs(f"station {name}: {row}, the centre has {came}")
+            result.count("uploads")
+        for key in taken:
+            result.differs(f"station {name}: the centre has {key}, which was never sent")
+
+
+def _loop(result, truth):
+    """A current is a value by the straight line, or none and why."""
+    for row in truth.loop:
+        current, value = Decimal(row["loop"]), row["value"]
+        broken = current <= Decimal("3.6") or current >= 21
+        outside = broken or not Decimal("3.8") <= current <= Decimal("20.5")
+        wanted = None if outside else (current - 4) / 16 * 200 - 20
+        if (value is None) != (wanted is None) or (value is not None and abs(Decimal(value) - wanted) > 0):
+            result.differs(f"loop: {row}, it is {wanted}")
+        result.count("currents")
 
 
 def _log(result, file, found):

@@ -15,6 +15,7 @@ import sys
 
 from carbonterm import site as sites
 from carbonterm.gm import sm2
+from carbonterm.gm.sm4 import Cipher
 from carbonterm.ledger.frames import key_name
 from carbonterm.ledger.segment import Log
 from carbonterm.number import Number
@@ -22,8 +23,10 @@ from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.clockwork import Clock
 from carbonterm_device.line import SerialLine
 from carbonterm_device.terminal import Terminal
+from carbonterm_host.simulate.cems import Cems, Centre
 from carbonterm_host.simulate.chance import Chance
 from carbonterm_host.simulate.faults import Faults
+from carbonterm_host.simulate.loop import Loop
 from carbonterm_host.simulate.plant import meters_of
 from carbonterm_host.simulate.wire import Wire
 from tools.soak import plant
@@ -96,6 +99,13 @@ class Soak:
                 meter.begin(clock, self.faults, self.truth)
             self.lines[bus.address] = Wire(found, (bus.port, bus.parity, bus.stop), self.faults, (20, 120))
             self.meters += found
+        self.stations = []
+        for name, number, version in plant.STATIONS:
+            cipher = Cipher(bytes(range(16))) if version == "2025" else None
+            cut = 150 if version == "2025" else 600
+            self.stations.append((Cems(name, number, "123456", version, cipher, seed, cut),
+                                  Centre(name, number, "123456", version, cipher)))  # fmt: skip
+        self.loop = Loop(plant.LOOP, Number(-20), Number(180), seed)
         self.storage = CutStorage(Chance("power/%s" % seed))
         self.cuts = [self.end_ms * part // 16 for part in (3, 6, 10, 13)]  # when the power fails
         self.entered = []  # (event, seq of the entry behind it) that an operator has entered
@@ -107,13 +117,43 @@ class Soak:
         return plant.cut(path, elapsed, self.hours)
 
     async def run(self):
+        beside = asyncio.create_task(self._beside())
         while self.board.elapsed < self.end_ms:
             await self._life()
+        await beside
         for meter in self.meters:
             self.truth.add(meter.final())
+        with open(self.folder + "/centres.json", "w") as file:
+            json.dump({centre.name: centre.taken for _, centre in self.stations}, file)
         self.truth.close()
         self.storage.files[key_name(0)] = binascii.hexlify(sm2.public(KEY)) + b"\n"
         self.storage.write_out(self.folder + "/log")
+
+    async def _beside(self):
+        """What is on no line: stations of HJ 212 with their centres, and a transmitter, once a second and a minute."""
+        board = self.board
+        for station, centre in self.stations:
+            station.begin(board.now_ms(), self.faults, self.truth)
+            centre.begin(board.now_ms(), self.faults)
+        self.loop.begin(board.now_ms(), self.faults)
+        while board.elapsed < self.end_ms or any([station.logger.waiting for station, _ in self.stations]):
+            await board.sleep_ms(1000)
+            now = board.now_ms()
+            for station, centre in self.stations:
+                if board.elapsed < self.end_ms:
+                    up = station.poll(now)
+                else:
+                    up = station.logger.poll(now)
+                down = centre.poll(now)
+                while up or down:
+                    if up:
+                        down += centre.hear(b"".join(up), now)
+                    up, down = station.hear(b"".join(down), now), []
+            if now % 60000 < 1000 and board.elapsed < self.end_ms:
+                current, fault, _ = self.loop.sample(now)
+                value, reason = self.loop.scale.value(current)
+                self.truth.add({"time_ms": now, "loop": str(current), "fault": fault, "reason": reason,
+                                "value": None if value is None else str(value)})  # fmt: skip
 
     async def _life(self):
         """From a start to a power cut, or to the end."""

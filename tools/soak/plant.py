@@ -45,6 +45,8 @@ METERS = (
     ("sdm-3", 3, "eastron-sdm630", 1, ", baud: 4800", (("active_energy_import", "200"),)),
     ("dts-2", 3, "chint-dtsu666", 2, ", baud: 9600, parity: none", (("active_energy_import", "200"),)),
 )
+STATIONS = (("stack-2017", "31011519900101000000001A", "2017"), ("stack-2025", "31011519900101000000002B", "2025"))
+LOOP = "loop"  # a 4-20 mA transmitter from -20 to 180
 OLD_COUNTER, OUTAGE = "old-1", "old-2"  # these roll over; the second is silent meanwhile
 
 
@@ -101,6 +103,8 @@ def happenings(faults, hours, level):
         faults.add("clock", level, after_s=begin, until_s=end)
         for name in table.names(table.COMMON, table.LINE, table.CONTENT):
             faults.add(name, level, after_s=begin, until_s=end)
+        for name in table.names(table.CENTRE, table.CEMS, table.ANALOG):  # there are fewer packets than frames
+            faults.add(name, min(10 * level, 1), after_s=begin, until_s=end)
 
 
 def cut(path, elapsed_ms, hours):
