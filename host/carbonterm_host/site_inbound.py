@@ -35,15 +35,13 @@ def kind_of(node):
 
 def bus_of(reader, node):
     """The kind of the entrance that a meter's node says it is on, None for another bus."""
-    index = reader.bus_index.get(_peek(node, "bus"))
-    row = None if index is None else reader.buses[index]
+    row = _named(reader, node, "bus", reader.bus_index, reader.buses)
     return row[1] if row is not None and row[1] in inbound.KINDS else None
 
 
 def meter_of(reader, node):
     """The kind of the entrance whose sender a point's node names, None for another meter."""
-    index = reader.meter_index.get(_peek(node, "meter"))
-    found = None if index is None else reader.meters[index]
+    found = _named(reader, node, "meter", reader.meter_index, reader.meters)
     return found[0][10] if found is not None and found[0][10] in inbound.KINDS else None
 
 
@@ -166,6 +164,18 @@ def _peek(node, name):
         for key, value in node.value:
             if key.value == name and isinstance(value, yaml.ScalarNode):
                 return value.value
+    return None
+
+
+def _named(reader, node, key, index, rows):
+    """What a node's `key` names, None where it has none; which keys the node may have depends on it, so nothing else is
+    said of a node that names what is not there, or is wrong itself."""
+    for name, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if name.value == key:
+            found = rows[reader.reference(value, index, key)]
+            if found is None:
+                raise reader.given_up()
+            return found
     return None
 
 
