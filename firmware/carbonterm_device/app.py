@@ -58,14 +58,17 @@ class App:
         self._full = asyncio.Event()  # there is enough for a commit
         self.terminal = Terminal(log, clock, port.RUNTIME, self._full.set, self.site.settings.commit_bytes)
         self.found = log.size
-        self.acquisitions, self.inboxes = [], []
+        self.acquisitions, self.inboxes, self._by_bus = [], [], []
         for i, row in enumerate(self.site.buses):
             if row.kind in KINDS:
                 from carbonterm_device import inbound  # only who needs it pays for it
 
-                self.inboxes.append(inbound.make(i, self.site, self.terminal, clock, port, storage))
+                task = inbound.make(i, self.site, self.terminal, clock, port, storage)
+                self.inboxes.append(task)
             else:
-                self.acquisitions.append(Acquisition(i, self.site, _driver(row), self.terminal, clock, port))
+                task = Acquisition(i, self.site, _driver(row), self.terminal, clock, port)
+                self.acquisitions.append(task)
+            self._by_bus.append(task)
         self.deliveries = [
             delivery.Courier(past + [log], centre, port, self._contradicted, clock=clock)
             for centre in self.site.centres
@@ -121,9 +124,9 @@ class App:
     async def _maintain(self, path):
         from carbonterm_device.maintenance import Desk  # code that a board without a way in need not hold
 
-        for acquisition in self.acquisitions:
-            acquisition.said = {}
-        desk = Desk(self.site, _driver, self.acquisitions, self.terminal, self.status, port)
+        for task in self._by_bus:
+            task.said = {}
+        desk = Desk(self.site, _driver, self._by_bus, self.terminal, self.status, port)
         await port.listen_local(path, desk.serve)
 
     def _turn(self):

@@ -18,6 +18,7 @@ from carbonterm import site as sites
 from carbonterm.errors import CarbonError, quoted
 from carbonterm.field import cjt188, explain, modbus, places, requests, views
 from carbonterm.field.dlt645 import SILENCE_MS, V2007
+from carbonterm.field.inbound import KINDS
 from carbonterm.field.plan import plan
 from carbonterm.number import Number
 from carbonterm_device.bus import LinkDown, NoAnswer, Refused
@@ -92,6 +93,9 @@ class Desk:
         rows = self._site.buses
         for index, row in enumerate(rows):
             if row.name == name or (name is None and len(rows) == 1):
+                if row.kind in KINDS:
+                    raise Asked("nobody can be asked on bus %s, which is %s" % (quoted(row.name), row.kind),
+                                "see what came: watch")  # fmt: skip
                 if self._acquisitions:
                     return self._acquisitions[index].driver, row
                 if row.name not in self._opened:
@@ -197,6 +201,8 @@ class Desk:
         """What acquisition keeps of its last rounds, asked now: {request: (time, rows, frames, data)}."""
         site, said = self._site, {}
         row = site.buses[index]
+        if row.kind in KINDS:
+            return said  # what is sent comes to the terminal only
         bus, gone = self._bus({"bus": row.name})[0], []
         for request in plan(site, index):
             meter = site.meters[request.meter]

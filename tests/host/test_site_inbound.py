@@ -1,5 +1,6 @@
 """Entrances in site.yaml: what is compiled, and every refusal with its line and the way out."""
 
+import json
 import re
 
 import pytest
@@ -126,3 +127,13 @@ def test_the_commands_know_entrances(folder):
     for words in (["site", "check"], ["site", "plan"]):
         code, out, err = carbonterm(*words, folder / "site.yaml", "--json")
         assert code == 0, out + err
+
+
+def test_a_value_that_is_sent_is_explained(folder):
+    (folder / "site.yaml").write_text(GOOD)
+    code, out, err = carbonterm("explain", "CO2", folder / "site.yaml", "--json")
+    told = json.loads(out)
+    assert code == 0 and told["asked"] is None and told["place"] == "2011/a05001-Rtd", err
+    assert (told["register"]["name"], told["meter"]["protocol"]) == ("co2", "hj212")
+    code, out, err = carbonterm("explain", "E", folder / "site.yaml")
+    assert code == 0 and "/energy" in out, err

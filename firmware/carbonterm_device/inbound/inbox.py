@@ -40,14 +40,16 @@ class Counters:
 
 
 class Sender:
-    """A meter that sends: its row and points, list of (index, Point); heard: ticks of its last message, or None."""
+    """A meter that sends: its row and points, list of (index, Point); heard: ticks of its last message, or None; last:
+    {point: (moment, row)} of what came last."""
 
-    __slots__ = ("heard", "points", "row")
+    __slots__ = ("heard", "last", "points", "row")
 
     def __init__(self, row):
         self.row = row
         self.points = []
         self.heard = None
+        self.last = {}
 
 
 class Inbox:
@@ -66,6 +68,7 @@ class Inbox:
         self.counters = Counters()
         self.connected = False  # messages can come
         self.reason = ""  # why it does not work now
+        self.said = None  # as Acquisition's: a dict is told what came last, by Sender
         self.senders = {}
         self._owners = {}  # point: its Sender
         meters = {}
@@ -161,9 +164,21 @@ class Inbox:
             done(KNOWN)
             return
         self.counters.messages += 1
+        if self.said is not None:
+            self._tell(sender, begin, rows, raw, now)
         self._remember(digest, [])
         self.terminal.record(begin, rows, raw, lambda stored: self._settle(digest, placed, done, stored))
         self.terminal.hurry()
+
+    def _tell(self, sender, begin, rows, raw, now):
+        """What each point of a sender said last, as a round of now."""
+        for row in rows:
+            sender.last[row[0]] = begin + row[1], row
+        found = []
+        for at, _ in sender.points:
+            moment, row = sender.last.get(at, (now, missing(at, 0, SILENT)))
+            found.append([at, moment - now] + row[2:])
+        self.said[sender] = now, found, [raw], None
 
     def _wait(self, digest, done):
         waiting = self._known[digest]

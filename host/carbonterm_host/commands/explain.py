@@ -10,7 +10,7 @@ from rich.table import Table
 from carbonterm import clock
 from carbonterm import site as sites
 from carbonterm.errors import CarbonError
-from carbonterm.field import explain, models, requests
+from carbonterm.field import explain, inbound, models, requests
 from carbonterm.ledger import entry as entries
 from carbonterm.nearest import hint
 from carbonterm.number import Number
@@ -57,8 +57,12 @@ def describe(site, index):
     point = site.points[index]
     meter = site.meters[point.meter]
     bus = site.buses[meter.bus]
-    request = requests.make(point.meter, meter, point)
-    request.add(index, point)
+    if meter.protocol in inbound.KINDS:
+        asked = None  # it sends by itself
+    else:
+        request = requests.make(point.meter, meter, point)
+        request.add(index, point)
+        asked = explain.asked(request)
     model, register = _model(meter, point)
     return {
         "point": point.name, "unit": point.unit, "quantity": point.quantity, "kind": point.kind,
@@ -67,7 +71,7 @@ def describe(site, index):
         "meter": {"name": meter.name, "protocol": meter.protocol, "unit": meter.unit, "serial": meter.serial,
                   "ct": meter.ct, "pt": meter.pt},
         "model": model, "register": register,
-        "asked": explain.asked(request), "place": str(point.address), "type": point.type, "order": point.order,
+        "asked": asked, "place": str(point.address), "type": point.type, "order": point.order,
         "scale": str(point.scale), "modulus": _text(point.modulus), "limit_per_hour": _text(point.limit),
         "min": _text(point.minimum), "max": _text(point.maximum),
         "feeds": [{"source": source, "parameter": parameter, "factor": factor}
@@ -83,7 +87,11 @@ def _model(meter, point):
     except CarbonError:  # a file of the site's own
         return meter.model, None
     for row in model["registers"]:
-        if models.place(model, row)[:4] == (point.function, point.address, point.type, point.order):
+        if meter.protocol == inbound.HJ212:
+            found = f"{row['item']}-{row['field']}" == point.address.partition("/")[2]
+        else:
+            found = models.place(model, row)[:4] == (point.function, point.address, point.type, point.order)
+        if found:
             return meter.model, {"name": row["name"], "title_zh": row["title_zh"], "source": row["source"],
                                  "where": models_command.where(model, row)}  # fmt: skip
     return meter.model, None
