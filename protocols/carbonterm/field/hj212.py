@@ -21,6 +21,7 @@ A control character ends a decoder's wait at once, so a packet cut off never swa
 
 from carbonterm.errors import FrameError, quoted
 from carbonterm.field import stream
+from carbonterm.field.modbus import CRC_HIGH, CRC_LOW
 from carbonterm.number import Number
 
 REALTIME, DAY, RUNTIME, MINUTE, HOUR = "2011", "2031", "2041", "2051", "2061"
@@ -77,13 +78,16 @@ _DIGITS = "0123456789"
 
 
 def crc(segment):
-    """The text's CRC of bytes, an integer. Not CRC-16/MODBUS: see the top of this file."""
-    register = 0xFFFF
+    """The text's CRC of bytes, an integer. Not CRC-16/MODBUS: see the top of this file.
+
+    The register is shifted down by 8 before a byte comes in, so only its high half goes on; the eight steps that follow
+    are those of Modbus, and so are their tables.
+    """
+    high, last = 0xFF, 0
     for byte in segment:
-        register = register >> 8 ^ byte
-        for _ in range(8):
-            register = register >> 1 ^ 0xA001 if register & 1 else register >> 1
-    return register
+        last = high ^ byte
+        high = CRC_HIGH[last]
+    return high << 8 | CRC_LOW[last] if len(segment) else 0xFFFF
 
 
 class Packet:
