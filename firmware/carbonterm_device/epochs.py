@@ -33,10 +33,12 @@ class Past:
         for _ in self._read(len(self._files) - 1, self.size):
             self.size += 1
         self.sealed, self.root, self.last_checkpoint = 0, None, None
-        for first, _ in self._files:
-            for text in read_checkpoints(storage, epoch, first)[0]:
-                head = parse(text)
-                self.sealed, self.root, self.last_checkpoint = head.size, head.root, text
+        for i in range(len(self._files) - 1, -1, -1):  # from the end: a start reads the tail, however long the log
+            texts = read_checkpoints(storage, epoch, self._files[i][0])[0]
+            if texts:
+                head = parse(texts[-1])
+                self.sealed, self.root, self.last_checkpoint = head.size, head.root, texts[-1]
+                break
 
     def drop_before(self, seq):
         """Removes the segments that end before `seq`; all of them where seq is `size`."""
@@ -45,6 +47,24 @@ class Past:
             ends.pop(0)
             remove(self.storage, self.epoch, self._files.pop(0)[0])
         self.kept = self._files[0][0] if self._files else self.size
+
+    def keep_end(self):
+        """Keeps the proof of the last entry, durable, before all are dropped: it names the next key and leads from an
+        operator's registration to the epochs behind. Nothing where the epoch did not end so."""
+        seq = self.size - 1
+        before = self.tree_before(seq) if self.size and self.sealed == self.size else None
+        if before is None or end_name(self.epoch) in self.storage.names():
+            return
+        prover = Prover(seq, self.size)
+        prover.begin(before[0], before[1])
+        last = None
+        for last in self.entries(before[0]):
+            prover.append(leaf(last[0]))
+        if _names_next(last[0]):
+            public = read_key(self.storage, self.epoch)
+            made = proof.Proof(self.terminal_id, self.epoch, seq, last[0], last[1], public, self.size, prover.path(),
+                               self.last_checkpoint)  # fmt: skip
+            self.storage.replace(end_name(self.epoch), proof.encode(made))
 
     def tree_before(self, seq):
         """As Log's."""
@@ -111,23 +131,17 @@ def _names_next(raw):
     return one.kind == entry.KEY and one.body[0] == "next"
 
 
-def keep_end(storage, past):
-    """Keeps the proof of a Past's last entry, durable, before its entries are dropped: it names the next key and leads
-    from an operator's registration to the epochs behind. Nothing where the epoch did not end so."""
-    seq = past.size - 1
-    before = past.tree_before(seq) if past.size and past.sealed == past.size else None
-    if before is None or end_name(past.epoch) in storage.names():
-        return
-    prover = Prover(seq, past.size)
-    prover.begin(before[0], before[1])
-    last = None
-    for last in past.entries(before[0]):
-        prover.append(leaf(last[0]))
-    if _names_next(last[0]):
-        public = read_key(storage, past.epoch)
-        made = proof.Proof(past.terminal_id, past.epoch, seq, last[0], last[1], public, past.size, prover.path(),
-                           past.last_checkpoint)  # fmt: skip
-        storage.replace(end_name(past.epoch), proof.encode(made))
+def tail(past):
+    """[(Past, seq)] of epochs that are over, a list in order: where to read on from to know all that they come to, the
+    last snapshot in them; their beginning where there is none."""
+    found = []
+    for i in range(len(past) - 1, -1, -1):
+        before = past[i].tree_before(past[i].size)
+        begin = before[0] if before else past[i].kept
+        found.insert(0, (past[i], begin))
+        if begin:
+            break
+    return found
 
 
 def seal(storage, terminal_id, epoch, random):

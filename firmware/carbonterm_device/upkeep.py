@@ -8,7 +8,6 @@ from carbonterm.clock import DAY, LENGTHS, UNSET, text
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import retention, room
 from carbonterm.ledger.frames import Frames, segment_name
-from carbonterm_device import epochs
 
 LOOK_MS = 60000  # between two looks at the storage …
 HURRY_MS = 5000  # … where it runs out …
@@ -93,7 +92,7 @@ class Upkeep:
         try:
             for one in self.past:
                 if one.epoch < drop.epoch:
-                    epochs.keep_end(storage, one)
+                    one.keep_end()
             for one in list(self.past):
                 if one.epoch <= drop.epoch:
                     one.drop_before(one.size if one.epoch < drop.epoch else drop.first)

@@ -14,7 +14,7 @@ from carbonterm.ledger import bundle, checkpoint, proof, registry
 from carbonterm.uplink import kept
 from carbonterm.uplink.message import Receipt
 from carbonterm_device import app as device
-from carbonterm_device import epochs, keys
+from carbonterm_device import keys
 from carbonterm_device.clockwork import Clock
 from carbonterm_device.storage import Folder
 from carbonterm_host import datafolder, site_yaml
@@ -56,9 +56,9 @@ def folder(tmp_path_factory):
     worked(app)
     for past in app._past:
         received(storage, past)
-        epochs.keep_end(storage, past)
+        past.keep_end()
         before = storage.read(f"{past.epoch:05}.end", 0, 20000)
-        epochs.keep_end(storage, past)
+        past.keep_end()
         assert storage.read(f"{past.epoch:05}.end", 0, 20000) == before
         past.drop_before(past.size)
     app.terminal.log.drop_before(app.terminal.log.size)
