@@ -163,7 +163,7 @@ class App:
         self._pause = min(2 * self._pause, LONGEST_MS)
 
     def _past_entries(self):
-        return (raw for one in self._past for raw, _ in one.entries(one.kept))
+        return (raw for one, seq in epochs.tail(self._past) for raw, _ in one.entries(seq))
 
     def _previous(self, log):
         return epochs.previous(self.storage, log.terminal_id, log.epoch) if not log.size else None
@@ -179,11 +179,11 @@ class App:
 
     def _latest(self):
         """The last durable entries, for who has to know what came already."""
-        logs, left = self._past[-1:] + [self.terminal.log], SEARCHED
-        for log in reversed(logs):
-            logs[logs.index(log)] = log, max(log.kept, log.size - left)
+        left, found = SEARCHED, []
+        for log in [self.terminal.log] + self._past[-1:]:
+            found.insert(0, (log, max(log.kept, log.size - left)))
             left = max(0, left - log.size)
-        return (raw for log, begin in logs for raw, _ in log.entries(begin))
+        return (raw for log, begin in found for raw, _ in log.entries(begin))
 
     async def _may_sign(self):
         """False where centres have shown, now or before, that the log at hand is not the only history of its epoch."""
@@ -342,7 +342,7 @@ def _driver(row):
 def main(argv):
     """Command line of the unix port: --data FOLDER --site FILE [--status FILE] [--console] [--clock-offset MS]
     [--clock-source rtc|network|gnss] (what keeps the system's clock right, where the port can't find it out)
-    [--segment-size BYTES] (of the log's files, 1 MiB; less where the storage has less than 16 MiB), [--maintenance
+    [--segment-size BYTES] (of the log's files, 512 KiB; less where the storage has less than 16 MiB), [--maintenance
     SOCKET] (in the file system, for who may write it), or --desk [--site FILE]: questions of maintenance on stdin, or
     --data FOLDER --init [--entropy HEX | -] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOTHEX]],
     which makes the key and prints epoch, public half and the request for its registration as JSON, and ends."""

@@ -8,6 +8,7 @@ from carbonterm.errors import GmError, LedgerError
 from carbonterm.gm import sm2
 from carbonterm.ledger import bundle, entry, registry
 from carbonterm.ledger.frames import Frames, segments
+from carbonterm.pipeline import Replay
 from carbonterm_device import app as device
 from carbonterm_device import epochs, keys, provision
 from carbonterm_device.clockwork import Clock
@@ -20,6 +21,16 @@ from carbonterm_host.verifier import Verifier
 
 SITE = site_yaml.compile_text("terminal: T1\nname: x\nzone: Z\nbuses: []\nmeters: []\npoints: []\n").canonical()
 OPENSSL = tools("openssl")
+
+
+GAS = site_yaml.compile_text("""
+terminal: T1
+name: x
+zone: Z
+buses: [{name: lan, kind: modbus-tcp, host: 127.0.0.1}]
+meters: [{name: gas, bus: lan, unit: 1, model: generic-gas-modbus}]
+points: [{name: A, meter: gas, register: volume, every: 1s}]
+""").canonical()
 
 
 class Cut(Exception):
@@ -117,6 +128,47 @@ def test_a_rotation_at_the_border_of_a_segment(tmp_path):
     report, log = pulled(folder.path)
     assert report["ok"], report
     assert [entry.KINDS[one.kind] for one in log if one.epoch == 0][-2:] == ["snapshot", "key"]
+
+
+def test_a_start_reads_the_tail_of_past_epochs(tmp_path):
+    """A start early in an epoch, before its first snapshot, folds on from the last one of the epochs before."""
+
+    class Counting(Folder):
+        opened = ()
+
+        def read(self, name, offset, size):
+            self.opened += (name,)
+            return super().read(name, offset, size)
+
+    folder = Counting(str(tmp_path / "data"))
+    app = device.App(folder, GAS, Clock(), 700)
+    app._start()
+    values = iter(range(1000, 10000, 7))
+    for _ in range(2):
+        for _ in range(20):
+            app.terminal.record(app.clock.now_ms(), [[0, 0, 0, -2, next(values)]], b"")
+            app.terminal.commit()
+        app._rotate()
+    app.terminal.record(app.clock.now_ms(), [[0, 0, 0, -2, next(values)]], b"")
+    app.terminal.log.checkpoint()
+    whole = Replay()
+    for one in (*app._past, app.terminal.log):
+        assert [whole.entry(entry.decode(raw)) for raw, _ in one.entries()] == [None] * one.size
+    assert len(segments(folder)) > 10 and app.terminal.log.kept == 0
+    for dropped in (0, 1):
+        folder.opened = ()
+        app = device.App(folder, GAS, Clock(), 700)
+        assert [one.epoch for one, _ in epochs.tail(app._past)] == [1]
+        app.terminal.start(app.site, app._past_entries())
+        assert app.terminal.disagreements == 0 and app.terminal.readings == whole.readings == 41
+        assert app.terminal._replay.pipeline.settlers[0].total == whole.pipeline.settlers[0].total
+        read = {name for name in folder.opened if name.endswith(".seg")}
+        assert len(read) <= 5, sorted(read)  # the last ones of both epochs, the first of the new one
+        begin = epochs.tail(app._past)[0][1]
+        assert begin > 0 and (app._past[-1].kept, len(app._past)) == (begin if dropped else 0, 1 if dropped else 2)
+        folder.close()
+        for one in app._past:
+            one.drop_before(begin if one.epoch else one.size)
 
 
 @pytest.mark.slow

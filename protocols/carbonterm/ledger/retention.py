@@ -33,7 +33,7 @@ class Drop:
 
 def measure(storage):
     """[(epoch, first seq, bytes)] of a storage's segments in order, checkpoints counted."""
-    names = storage.names()
+    names = set(storage.names())
     rows = []
     for epoch, first, name in segments(storage):
         beside = checkpoints_name(epoch, first)

@@ -32,7 +32,7 @@ from carbonterm.ledger.frames import (
 from carbonterm.ledger.retention import STAY, remove
 from carbonterm.ledger.tree import Tree, leaf
 
-SEGMENT_SIZE = 1 << 20  # the first commit behind this size begins a new segment
+SEGMENT_SIZE = 1 << 19  # the first commit behind this size begins a new segment
 SEAL_ENTRIES = 60  # a checkpoint at least every so many entries …
 SEAL_MS = 15 * 60 * 1000  # … and so much time
 _FAILED = "write", "restart: recovery cuts the torn tail"
