@@ -13,6 +13,7 @@ LOOK_MS = 60000  # between two looks at the storage …
 HURRY_MS = 5000  # … where it runs out …
 LOOK_BYTES = 1 << 16  # … unless so many bytes were written, or a segment was begun
 AGAIN_MS = 3600000  # after a drop that failed
+CALIBRATION_DAYS = 30  # before a certificate's end that it is an alarm
 
 # errno: what it is, what to do
 FAILURES = {
@@ -36,6 +37,7 @@ class Upkeep:
 
     def __init__(self, terminal, site, couriers, past, port):
         self.terminal = terminal
+        self.site = site
         self.settings = site.settings
         self.couriers = couriers
         self.past = past
@@ -149,6 +151,14 @@ class Upkeep:
             found.append("storage runs out: " + room.STEPS[self.terminal.step][1])
         if self._warned and self.days is not None:
             found.append("storage does for %d more days without the centres · 存储余量 %d 天" % (self.days, self.days))
+        return found + self._calibrations()
+
+    def _calibrations(self):
+        found = []
+        for meter, left in self.site.calibrations(self.terminal.clock.now_ms(), CALIBRATION_DAYS):
+            said = meter.name, meter.certificate.number, meter.certificate.due
+            what = "is due on %s · 校准即将到期" if left > 0 else "expired on %s · 校准已过期"
+            found.append(("%s: certificate %s " + what) % said)
         return found
 
     def status(self):

@@ -5,7 +5,7 @@ what the terminal reads, what the `config` entry holds and what replay uses: not
 It is one canonical array of rows; rows refer to each other by index. docs/site.md describes every field.
 """
 
-from carbonterm import cbor, units
+from carbonterm import cbor
 from carbonterm.accounting import source as accounting
 from carbonterm.clock import DAY, HOUR, MINUTE, MONTH, YEAR, stamp
 from carbonterm.errors import CarbonError, SiteError, quoted
@@ -185,6 +185,8 @@ def _above_zero(value):
 
 
 def _unit(value):
+    from carbonterm import units  # only certificates need it
+
     units.parse(value)
     return value
 
@@ -473,6 +475,11 @@ class Site:
                         both = quoted(other.name), quoted(meter.name), quoted(meter.serial)
                         raise SiteError("meters %s and %s have one serial number, %s" % both, "correct one of them")
                 known.append(meter)
+
+    def calibrations(self, at_ms, days):
+        """[(meter, days left)] of certificates that end within `days` of a moment, or have ended (0 or less)."""
+        found = [(meter, meter.certificate.days_left(at_ms, self.zone)) for meter in self.meters if meter.certificate]
+        return [one for one in found if one[1] <= days]
 
     def canonical(self):
         """The document's canonical bytes."""

@@ -270,7 +270,8 @@ def test_reports_are_kept_and_noted(good):
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("P-6.6-2", "P-9.4-1", "P-9.4-2", "P-9.4-3", "P-9.4-4", part="on a schedule, kept and shown")
+@pytest.mark.requirement("P-6.6-1", "P-6.6-2", "P-6.6-3", "P-6.6-4", "P-6.6-5")
+@pytest.mark.requirement("P-9.4-1", "P-9.4-2", "P-9.4-3", "P-9.4-4", part="on a schedule, kept and shown")
 def test_the_platform_checks_by_itself_and_shows_it(tmp_path):
     today = (time.time_ns() // 10**6 + 8 * HOUR) // DAY * DAY - 8 * HOUR
     plant(tmp_path, start_ms=today - 3 * DAY, days=3).close()
@@ -281,11 +282,13 @@ def test_the_platform_checks_by_itself_and_shows_it(tmp_path):
             assert time.monotonic() < end
             time.sleep(0.05)
         assert [rule["rule"] for rule in found[0]["rules"]] == [
-            "calibration", "completeness", "rejection", "outliers", "repeat sampling", "comparison",
+            "calibration", "completeness", "rejection", "environment", "outliers", "repeat sampling", "comparison",
         ]  # fmt: skip
-        assert found[0]["rules"][4]["ok"] and not found[0]["ok"]  # no certificates
-        assert "重复采样 repeat sampling: 合格 ok" in httpx.get(platform.url).text
-        assert httpx.post(f"{platform.url}/v1/terminals/{TERMINAL}/quality").json()["rules"][4]["ok"]
+        assert found[0]["rules"][5]["ok"] and not found[0]["ok"]  # no certificates
+        page = httpx.get(platform.url).text
+        assert "重复采样 repeat sampling: 合格 ok" in page and "仪器校准 calibration: <span class=bad>3 项" in page
+        assert all(f" {rule['rule']}: " in page for rule in found[0]["rules"])
+        assert httpx.post(f"{platform.url}/v1/terminals/{TERMINAL}/quality").json()["rules"][5]["ok"]
         assert len(httpx.get(f"{platform.url}/v1/terminals/{TERMINAL}/quality?limit=9").json()) == 2
         assert httpx.get(f"{platform.url}/v1/terminals/{TERMINAL}/quality?limit=x").status_code == 400
         assert httpx.post(f"{platform.url}/v1/terminals/nobody/quality").status_code == 404

@@ -8,6 +8,7 @@ import pytest
 from carbonterm import clock, site, units
 from carbonterm.field import models
 from carbonterm_host import series_types, site_nodes, site_yaml
+from sensors import model
 from shell import carbonterm
 
 NOW = clock.parse("2026-11-21T12:00:00+08:00")
@@ -50,27 +51,10 @@ nodes:
 """
 
 
-def sensors(**units_of):
-    """A model of one's own: an analyser or weather station, one register for each series type."""
-    rows = (("temperature", "temperature", "°C"), ("humidity", "humidity", "%"), ("co2", "concentration", "mg/m3"),
-            ("flow", "volume flow", "m3/h"), ("wind", "velocity", "m/s"), ("pressure", "pressure", "kPa"))  # fmt: skip
-    return {
-        "id": "sensors", "maker": "own", "model": "sensors", "protocol": "modbus", "medium": "other",
-        "ratios": "direct",
-        "source": {"document": "own map", "via": "written down", "confidence": "simulated"}, "notes": "for tests",
-        "serial": {"baud": 9600, "parity": "none", "stop": 1}, "max_registers": 60,
-        "registers": [
-            {"name": name, "title_zh": name, "quantity": quantity, "unit": units_of.get(name, unit), "function": 3,
-             "address": 2 * place, "type": "float32", "order": "ABCD", "scale": "1", "modulus": None, "kind": "instant",
-             "min": None, "max": None, "source": "own map"} for place, (name, quantity, unit) in enumerate(rows)
-        ],
-    }  # fmt: skip
-
-
 @pytest.fixture
 def folder(tmp_path):
     def made(text=PLANT, **units_of):
-        (tmp_path / "sensors.json").write_text(json.dumps(sensors(**units_of)), encoding="utf-8")
+        (tmp_path / "sensors.json").write_text(json.dumps(model(**units_of)), encoding="utf-8")
         (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
         return tmp_path / "site.yaml"
 

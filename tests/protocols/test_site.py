@@ -243,3 +243,15 @@ def test_wrong_nodes_are_named(rows, named):
 def test_the_first_format_has_no_nodes():
     with pytest.raises(SiteError, match="11 parts"):
         site.Site(document() + [[["a", "boiler", [0], None]]])
+
+
+def test_certificates_that_end():
+    """The day it is due it no longer holds; a day in the site's zone."""
+    doc = mixed()
+    doc[6][0][9] = ["J-1", "SDIM", "2025-03-01", "2026-03-01", "ok", None, None, None, None, None]
+    found = site.Site(doc)
+    due = 1772294400000  # 2026-03-01T00:00+08:00
+    rows = [[(meter.name, left) for meter, left in found.calibrations(at, 30)]
+            for at in (due - 31 * 86400000, due - 30 * 86400000, due - 1, due, due + 86400000)]  # fmt: skip
+    print(rows)
+    assert rows == [[], [("M0", 30)], [("M0", 1)], [("M0", 0)], [("M0", -1)]]

@@ -74,6 +74,8 @@ def _show(report):
     for rule in report["rules"]:
         print(f"  {'✓' if rule['ok'] else '✗'} {rule['rule']}: {rule['checked']} "
               + say(f"checked, {rule['found']} findings", f"项已查，{rule['found']} 项问题"))  # fmt: skip
+        for row in rule.get("due", ()):
+            print(f"      ! {row['meter']} {row['certificate']}: {say('calibration due', '校准到期')} {row['due']}")
         for finding in rule["findings"][:5]:
             print("      " + ", ".join(f"{key} {value}" for key, value in finding.items()))
 

@@ -21,9 +21,11 @@ from carbonterm.pipeline import DERIVED, Replay
 from carbonterm_host.platform.access import audit
 from carbonterm_host.platform.access.users import now_ms
 from carbonterm_host.platform.quality import rules
+from carbonterm_host.platform.quality.environment import Watch
 from carbonterm_host.platform.store import entries, figures, logs, metadata
 
 DAYS = 7  # a check looks back so far
+DUE_DAYS = 60  # before a certificate's end that it is an alarm
 BACKGROUND_MS = 28 * 86_400_000  # settlements that outliers are told from
 SAMPLE = 20
 SHOWN = 50  # findings of a rule that are written down; all are counted
@@ -90,6 +92,12 @@ def keep(store, report, who="command", role=""):
         said = "ok" if report["ok"] else "findings"
         what = f"quality {report['terminal']} {said} SM3 {sm3.digest(body.encode()).hex()}"
         audit.append_in(connection, audit.ADMIN, who, role, "", what)
+        due = report["rules"][0].get("due", ())
+        if due:
+            said = ", ".join(f"{row['meter']} {row['due']}" for row in due)
+            over = sum(row["days_left"] <= 0 for row in due)
+            what = f"{report['terminal']}: calibration overdue {over}, due {len(due) - over}: {said}"
+            audit.append_in(connection, audit.ALARM, "", "", "", what, len(due))
 
 
 def reports(store, terminal_id, limit=1):
@@ -166,21 +174,25 @@ def _rule(name, checked, findings):
 def _calibration(held, at_ms):
     """P-6.6-1: every meter has a certificate that holds on the last day."""
     site, findings = held.sites[-1][1], []
+    due = [{"meter": meter.name, "certificate": meter.certificate.number, "due": meter.certificate.due,
+            "days_left": left} for meter, left in site.calibrations(at_ms - 1, DUE_DAYS)]  # fmt: skip
     for meter in site.meters:
         if meter.certificate is None:
             findings.append({"meter": meter.name, "why": "no certificate"})
         elif meter.certificate.days_left(at_ms - 1, site.zone) <= 0:
             findings.append({"meter": meter.name, "why": f"certificate due {meter.certificate.due}"})
-    return _rule("calibration", len(site.meters), findings)
+    return {**_rule("calibration", len(site.meters), findings), "due": due}
 
 
 def _readings(connection, held, from_ms, to_ms):
-    """P-6.6-2, P-6.6-3: per point and day as many readings as its interval asks for, and few that are not believed."""
+    """P-6.6-2, P-6.6-3: per point and day as many readings as its interval asks for, and few that are not believed;
+    P-6.3: what sensors say that air or flue gas cannot do."""
     counts, bad, total, slots = {}, {}, {}, {}
+    watch = Watch(held.zone)
     for row in held.entries(connection, (formats.READINGS,), from_ms - _MARGIN_MS, to_ms + _MARGIN_MS):
         site = held.site_at(row.log, row.seq)
         entry = formats.decode(row.raw)
-        for index, offset, quality, _, mantissa in entry.body[0]:
+        for index, offset, quality, exponent, mantissa in entry.body[0]:
             time_ms = entry.time_ms + offset
             if site is None or index >= len(site.points) or not from_ms <= time_ms < to_ms:
                 continue
@@ -189,6 +201,7 @@ def _readings(connection, held, from_ms, to_ms):
             if mantissa is None or quality >= _FIRST_BAD:
                 bad[point.name] = bad.get(point.name, 0) + 1
                 continue
+            watch.take(site, index, time_ms, exponent, mantissa)
             slot = (time_ms // point.interval_ms, point.interval_ms)  # two readings of one interval count once
             if slots.get(point.name) != slot:
                 slots[point.name] = slot
@@ -202,7 +215,10 @@ def _readings(connection, held, from_ms, to_ms):
     poor = [
         {"point": name, "rejected": count, "of": all_of} for name, count, all_of in rules.rejected(bad, total)
     ]
-    return _rule("completeness", sum(expected.values()), missing), _rule("rejection", sum(total.values()), poor)
+    return (
+        _rule("completeness", sum(expected.values()), missing), _rule("rejection", sum(total.values()), poor),
+        _rule("environment", watch.checked, watch.findings()),
+    )  # fmt: skip
 
 
 def _expected(held, from_ms, to_ms):

@@ -6,7 +6,7 @@ from carbonterm_host.platform.quality import engine, reviews
 
 _NAMES = {
     "calibration": "仪器校准", "completeness": "完整性", "rejection": "异常剔除", "outliers": "异常值",
-    "repeat sampling": "重复采样", "comparison": "多源比对",
+    "repeat sampling": "重复采样", "comparison": "多源比对", "environment": "环境数据",
 }  # fmt: skip
 
 
@@ -17,6 +17,10 @@ def lines(store, terminal_id):
         for rule in report["rules"]:
             said = "合格 ok" if rule["ok"] else f"<span class=bad>{rule['found']} 项 findings</span>"
             cells.append(f"<td>{_NAMES[rule['rule']]} {rule['rule']}: {said} / {rule['checked']}")
+        for row in report["rules"][0].get("due", ()):
+            said = "校准已过期 overdue" if row["days_left"] <= 0 else f"校准将于 {row['days_left']} 天后到期 due"
+            name, number = markup.escape(row["meter"]), markup.escape(row["certificate"])
+            yield f"<p class=bad>{name} {number}: {said} ({row['due']})</p>"
         yield f"<table><tr><th>质量控制 Quality<td>{report['time']}" + "".join(cells) + "</table>"
     for review in reviews.listed(store, terminal_id, 5):
         people = ", ".join(f"{row['who']} ({row['state']})" for row in review["steps"])
