@@ -118,6 +118,9 @@ class App:
             await self._drain()
         for sender in senders:
             sender.cancel()
+        if maintenance:
+            self._desk.cancel()
+            await self._desk  # which takes its socket away
         self._heartbeat(status_file)
         return 0
 

@@ -156,7 +156,7 @@ class Bus:
         self._pause += self._port.random(1)[0] * self._pause // 1024  # many terminals shall not come back in step
         self._failures += 1
         self._failed_at = self._port.ticks_ms()
-        number = error.errno if isinstance(error, OSError) else None
+        number = error.args[0] if isinstance(error, OSError) and error.args else None  # errno is set for two only
         return self._down(_REASONS.get(number, "error %s" % number) if number else "no answer to the connection")
 
     def _down(self, reason):

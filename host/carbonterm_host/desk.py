@@ -20,7 +20,7 @@ from carbonterm_host import runtime
 from carbonterm_host.screen import FINDING, UNREACHABLE, USAGE, Failure
 
 SOCKET = "maintenance.sock"
-PATIENCE_S = 90  # without any word from the other side
+PATIENCE_S = 75  # without any word from the other side
 CODES = {"unreachable": UNREACHABLE, "usage": USAGE, "silent": FINDING, "refused": FINDING}
 
 

@@ -290,7 +290,9 @@ if MICROPYTHON:
         try:
             while True:
                 await _readable(s)
-                stream = asyncio.StreamReader(s.accept()[0])
+                link = s.accept()[0]
+                link.setblocking(False)
+                stream = asyncio.StreamReader(link)
                 tasks = [task for task in tasks if not task.done()]
                 tasks.append(asyncio.create_task(serve(stream, stream)))
         finally:
