@@ -16,7 +16,7 @@ import binascii
 from carbonterm import clock as civil
 from carbonterm.clock import NETWORK
 from carbonterm.errors import CarbonError
-from carbonterm.field import dlt645, requests
+from carbonterm.field import places, requests
 from carbonterm.field.plan import plan
 from carbonterm_device.bus import LinkDown, NoAnswer, Refused
 from carbonterm_device.identification import Identification
@@ -204,10 +204,12 @@ class Acquisition:
         if self.bus.sync_hour is None or self.clock.state < NETWORK:
             return
         year, month, day, hour, minute, second = civil.civil(self.clock.now_ms(), self.site.zone)[:6]
-        speaks = [m.row for m in self.meters.values() if m.row.protocol in (dlt645.V2007, dlt645.V1997)]
+        speaks = [m.row for m in self.meters.values() if m.row.protocol in places.DLT645]
         if hour != self.bus.sync_hour or day == self._told_day or not speaks:
             return
         self._told_day = day
+        from carbonterm.field import dlt645
+
         try:
             pdu = dlt645.time_request(year, month, day, hour, minute, second)
             await self.driver.tell(dlt645.frame(dlt645.BROADCAST, pdu), speaks[0])

@@ -20,6 +20,7 @@ from carbonterm.field import cjt188, explain, modbus, places, requests, views
 from carbonterm.field.dlt645 import SILENCE_MS, V2007
 from carbonterm.field.inbound import KINDS
 from carbonterm.field.plan import plan
+from carbonterm.field.requests_dlt645 import Dlt645Request
 from carbonterm.number import Number
 from carbonterm_device.bus import LinkDown, NoAnswer, Refused
 from carbonterm_device.line import SerialLine
@@ -303,7 +304,7 @@ def _request(question, protocol, serial):
         return _Cjt188Raw(unit, question.get("order") or cjt188.HIGH_FIRST), None
     item = question.get("item") or ("00010000" if protocol == V2007 else "9010")
     places.check_point(protocol, 0, item, "XX", "ABCD")
-    return requests.Dlt645Request(None, unit, 0, item, 8), item
+    return Dlt645Request(None, unit, 0, item, 8), item
 
 
 class _Cjt188Raw(requests.Request):

@@ -11,11 +11,12 @@ order, whether the unit stands before the digits], of the others None. Every che
 """
 
 from carbonterm.errors import FrameError, quoted
-from carbonterm.field import dlt645, inbound
+from carbonterm.field import inbound
 from carbonterm.field.registers import ORDERS, TYPES, WIDTH
 
 MODBUS, CJT188 = "modbus", "cjt188"
-PROTOCOLS = (MODBUS, dlt645.V2007, dlt645.V1997, CJT188)
+DLT645 = ("dlt645-2007", "dlt645-1997")  # as carbonterm.field.dlt645 has them
+PROTOCOLS = (MODBUS,) + DLT645 + (CJT188,)
 
 # what a point of 901F may be: code, bytes of its digits in the layout with the longest
 _CODES = ("current", "settle", "settle_heat", "current_heat", "power", "flow", "volume", "supply_temp", "return_temp",
@@ -41,7 +42,7 @@ def check_unit(protocol, unit):
                              "write the 14 digits printed on the meter, as a text")  # fmt: skip
     elif protocol in inbound.KINDS:
         inbound.check_unit(protocol, unit)
-    elif not _is(unit, 12, "0123456789") or unit == dlt645.BROADCAST:
+    elif not _is(unit, 12, "0123456789") or unit == "9" * 12:
         raise FrameError("%s is no address of a DL/T 645 meter" % quoted(str(unit)),
                          "write the 12 digits printed on the meter, as a text, with zeros before fewer")  # fmt: skip
 
@@ -79,7 +80,7 @@ def check_point(protocol, function, address, type, order):
         if address not in _CODES or type != "bcd":
             raise FrameError("901F of CJ/T 188 has no %s" % quoted(str(address)), "it has " + " ".join(_CODES))
         return
-    if not _is(address, 8 if protocol == dlt645.V2007 else 4, _HEX):
+    if not _is(address, 8 if protocol == DLT645[0] else 4, _HEX):
         raise FrameError("%s is no data identifier of %s" % (quoted(str(address)), protocol),
                          'write 8 hex digits like "00010000" (2007) or 4 like "9010" (1997)')  # fmt: skip
     if not is_layout(type):

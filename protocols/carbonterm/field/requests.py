@@ -10,13 +10,8 @@
 all that carbonterm.field.plan needs to tell how long it takes.
 """
 
-from carbonterm import units
 from carbonterm.errors import CarbonError, FrameError, NumberError, UnitError
-from carbonterm.field import cjt188, dlt645, dlt645_items, modbus, places, registers
-
-_DLT645_BYTES = 16  # of a request with 4 leaders and no data; of a reply with as many
-_CJT188_BYTES = 17
-_CJT188_REPLY = {1: 22, 2: 46, 3: 22, 4: 22}  # longest data of an answer with 901F by the first digit of the type
+from carbonterm.field import modbus, places, registers
 
 
 class Request:
@@ -80,58 +75,6 @@ class ModbusRequest(Request):
         return registers.decode(data[2 * place : 2 * (place + registers.WIDTH[point.type])], point.type, point.order)
 
 
-class Dlt645Request(Request):
-    """One data identifier of a DL/T 645 meter."""
-
-    __slots__ = ("identifier",)
-
-    def __init__(self, meter, unit, interval_ms, identifier, size):
-        super().__init__(meter, unit, interval_ms)
-        self.identifier = identifier
-        self.sent = _DLT645_BYTES + len(identifier) // 2
-        self.awaited = self.sent + size
-        if len(identifier) == 4:
-            self.alike = unit, identifier  # follow-up frames of 1997 have no number
-
-    def joins(self, point, gap, most):
-        return self.identifier == point.address
-
-    def talk(self, number):
-        return _Dlt645Talk(self)
-
-    def value(self, data, point, place):
-        found = dlt645_items.read(point.type, data)
-        return None if isinstance(found, str) else found
-
-
-class Cjt188Request(Request):
-    """901F of a CJ/T 188 meter: all that it counts. dialect: [type, identifier order, unit first]."""
-
-    __slots__ = ("profile", "type")
-
-    def __init__(self, meter, unit, interval_ms, dialect):
-        super().__init__(meter, unit, interval_ms)
-        self.type = dialect[0]
-        self.profile = cjt188.Profile(dialect[1], dialect[2])
-        self.sent = _CJT188_BYTES + 3
-        self.awaited = _CJT188_BYTES + _CJT188_REPLY.get(self.type >> 4, 46)
-
-    def joins(self, point, gap, most):
-        return True
-
-    def talk(self, number):
-        return _Cjt188Talk(self, number & 255)
-
-    def value(self, data, point, place):
-        """The item in the point's unit, whatever unit the meter shows it in."""
-        for item in data:
-            if item.code == point.address and item.value is not None:
-                if item.unit == point.unit:
-                    return item.value
-                return units.convert(item.value, item.unit, point.unit).number()
-        return None
-
-
 class Talk:
     """A conversation of one exchange whose data are counted bytes: Modbus."""
 
@@ -149,42 +92,6 @@ class Talk:
         else:
             unknown = "exception %d" % frame.exception, "the meter's papers say what it means", True
             self.refusal = modbus.EXCEPTIONS.get(frame.exception, unknown)
-
-
-class _Dlt645Talk(Talk):
-    __slots__ = ("_read",)
-
-    def __init__(self, request):
-        self._read = dlt645.Read(request.unit, request.identifier)
-        super().__init__(self._read.exchange)
-
-    def take(self, frame):
-        if frame.error is not None:
-            edition = dlt645.FUNCTIONS[frame.function][0]
-            said = ", ".join(dlt645.errors(edition, frame.error))
-            self.exchange, self.refusal = None, (said, "see which identifiers the meter has", False)
-            return
-        self.data = self._read.take(frame)
-        self.exchange = self._read.exchange if self.data is None else None
-
-
-class _Cjt188Talk(Talk):
-    __slots__ = ("_profile",)
-
-    def __init__(self, request, number):
-        self._profile = request.profile
-        frame = cjt188.read_data(request.type, request.unit, number, profile=request.profile)
-        super().__init__(cjt188.Exchange(frame))
-
-    def take(self, frame):
-        self.exchange = None
-        if frame.error:
-            self.refusal = "an error", "see which edition and identifier order the meter has", False
-            return
-        try:
-            self.data = cjt188.readings(frame, self._profile)
-        except FrameError as error:
-            self.refusal = error.what, error.hint, False
 
 
 def value(request, data, point, place):
@@ -209,8 +116,13 @@ def make(index, meter, point):
     """The Request that a point of meter number `index` needs, without points yet."""
     if meter.protocol == places.MODBUS:
         return ModbusRequest(index, meter.unit, point.interval_ms, point.function, point.address)
-    if meter.protocol == places.CJT188:
+    if meter.protocol == places.CJT188:  # codecs that only their lines pay for
+        from carbonterm.field.requests_cjt188 import Cjt188Request
+
         return Cjt188Request(index, meter.unit, point.interval_ms, meter.dialect)
-    if meter.protocol in (dlt645.V2007, dlt645.V1997):
-        return Dlt645Request(index, meter.unit, point.interval_ms, point.address, dlt645_items.size(point.type))
+    if meter.protocol in places.DLT645:
+        from carbonterm.field.dlt645_items import size
+        from carbonterm.field.requests_dlt645 import Dlt645Request
+
+        return Dlt645Request(index, meter.unit, point.interval_ms, point.address, size(point.type))
     raise CarbonError("meter %s speaks %s" % (meter.name, meter.protocol), "no bus here can ask it")
