@@ -16,12 +16,10 @@ from carbonterm.field.inbound import KINDS
 from carbonterm.ledger import room
 from carbonterm.ledger.frames import segments, terminal_of
 from carbonterm.ledger.segment import SEGMENT_SIZE, Log
-from carbonterm_device import delivery, epochs, keys, provision, witness
+from carbonterm_device import delivery, epochs, keys, witness
 from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.clockwork import Clock
 from carbonterm_device.journal import Journal
-from carbonterm_device.line import SerialLine
-from carbonterm_device.network import TcpBus
 from carbonterm_device.ports import port
 from carbonterm_device.storage import Folder
 from carbonterm_device.terminal import Terminal
@@ -338,7 +336,11 @@ class App:
 
 def _driver(row):
     if row.kind == "modbus-tcp":
+        from carbonterm_device.network import TcpBus
+
         return TcpBus(row.address, row.port)
+    from carbonterm_device.line import SerialLine
+
     return SerialLine(row.address, row.port, row.parity, row.stop, row.gap_ms)
 
 
@@ -364,6 +366,8 @@ def main(argv):
         )
         return 2
     if "init" in options:
+        from carbonterm_device import provision
+
         print(json.dumps(provision.init(Folder(options["data"]), options, port)))
         return 0
     document = _read(options["site"])

@@ -7,10 +7,9 @@ finished. A key that came with an operator's request (<epoch>.reg names the epoc
 """
 
 from carbonterm.errors import LedgerError
-from carbonterm.ledger import entry, proof, registry
+from carbonterm.ledger import entry, registry
 from carbonterm.ledger.checkpoint import parse
 from carbonterm.ledger.frames import Frames, end_name, read_checkpoints, read_key, segments, tree_before
-from carbonterm.ledger.prover import Prover
 from carbonterm.ledger.retention import remove
 from carbonterm.ledger.segment import Log
 from carbonterm.ledger.tree import leaf
@@ -55,6 +54,9 @@ class Past:
         before = self.tree_before(seq) if self.size and self.sealed == self.size else None
         if before is None or end_name(self.epoch) in self.storage.names():
             return
+        from carbonterm.ledger import proof  # rarely needed code that a small heap need not hold
+        from carbonterm.ledger.prover import Prover
+
         prover = Prover(seq, self.size)
         prover.begin(before[0], before[1])
         last = None

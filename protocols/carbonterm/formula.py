@@ -9,7 +9,6 @@ The program is a list that canonical CBOR can carry; each step is one of
 """
 
 from carbonterm.errors import FormulaError, NumberError, quoted
-from carbonterm.nearest import hint
 from carbonterm.number import MAX_EXPONENT, Number, Ratio
 
 MAX_TEXT = 2000  # characters of a formula
@@ -42,6 +41,8 @@ def compile(text, names=None):
                 stop = _name_end(text, at)
                 name = text[at:stop]
                 if names is not None and name not in names:
+                    from carbonterm.nearest import hint  # only who writes formulas needs it
+
                     raise _wrong(text, at, "unknown name " + quoted(name), hint(name, names, "known names"))
                 steps.append(name)
                 wanted = False

@@ -10,7 +10,7 @@
     gas mass in t = steps over inputs and constants;   tCO2e = sign × gas mass × gwp
 """
 
-from carbonterm import cbor, clock, formula
+from carbonterm import cbor, clock
 from carbonterm.errors import AccountingError, FormulaError, quoted
 from carbonterm.number import MAX_EXPONENT, Number
 
@@ -43,6 +43,8 @@ def mass(compiled, values):
         if value is None:
             raise FormulaError("input %s has no value" % quoted(name), "it is needed in " + (unit or "1"))
         known[name] = value
+    from carbonterm import formula  # a site without sources needs none
+
     return formula.evaluate(compiled[STEPS], known)
 
 
@@ -94,6 +96,8 @@ def check(compiled):
         raise _bad("scope is 1, 2 or 3")
     if not (_int(compiled[SIGN]) and compiled[SIGN] in (1, -1)):
         raise _bad("sign is 1 or -1")
+    from carbonterm import formula
+
     formula.check(compiled[STEPS])
     inputs, constants = compiled[INPUTS], compiled[CONSTANTS]
     if not isinstance(inputs, list) or not isinstance(constants, list):
