@@ -82,7 +82,8 @@ class Inbox:
         self._depth = max(32, min(512, MOMENTS // max(1, len(self._owners))))
         self._known = {}  # digest of a message: None, or who else waits until it is durable
         self._order = []  # the digests, oldest first
-        self._moments = {at: {} for at in self._owners}  # point: {moment: value} of what was logged
+        self._newest_digest = None  # of the last message whose entry is not durable yet
+        self._moments = {at: {} for at in self._owners}  # point: {moment: (exponent, mantissa, good)} in the log
         self._newest = {}  # point: moment of its newest good value
         self._warned = []
 
@@ -159,14 +160,14 @@ class Inbox:
         now = self.clock.now_ms()
         placed = []  # (point, moment) that this message is the first to tell
         rows, begin = self._rows(said, now, placed)
-        if not rows:
-            self.counters.again += 1
-            done(KNOWN)
+        if not rows:  # all of it is in entries that came before, the last of which may not be durable yet
+            self._wait(self._newest_digest, done)
             return
         self.counters.messages += 1
         if self.said is not None:
             self._tell(sender, begin, rows, raw, now)
         self._remember(digest, [])
+        self._newest_digest = digest
         self.terminal.record(begin, rows, raw, lambda stored: self._settle(digest, placed, done, stored))
         self.terminal.hurry()
 
@@ -181,7 +182,7 @@ class Inbox:
         self.said[sender] = now, found, [raw], None
 
     def _wait(self, digest, done):
-        waiting = self._known[digest]
+        waiting = self._known.get(digest)
         self.counters.again += 1
         if waiting is None:
             done(KNOWN)
@@ -198,6 +199,8 @@ class Inbox:
     def _settle(self, digest, placed, done, stored):
         """The entry of a message is durable, or will never be."""
         waiting = self._known.get(digest) or ()
+        if digest == self._newest_digest:
+            self._newest_digest = None
         if stored and digest in self._known:
             self._known[digest] = None
         elif not stored:
@@ -206,7 +209,7 @@ class Inbox:
                 self._known.pop(digest)
                 self._order.remove(digest)
             for at, moment in placed:
-                self._moments[at].pop(moment, None)
+                self._forget(at, moment)
         word = STORED if stored else LOST
         done(word)
         for other in waiting:
@@ -242,7 +245,7 @@ class Inbox:
         row = reading(at, point, moment - begin, value)
         moments = self._moments[at]
         if moment in moments:
-            if moments[moment] == (row[3], row[4]):
+            if moments[moment][:2] == (row[3], row[4]):
                 return None
             if row[2] == GOOD:
                 row[2] = SUSPECT
@@ -259,9 +262,19 @@ class Inbox:
         if moment not in moments:
             if len(moments) >= self._depth:
                 moments.pop(min(moments))
-            moments[moment] = row[3], row[4]
+            moments[moment] = row[3], row[4], good
         if good:
             self._newest[at] = max(moment, self._newest.get(at, moment))
+
+    def _forget(self, at, moment):
+        """A row that was remembered is not in the log after all."""
+        moments = self._moments[at]
+        moments.pop(moment, None)
+        good = [one for one in moments if moments[one][2]]
+        if good:
+            self._newest[at] = max(good)
+        else:
+            self._newest.pop(at, None)
 
     # --- after a restart --------------------------------------------------------------------------------------------
 
