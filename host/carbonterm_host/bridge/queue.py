@@ -166,10 +166,11 @@ class _Transaction:
 
     def __exit__(self, kind, error, _):
         try:
-            self.db.execute("COMMIT" if kind is None else "ROLLBACK")
+            if kind is None:
+                self.db.execute("COMMIT")
         except sqlite3.Error as failed:
             error = failed
-            if self.db.in_transaction:
-                self.db.execute("ROLLBACK")
+        if self.db.in_transaction:  # SQLite may have rolled back by itself
+            self.db.execute("ROLLBACK")
         if isinstance(error, sqlite3.Error):
             raise OSError(f"the queue: {error}") from None

@@ -12,8 +12,10 @@ import struct
 from carbonterm.errors import NumberError
 from carbonterm.number import Number, float32, float64
 
-MOST_VALUES = 100  # of one message: the terminal's endpoint takes 16384 bytes
-LONGEST_NAME = 64
+# so that no message has more than the 16384 bytes that the terminal's endpoint takes
+MOST_VALUES = 50
+LONGEST_NAME = 64  # characters, of up to 3 bytes
+LONGEST_TEXT = 60  # of a value; the terminal takes 10^±40
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MS = datetime.timedelta(milliseconds=1)
 
@@ -30,7 +32,8 @@ def messages(readings):
 
 
 def decimal_text(value, single=False):
-    """Decimal text of what a source gave; None for what is no number: None, NaN, infinities, other texts and types.
+    """Decimal text of what a source gave; None for what is no number that a terminal takes: None, NaN, infinities,
+    other texts and types, more than LONGEST_TEXT characters.
 
     single: a float stands for an IEEE binary32.
     """
@@ -39,13 +42,15 @@ def decimal_text(value, single=False):
     if isinstance(value, float):
         if not math.isfinite(value):
             return None
-        return str(float32(struct.pack(">f", value)) if single else float64(struct.pack(">d", value)))
-    if not isinstance(value, (int, decimal.Decimal, str)):
+        text = str(float32(struct.pack(">f", value)) if single else float64(struct.pack(">d", value)))
+    elif isinstance(value, (int, decimal.Decimal, str)):
+        try:
+            text = str(Number(str(value).strip()))
+        except (NumberError, ValueError):  # ValueError: an integer too long for Python to write
+            return None
+    else:
         return None
-    try:
-        return str(Number(str(value).strip()))
-    except NumberError:
-        return None
+    return text if len(text) <= LONGEST_TEXT else None
 
 
 def milliseconds(value, form="iso", zone=None):
