@@ -48,7 +48,7 @@ class Terminal:
         """Folds the log from its last snapshot on, continues it under `site` (a Site). Returns the log's size as it
         was found. past: iterable of the entries' bytes of earlier epochs, read where this one has no snapshot;
         previous: (epoch, size, root) of the one before, for the first entry of an epoch that follows another."""
-        replay = self._replay = Replay()
+        replay = self._replay = Replay(site)
         found = self.log.size
         if self.log.restored is not None:
             replay.restore(self.log.restored)

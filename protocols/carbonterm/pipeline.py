@@ -26,15 +26,16 @@ MAX_WAITING = 2048  # figures that wait for a point that is silent; beyond them 
 
 class Pipeline:
     """State of the fold: `site` in force and its canonical `document` (None before the first config), one settler per
-    register point; `time_ms`: the last time that a clock showed which was set, None before the first."""
+    register point; `time_ms`: the last time that a clock showed which was set, None before the first. known: a Site
+    that is taken where a document is its own, so that it is not held twice."""
 
-    def __init__(self):
+    def __init__(self, known=None):
+        self._known = known
         self.site = None
         self.time_ms = None
         self.settlers = []
         self.digests = []
         self.document = None
-        self._keys = []
         self._waiting = {}
 
     def fold(self, entry):
@@ -150,22 +151,25 @@ class Pipeline:
             self._take(document)
 
     def _take(self, document):
-        site = sites.decode(document)
-        settlers, keys = [], []
+        if self._known is not None and self._known.canonical() == document:
+            site = self._known
+        else:
+            site = sites.decode(document)
+        settlers = []
+        before = [] if self.site is None else [_shape(self.site, point) for point in self.site.points]
         for point in site.points:
             # a point keeps its series over a new document as long as nothing that shapes its numbers changes
-            key = point.canonical()[2:] + [site.meters[point.meter].name, point.name, site.zone, site.settings.closings]
-            if key in self._keys:
-                settlers.append(self.settlers[self._keys.index(key)])
+            shape = _shape(site, point)
+            if shape in before:
+                settlers.append(self.settlers[before.index(shape)])
             elif point.kind == sites.REGISTER:
                 settlers.append(
                     Settler(site.zone, point.modulus, point.limit, point.interval_ms, tuple(site.settings.closings))
                 )
             else:
                 settlers.append(None)
-            keys.append(key)
-        self.site, self.settlers, self._keys, self._waiting = site, settlers, keys, {}
-        self.document = document
+        self.site, self.settlers, self._waiting = site, settlers, {}
+        self.document = site.canonical()
         self.digests = [sm3.digest(cbor.encode(source.canonical())) for source in site.sources]
 
     def _settler(self, entry, point):
@@ -246,8 +250,9 @@ class Pipeline:
 class Replay:
     """A pipeline run over a log beside it: says which derived entries are wrong, missing or from nowhere."""
 
-    def __init__(self):
-        self.pipeline = Pipeline()
+    def __init__(self, known=None):
+        self._known = known
+        self.pipeline = Pipeline(known)
         self._owed, self._coming = [], iter(())
         self.compared = 0
         self.readings = 0
@@ -316,10 +321,14 @@ class Replay:
         if not isinstance(state, (list, tuple)) or len(state) != 4 or state[0] != 1:
             raise LedgerError("a snapshot is not of version 1", "use a newer carbonterm")
         _, self.readings, pipeline, owed = state
-        self.pipeline = Pipeline()
+        self.pipeline = Pipeline(self._known)
         self.pipeline.restore(pipeline)
         self._owed, self._coming = [tuple(one) for one in owed], iter(())
         self._begun = True
+
+
+def _shape(site, point):
+    return point.canonical()[2:] + [site.meters[point.meter].name, point.name, site.zone, site.settings.closings]
 
 
 def _when(settlement):

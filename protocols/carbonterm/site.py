@@ -392,6 +392,14 @@ class Settings(Row):
         Row.__init__(self, values, where, first or (isinstance(values, list) and len(values) == len(self.FIELDS)))
 
 
+def _share(values, texts):
+    """Puts one text in the place of all that are equal: a thousand points need not hold "kWh" a thousand times."""
+    if isinstance(values, list):
+        for i, value in enumerate(values):
+            if isinstance(value, str):
+                values[i] = texts.setdefault(value, value)
+
+
 class Site:
     """`Site(document)`: document is the decoded canonical array. Raises SiteError naming the row and the field.
 
@@ -405,12 +413,16 @@ class Site:
             raise SiteError("this is no site document (%s)" % FORMAT, "make one with 'carbonterm site check'")
         self.format = document[0]
         first = self.format == FORMATS[0]
+        self._bytes = None
         self.version = _integer(1, (1 << 32) - 1)(document[1])
         self.terminal_id = terminal_id(document[2])
         self.name = _text(128)(document[3])
         self.zone = _integer(-840, 840)(document[4])
+        texts = {}
         for place, (attribute, row) in enumerate(self.ROWS):
             rows = _list(lambda value: value)(document[5 + place])
+            for values in rows:
+                _share(values, texts)
             setattr(self, attribute, [row(values, "%s %d" % (row.NAME, i), first) for i, values in enumerate(rows)])
         self.settings = Settings(document[10], "settings", first)
         rows = _list(lambda value: value)(document[11]) if len(document) > 11 else ()
@@ -483,6 +495,8 @@ class Site:
 
     def canonical(self):
         """The document's canonical bytes."""
+        if self._bytes is not None:
+            return self._bytes
         rows = [[row.canonical() for row in getattr(self, attribute)] for attribute, _ in self.ROWS]
         nodes = [[row.canonical() for row in self.nodes]] if self.nodes else []
         head = [self.format, self.version, self.terminal_id, self.name, self.zone]
@@ -490,8 +504,10 @@ class Site:
 
 
 def decode(data):
-    """The Site of canonical bytes; CborError or SiteError."""
-    return Site(cbor.decode(data))
+    """The Site of canonical bytes, which it keeps; CborError or SiteError."""
+    site = Site(cbor.decode(data))
+    site._bytes = bytes(data)
+    return site
 
 
 def changes(old, new):
