@@ -12,6 +12,7 @@ from carbonterm import clock
 from carbonterm.errors import UnitError
 from carbonterm_host import preparing
 from carbonterm_host.commands.prepare import text
+from carbonterm_host.platform.quality import rules
 from carbonterm_host.preparing import Reading
 from shell import carbonterm
 
@@ -63,6 +64,30 @@ def test_outliers_are_marked_and_kept():
     few = series([1, 1, 1, 1, 99])
     preparing.filtered(few, 4)
     assert not any(one.quality for one in few)
+
+
+def test_the_filter_after_the_book():
+    """What the integers say is what the same rule says in fractions, on seeded series with uneven times."""
+    dice, flagged = random.Random(12), 0
+    for _ in range(60):
+        times = sorted(dice.sample(range(1, 3000), dice.randrange(1, 40)))
+        rows = [Reading(START + t * MINUTE, Fraction(dice.choice((7, 7, dice.randrange(-40, 90))), 6)) for t in times]
+        wide, least = dice.randrange(3, 9), Fraction(dice.randrange(3), 2)
+        preparing.filtered(rows, wide, least=least)
+        for place, one in enumerate(rows):
+            before, after = rows[max(0, place - wide) : place], rows[place + 1 : place + 1 + wide]
+            far = False
+            if len(before) + len(after) >= preparing.FEWEST:
+                slope = 0
+                if before and after:
+                    ends = [[rules.median([Fraction(getattr(r, name)) for r in side]) for name in ("time_ms", "raw")]
+                            for side in (before, after)]  # fmt: skip
+                    slope = (ends[1][1] - ends[0][1]) / (ends[1][0] - ends[0][0])
+                middle, scale = rules.spread([r.raw - slope * (r.time_ms - one.time_ms) for r in before + after])
+                far = abs(one.raw - middle) > rules.FAR * scale and abs(one.raw - middle) >= least
+            assert (one.quality == preparing.SUSPECT) == far
+            flagged += far
+    assert flagged > 50
 
 
 @pytest.mark.requirement("P-6.4-3", part="the step by hand")

@@ -26,8 +26,12 @@ def spread(values):
     """
     middle = median(values)
     distances = [abs(value - middle) for value in values]
-    deviation = median(distances)
-    return middle, deviation / _MEDIAN if deviation else _MEAN * sum(distances) / len(distances)
+    return middle, scale(median(distances), 1, sum(distances), len(distances))
+
+
+def scale(deviation, times, total, count):
+    """Of `spread`: deviation is `times` × MAD, total the sum of `count` distances."""
+    return deviation / (times * _MEDIAN) if deviation else _MEAN * total / count
 
 
 def outliers(values):
