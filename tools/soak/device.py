@@ -10,6 +10,7 @@ again from what was durable.
 
 import asyncio
 import binascii
+import gc
 import json
 import sys
 
@@ -31,7 +32,7 @@ from carbonterm_host.simulate.plant import meters_of
 from carbonterm_host.simulate.wire import Wire
 from tools.soak import plant
 from tools.soak.storage import CutStorage, PowerCut
-from tools.soak.virtual import Board
+from tools.soak.virtual import MICROPYTHON, Board
 
 START_MS = 1795222800000 - 3000  # 2026-11-21T09:00:00+08:00, and the time to begin
 KEY = bytes(31) + b"\x2a"
@@ -82,13 +83,16 @@ class Time:
 
 class Soak:
     def __init__(self, folder, seed, hours, level):
-        self.folder, self.seed, self.hours = folder, seed, hours
+        self.folder, self.hours, self.level = folder, hours, level
         with open(folder + "/site.bin", "rb") as file:
             self.site = sites.decode(file.read())
         self.end_ms = int(hours * 3600000) + 3000
         self.truth = Truth(folder + "/truth.jsonl")
-        self.faults = Faults(seed)
-        plant.happenings(self.faults, hours, level)
+        # each line has dice of its own: which of two lines comes first in a moment is nobody's business
+        self.faults = [Faults("%s/%d" % (seed, index)) for index in range(len(self.site.buses) + 1)]
+        for one in self.faults:
+            if level:
+                plant.happenings(one, hours, level)
         self.lines = {}
         self.board = Board(self.lines, START_MS, Chance("board/%s" % seed), self._cut)
         clock = Time(self.board)
@@ -96,25 +100,26 @@ class Soak:
         for index, bus in enumerate(self.site.buses):
             found = meters_of(self.site, index, seed)
             for meter in found:
-                meter.begin(clock, self.faults, self.truth)
-            self.lines[bus.address] = Wire(found, (bus.port, bus.parity, bus.stop), self.faults, (20, 120))
+                meter.begin(clock, self.faults[index], self.truth)
+            self.lines[bus.address] = Wire(found, (bus.port, bus.parity, bus.stop), self.faults[index], (20, 120))
             self.meters += found
         self.stations = []
-        for name, number, version in plant.STATIONS:
+        for name, number, version in plant.STATIONS if level else ():
             cipher = Cipher(bytes(range(16))) if version == "2025" else None
             cut = 150 if version == "2025" else 600
             self.stations.append((Cems(name, number, "123456", version, cipher, seed, cut),
                                   Centre(name, number, "123456", version, cipher)))  # fmt: skip
         self.loop = Loop(plant.LOOP, Number(-20), Number(180), seed)
         self.storage = CutStorage(Chance("power/%s" % seed))
-        self.cuts = [self.end_ms * part // 16 for part in (3, 6, 10, 13)]  # when the power fails
+        self.random = Chance("signatures/%s" % seed).randbytes
+        self.cuts = [self.end_ms * part // 16 for part in (3, 6, 10, 13) if level]  # when the power fails
         self.entered = []  # (event, seq of the entry behind it) that an operator has entered
         self.starts = 0
         self.confirmed = 0
         self.counters = {}
 
     def _cut(self, path, elapsed):
-        return plant.cut(path, elapsed, self.hours)
+        return self.level > 0 and plant.cut(path, elapsed, self.hours)
 
     async def run(self):
         beside = asyncio.create_task(self._beside())
@@ -133,11 +138,11 @@ class Soak:
         """What is on no line: stations of HJ 212 with their centres, and a transmitter, once a second and a minute."""
         board = self.board
         for station, centre in self.stations:
-            station.begin(board.now_ms(), self.faults, self.truth)
-            centre.begin(board.now_ms(), self.faults)
-        self.loop.begin(board.now_ms(), self.faults)
+            station.begin(board.now_ms(), self.faults[-1], self.truth)
+            centre.begin(board.now_ms(), self.faults[-1])
+        self.loop.begin(board.now_ms(), self.faults[-1])
         while board.elapsed < self.end_ms or any([station.logger.waiting for station, _ in self.stations]):
-            await board.sleep_ms(1000)
+            await board.sleep_ms(1000 if self.stations else 60000)
             now = board.now_ms()
             for station, centre in self.stations:
                 if board.elapsed < self.end_ms:
@@ -161,7 +166,7 @@ class Soak:
         if self.starts > 1:
             self.truth.add({"event": "restart", "time_ms": board.now_ms()})
         clock = Clock(port=board)
-        log = Log(self.storage, self.site.terminal_id, 0, sm2.Signer(KEY), board.random)
+        log = Log(self.storage, self.site.terminal_id, 0, sm2.Signer(KEY), self.random)
         terminal = Terminal(log, clock, board.RUNTIME)
         found = terminal.start(self.site)
         self.entered = [one for one in self.entered if one[1] <= found]  # what the power took is entered again
@@ -242,10 +247,16 @@ class Soak:
 
 
 def main(folder, seed, hours, level):
+    if MICROPYTHON:
+        gc.threshold(4 << 20)  # what lives long stays together, so that there is room for long arrays
     soak = Soak(folder, int(seed), float(hours), float(level))
     soak.board.run(soak.run())
+    faults = {}
+    for one in soak.faults:
+        for name, count in one.table().items():
+            faults[name] = faults.get(name, 0) + count
     print(json.dumps({
-        "faults": soak.faults.table(), "counters": soak.counters, "starts": soak.starts,
+        "faults": {name: faults[name] for name in sorted(faults)}, "counters": soak.counters, "starts": soak.starts,
         "collided": sum([wire.collided for wire in soak.lines.values()]),
         "heard": sum([wire.heard for wire in soak.lines.values()]), "cuts": soak.storage.cuts,
         "confirmed": soak.confirmed,

@@ -15,6 +15,7 @@ from carbonterm_device.ports import port as real
 MICROPYTHON = sys.implementation.name == "micropython"
 FIRST_PIECE = 8  # bytes of a reply that come first; the rest comes in one piece, to save turns
 ALL = 1 << 20
+AHEAD_MS = 100000000
 
 
 class Link:
@@ -75,7 +76,8 @@ class Board:
         self._chance = chance
         self._cut = cut
         if MICROPYTHON:
-            self._zero = time.ticks_ms()
+            # far ahead of the real ticks, which asyncio gives to tasks that can go on at once: those never wait
+            self._zero = time.ticks_add(time.ticks_ms(), AHEAD_MS)
             self.ticks_add, self.ticks_diff = time.ticks_add, time.ticks_diff
 
     # --- the time

@@ -6,7 +6,7 @@ carbonterm.field.hj212_roles with faults, seeded and counted as those of meters.
 """
 
 from carbonterm.field import hj212
-from carbonterm.field.hj212_roles import DATA, REQUEST, Logger, Upper, moment
+from carbonterm.field.hj212_roles import ACKNOWLEDGED, DATA, REQUEST, Logger, Upper, moment
 from carbonterm_host.simulate.chance import mixed
 from carbonterm_host.simulate.profile import FULL, MINUTE_MS, load
 
@@ -56,7 +56,10 @@ class Cems:
         """List of bytes to answer with."""
         answers = []
         for packet in self._decoder.feed(data):
-            if self.logger.receive(packet, now_ms) == REQUEST:
+            what = self.logger.receive(packet, now_ms)
+            if what == ACKNOWLEDGED:
+                self._of.pop(packet.qn, None)
+            elif what == REQUEST:
                 answers.append(self.logger.accept(packet))
                 if not self.logger.fault(packet):
                     answers.append(self.logger.finish(packet))
