@@ -280,7 +280,11 @@ class Desk:
                     break
         except OSError:  # whoever asked has gone
             pass
-        writer.close()
+        try:
+            writer.close()
+            await writer.wait_closed()
+        except OSError:
+            pass
 
 
 _ANSWERS = {"status": Desk.status, "scan": Desk.scan, "probe": Desk.probe, "watch": Desk.watch, "explain": Desk.explain}

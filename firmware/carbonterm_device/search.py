@@ -3,7 +3,8 @@
 Modbus units are asked one by one. Meters of DL/T 645 and CJ/T 188 answer to wildcards: first all are asked at once; if
 more than one answers (their bytes fall on each other, or several frames come), those with the last two digits 00, then
 01, … are asked, and where that is still a crowd, those with the last four, and so on. A noise that does not come again
-when the same is asked again is no crowd. Meters that take no shortened address stay a crowd: that is told.
+when the same is asked again is no crowd. Meters that take no shortened address stay a crowd: that is told. A line that says
+something to a question for nobody is noisy: that is told, and no crowd is sought in it.
 
 Everything asked is a read. All that comes until the time is over is listened to, since a second answer is what tells a
 crowd from a meter.
@@ -155,7 +156,8 @@ class Scan:
     to the wildcard.
 
     tell(event): awaited with each of: progress {"at", "left_ms"}, found {"protocol", "unit", "baud", "parity", "stop",
-    "said", "dialect"}, crowd {"protocol", "tail", "bytes"} (answers fall on each other there), end {"found", "asked"}.
+    "said", "dialect"}, crowd {"protocol", "tail", "bytes"} (answers fall on each other there), noise {"protocol", "at",
+    "bytes"} (the search by wildcard was given up at these settings), end {"found", "asked"}.
     """
 
     def __init__(self, bus, settings, protocols, units, timeout_ms, wildcard_ms, thorough, tell, port):
@@ -257,11 +259,11 @@ class Scan:
             if not tail and (found or noise):
                 self._left -= len(tails) * cost
                 tails = []
-            if not more:
-                continue
+            if noise and await self._noisy(kind, settings):
+                return
             if noise:
                 await self._tell({"event": "crowd", "protocol": kind.protocol, "tail": tail, "bytes": noise})
-            if len(tail) < kind.DIGITS:
+            if more and len(tail) < kind.DIGITS:
                 tails = [("%02d%s" % (pair, tail), way if way == 2 else 1) for pair in range(100)] + tails
                 self._left += 100 * cost
 
@@ -275,6 +277,14 @@ class Scan:
             if not noise or (found and noise <= _GLITCH):
                 return every, 0
         return every, noise
+
+    async def _noisy(self, kind, settings):
+        """Whether the line says something to a question for a meter that hardly is: then what is heard is no crowd."""
+        nobody = "90" * (kind.DIGITS >> 1)
+        found, noise = kind.heard(await hear(self.bus, kind.frame(nobody, 1), settings, self.wildcard_ms), nobody)
+        if noise and not found:
+            await self._tell({"event": "noise", "protocol": kind.protocol, "at": _at(settings, ""), "bytes": noise})
+        return noise and not found
 
     async def _find(self, protocol, unit, settings, said, dialect):
         if [protocol, unit] in self.found:

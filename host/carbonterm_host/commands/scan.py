@@ -35,7 +35,7 @@ def main(
     question |= _units(units)
     if protocol:
         question["protocols"] = protocol
-    crowds, found = [], []
+    crowds, noise, found = [], [], []
     with desk.Desk.at(place, who or getpass.getuser(), bus) as asked:
         if "host" not in asked.place and (baud or parity or not asked.terminal):
             rates, parities = baud or BAUDS, parity or PARITIES
@@ -47,14 +47,14 @@ def main(
             elif kind == "found":
                 found.append(event)
                 note(say("found", "发现") + f" {event['protocol']} {event['unit']}")
-            elif kind == "crowd":
-                crowds.append(event)
+            elif kind in ("crowd", "noise"):
+                (crowds if kind == "crowd" else noise).append(event)
         for one in found:
             one["models"] = [row.row() for row in recognise.candidates(asked, one)] if identify else []
     if json:
-        put({"found": found, "crowds": crowds})
+        put({"found": found, "crowds": crowds, "noise": noise})
     else:
-        _show(found, crowds)
+        _show(found, crowds, noise)
     return OK if found else FINDING
 
 
@@ -65,7 +65,7 @@ def _units(text):
     return {"from": int(first), "to": int(last or first)}
 
 
-def _show(found, crowds):
+def _show(found, crowds, noise):
     out = console()
     if found:
         table = Table()
@@ -83,5 +83,8 @@ def _show(found, crowds):
                       "没有仪表应答。请检查电源、A/B 接线和波特率，再试 --thorough。"))  # fmt: skip
     for one in crowds:
         tail = "…" + one["tail"] if one["protocol"] != places.MODBUS else one["tail"]
-        out.print(say(f"Answers fell on each other, or noise: {one['protocol']} {tail}, {one['bytes']} bytes.",
-                      f"应答冲突或干扰：{one['protocol']} {tail}，{one['bytes']} 字节。"))  # fmt: skip
+        out.print(say(f"Answers fell on each other: {one['protocol']} {tail}, {one['bytes']} bytes.",
+                      f"应答冲突：{one['protocol']} {tail}，{one['bytes']} 字节。"))  # fmt: skip
+    for one in noise:
+        out.print(say(f"Noise, or meters at another rate: {one['at']} {one['protocol']}, {one['bytes']} bytes.",
+                      f"干扰，或仪表波特率不同：{one['at']} {one['protocol']}，{one['bytes']} 字节。"))  # fmt: skip
