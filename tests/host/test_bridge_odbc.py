@@ -176,7 +176,7 @@ def test_what_cannot_work_is_told(plant):
     plant.configure()
     plant.config.write_text(plant.config.read_text().replace("DRIVER=SQLite3", "DRIVER=NoSuchDriver"))
     code, said = plant.once()
-    assert code == 1 and "NoSuchDriver" in said[-1]["error"]
+    assert code == 3 and "NoSuchDriver" in said[-1]["error"]
     plant.configure()
     plant.inbox.stop()
     code, said = plant.once()

@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
+from types import SimpleNamespace
 
 import pytest
 from asyncua import ua
@@ -125,7 +128,7 @@ def test_changes_are_subscribed_over_a_secured_link_and_a_restart(setup, mode):
         said = setup.end(service)
     told = [row["state"] for row in said if row.get("part") == "source" and row["state"] != "bad"]
     assert told[0] == told[-1] == "connected" and "waiting" in told
-    assert said[-1]["waiting"] == said[-1]["refused"] == said[-1]["lost"] == 0
+    assert said[-1]["refused"] == said[-1]["lost"] == 0
 
 
 @pytest.mark.slow
@@ -133,10 +136,40 @@ def test_a_server_or_user_that_is_not_the_right_one_gives_nothing(setup):
     plant = setup.plant(secured=True)
     setup.configure(plant)  # an open link to a server that wants a secured one
     code, said = setup.once()
-    assert code == 1 and said[-1]["error"].startswith("opc.tcp://127.0.0.1"), said
+    assert code == 3 and said[-1]["error"].startswith("opc.tcp://127.0.0.1"), said
     setup.configure(plant, "encrypt", more="user: reader\n  password_file: token")
-    assert setup.once()[0] == 1
+    assert setup.once()[0] == 3
     certificate(setup.folder, "server", "urn:plant:server")  # the server has another key than this file says
     setup.configure(plant, "encrypt", timeout="2s")
-    assert setup.once()[0] == 1
+    assert setup.once()[0] == 3
     assert setup.inbox.taken == []
+
+
+@pytest.mark.slow
+def test_what_is_no_opcua_server_is_told_and_waited_for(setup):
+    """A port that says something else, then cuts; a service there goes on trying."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        seen = threading.Semaphore(0)
+
+        def talk():
+            while True:
+                try:
+                    link, _ = listener.accept()
+                except OSError:
+                    return
+                with link:
+                    link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 9)
+                seen.release()
+
+        threading.Thread(target=talk, daemon=True).start()
+        setup.configure(SimpleNamespace(port=listener.getsockname()[1]), timeout="2s")
+        code, said = setup.once()
+        assert code == 3 and said[-1]["error"].startswith("opc.tcp://127.0.0.1"), said
+        service = setup.start()
+        try:
+            for _ in range(3):
+                assert seen.acquire(timeout=60)
+        finally:
+            said = setup.end(service)
+        listener.shutdown(socket.SHUT_RDWR)
+    assert {row["state"] for row in said[:-1]} == {"waiting"} and said[-1]["sent"] == 0

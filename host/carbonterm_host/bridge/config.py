@@ -29,6 +29,10 @@ class BridgeError(CarbonError):
     """A bridge cannot work as it is set up."""
 
 
+class Unreachable(BridgeError):
+    """The system that a bridge reads cannot be reached now."""
+
+
 def read(path, kind):
     """Options of a configuration file for a bridge of `kind` (OPCUA or ODBC); Mistakes or OSError."""
     path = Path(path)

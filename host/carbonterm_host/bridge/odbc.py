@@ -14,7 +14,7 @@ import time
 
 import pyodbc
 
-from carbonterm_host.bridge.config import BridgeError
+from carbonterm_host.bridge.config import BridgeError, Unreachable
 from carbonterm_host.bridge.readings import LONGEST_NAME, decimal_text, messages, milliseconds
 
 ROWS = 200  # of one transaction
@@ -38,9 +38,10 @@ class Source:
                     self._read(stop)
                     self._state("connected", "")
                 except (pyodbc.Error, OSError) as error:
+                    linked = self._link is not None
                     self._close()
                     if once:
-                        raise BridgeError(_reason(error)) from None
+                        raise (BridgeError if linked else Unreachable)(_reason(error)) from None
                     self._state("waiting", _reason(error))
                 if once:
                     return

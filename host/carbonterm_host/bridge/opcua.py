@@ -14,7 +14,7 @@ from asyncua import Client, ua
 from asyncua.crypto import security_policies
 from cryptography import x509
 
-from carbonterm_host.bridge.config import SUBSCRIBE, BridgeError
+from carbonterm_host.bridge.config import SUBSCRIBE, BridgeError, Unreachable
 from carbonterm_host.bridge.readings import decimal_text, messages, milliseconds
 
 FIRST_WAIT, LONGEST_WAIT = 1, 60  # seconds between two tries to connect
@@ -52,8 +52,8 @@ class Source:
         try:
             async with await self._client() as client:
                 await self._poll(client)
-        except _TROUBLE as error:
-            raise BridgeError(f"{self.options.endpoint}: {_reason(error)}") from None
+        except Exception as error:
+            raise Unreachable(f"{self.options.endpoint}: {_reason(error)}") from None
 
     async def _run(self, stop):
         stopped = asyncio.create_task(asyncio.to_thread(stop.wait))
@@ -64,7 +64,7 @@ class Source:
                     self._state("connected", "")
                     wait = FIRST_WAIT
                     await (self._subscribe if self.options.read == SUBSCRIBE else self._polls)(client, stopped)
-            except _TROUBLE as error:
+            except Exception as error:  # whatever asyncua makes of what a server sends, or the queue of a full disk
                 self._state("waiting", f"{self.options.endpoint}: {_reason(error)}")
                 await asyncio.wait([stopped], timeout=wait)
                 wait = min(wait * 2, LONGEST_WAIT)
@@ -190,6 +190,3 @@ def _certificate_uri(path):
 
 def _reason(error):
     return str(error) or type(error).__name__
-
-
-_TROUBLE = (ua.UaError, OSError, asyncio.TimeoutError, ConnectionError, Lost)

@@ -72,7 +72,10 @@ def _run(path, kind, once, as_json):
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    done = bridge.run(stop, once)
+    try:
+        done = bridge.run(stop, once)
+    except config.Unreachable as error:
+        raise Failure(UNREACHABLE, error.what, error.hint) from None
     put(bridge.counts) if as_json else print(_counts(bridge.counts))
     return UNREACHABLE if once and not done else OK
 
