@@ -1,6 +1,7 @@
 """Data loggers of HJ 212 push into the firmware on MicroPython: 2017, 2025 with SM4, split, make-up data, a crash."""
 
 import socket
+import sys
 import time
 
 import pytest
@@ -77,9 +78,9 @@ class Station:
         return acknowledged
 
 
-def terminal(folder, port, version="2017", stations=f"{entrance.MN} 123456\n"):
+def terminal(folder, port, version="2017", stations=f"{entrance.MN} 123456\n", binary=None):
     document = SITE.replace("PORT", str(port)).replace("VERSION", version)
-    made = Terminal(folder / "terminal", site_yaml.compile_text(document).canonical())
+    made = Terminal(folder / "terminal", site_yaml.compile_text(document).canonical(), binary=binary)
     made.data.mkdir()
     (made.data / "stations.txt").write_text("# 站点\n" + stations)
     return made
@@ -91,11 +92,13 @@ def day():
     return now - now % 600000 - 3600000
 
 
-@pytest.mark.parametrize("version,key", [("2017", None), ("2025", entrance.KEY)])
+@pytest.mark.parametrize(
+    "version,key,binary", [("2017", None, None), ("2025", entrance.KEY, None), ("2025", entrance.KEY, sys.executable)]
+)
 @pytest.mark.requirement("T-6.3-2", part="uploads of a CEMS by HJ 212 are durable before they are acknowledged")
-def test_uploads_come_into_the_log_once(tmp_path, version, key):
+def test_uploads_come_into_the_log_once(tmp_path, version, key, binary):
     port = entrance.free_port()
-    made = terminal(tmp_path, port, version, f"{entrance.MN} 123456 {key or ''}\n")
+    made = terminal(tmp_path, port, version, f"{entrance.MN} 123456 {key or ''}\n", binary)
     made.start()
     begin = day()
     station = Station(port, version, key)

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import sys
 import time
 
 import pytest
@@ -30,13 +31,13 @@ settings: {closings: [minute, hour, day], commit: 50ms}
 
 
 class Site:
-    def __init__(self, folder):
+    def __init__(self, folder, binary=None):
         self.port = entrance.free_port()
         document = SITE.replace("PORT", str(self.port)).replace("TOKEN", sm3.digest(entrance.TOKEN.encode()).hex())
         document = document.replace("OTHER", sm3.digest(b"another token").hex())
         self.folder = folder
         entrance.certificates(folder)
-        self.terminal = Terminal(folder / "terminal", site_yaml.compile_text(document).canonical())
+        self.terminal = Terminal(folder / "terminal", site_yaml.compile_text(document).canonical(), binary=binary)
         self.terminal.data.mkdir()
         for name, source in (("inbox.crt", "server.der"), ("inbox.key", "key.der")):
             (self.terminal.data / name).write_bytes((folder / source).read_bytes())
@@ -76,9 +77,9 @@ class Site:
         return entrance.rows(self.terminal, self.folder / "log.bundle")
 
 
-@pytest.fixture
-def site(tmp_path):
-    made = Site(tmp_path)
+@pytest.fixture(params=[None, sys.executable], ids=["micropython", "cpython"])
+def site(tmp_path, request):
+    made = Site(tmp_path, request.param)
     yield made
     made.terminal.stop()
 
@@ -129,6 +130,16 @@ def test_everything_else_is_refused_and_said_why(site):
     assert site.post({**message(2, now, E1="5"), "source": "mes-1"}, token="another token")[0] == 200
     site.terminal.stop()
     assert [row[:4] for row in site.rows()] == [(0, now, 0, "1"), (2, now, 0, "5")]
+
+
+def test_a_client_that_waits_before_its_body(site):
+    site.connect()
+    body = json.dumps(message(1, time.time_ns() // 1000000, E1="1")).encode()
+    head = f"POST /v1/readings HTTP/1.1\r\nAuthorization: Bearer {entrance.TOKEN}\r\nExpect: 100-continue\r\n"
+    site.connection.sock.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
+    assert site.connection.sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    site.connection.sock.sendall(body)
+    assert site.connection.sock.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 def test_bytes_that_are_no_request_end_their_connection_only(site):

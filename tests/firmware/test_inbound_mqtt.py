@@ -2,6 +2,7 @@
 that are killed."""
 
 import json
+import sys
 import time
 
 import pytest
@@ -30,9 +31,9 @@ settings: {closings: [minute, hour, day], commit: 50ms}
 """
 
 
-def terminal(folder, broker, more=""):
+def terminal(folder, broker, more="", binary=None):
     document = SITE.replace("PORT", str(broker.port)).replace("MORE", more)
-    return Terminal(folder / "terminal", site_yaml.compile_text(document, folder=folder).canonical())
+    return Terminal(folder / "terminal", site_yaml.compile_text(document, folder=folder).canonical(), binary=binary)
 
 
 def listening(made):
@@ -57,8 +58,9 @@ def hall(moment, energy, power="[1.5]"):
 
 @pytest.mark.requirement("T-4-7", part="MQTT 3.1.1, from Debian's mosquitto")
 @pytest.mark.requirement("T-6.3-2", part="values that a broker passes on are in the log")
-def test_messages_of_a_broker_come_into_the_log(tmp_path, broker):
-    made = terminal(tmp_path, broker)
+@pytest.mark.parametrize("binary", [None, sys.executable], ids=["micropython", "cpython"])
+def test_messages_of_a_broker_come_into_the_log(tmp_path, broker, binary):
+    made = terminal(tmp_path, broker, binary=binary)
     broker.publish("plant/hall", hall(1, 1), "-r")  # retained, of 1970: suspect, and only once
     made.start()
     try:

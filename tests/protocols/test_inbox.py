@@ -204,7 +204,7 @@ def test_what_is_remembered_is_bounded():
 
 
 def test_any_order_and_any_repeats_give_the_right_total():
-    for seed in range(12):
+    for seed in range(5):
         random, world = Random(seed), World()
         true = [(T0 - 7200000 + 60000 * n, 1000 + 7 * n) for n in range(60)]
         waiting, sent = list(range(60)), []

@@ -15,6 +15,7 @@ from carbonterm_device.inbound.subscriber import hang_up
 MAX_HEAD = 4096
 CONNECTIONS = 8
 IDLE_S = 30  # so long a connection may take for a request, or wait for the next one
+LINGER_S = 2
 PATH = b"/v1/readings"
 _REASONS = {
     200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 409: "Conflict",
@@ -68,7 +69,10 @@ class Endpoint(Inbox):
             head, rest = await asyncio.wait_for(_head(reader), IDLE_S)
             if not head:
                 return False
-            keep, size, token = self._check(head)
+            keep, size, token, waits = self._check(head)
+            if waits and not rest:
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                await writer.drain()
             body = await asyncio.wait_for(_body(reader, rest, size), IDLE_S)
             status, answer = 200, {"result": await self._message(body, token)}
         except Answer as refusal:
@@ -84,10 +88,13 @@ class Endpoint(Inbox):
             lines.append("Connection: close")
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + text)
         await writer.drain()
+        if not keep:
+            await asyncio.wait_for(_linger(reader), LINGER_S)
         return keep
 
     def _check(self, head):
-        """(whether the connection is kept, bytes of the body, SM3 of the token) of a request's head."""
+        """(whether the connection is kept, bytes of the body, SM3 of the token, whether the client waits for a word
+        before it sends the body) of a request's head."""
         lines = head.split(b"\r\n")
         words = lines[0].split(b" ")
         if len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
@@ -109,7 +116,7 @@ class Endpoint(Inbox):
         if not size.isdigit() or len(size) > 9 or int(size) > said.MAX_BODY:
             raise Answer(413, "a message has at most %d bytes" % said.MAX_BODY, "send the values in several messages")
         keep = words[2] == b"HTTP/1.1" and fields.get(b"connection", b"").lower() != b"close"
-        return keep, int(size), token
+        return keep, int(size), token, fields.get(b"expect", b"").lower() == b"100-continue"
 
     async def _message(self, body, token):
         """STORED or KNOWN, when the message is durable; Answer otherwise."""
@@ -176,6 +183,13 @@ async def _head(reader):
         if not more:
             return b"", b""
         data += more
+
+
+async def _linger(reader):
+    """Reads what still comes: a connection closed over unread bytes is reset, and the answer may be lost with it."""
+    for _ in range(64):
+        if not await reader.read(1024):
+            return
 
 
 async def _body(reader, data, size):
