@@ -56,11 +56,15 @@ def terminal(store, terminal_id):
 def html(store, name, public, asks):
     """The page as text; asks: who asks for it, as the gate has it (scope["access"])."""
     parts = [
-        '<!doctype html><html lang="zh"><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
-        "<title>carbonterm</title><style>body{font:15px/1.5 sans-serif;margin:2em;max-width:70em}",
-        "table{border-collapse:collapse;margin:.5em 0 1.5em}",
-        "td,th{border:1px solid #bbb;padding:.2em .6em;text-align:left}",
-        ".n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:#b00}code{word-break:break-all}</style>",
+        '<!doctype html><html lang="zh"><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width,initial-scale=1">',
+        "<title>carbonterm</title><style>:root{color-scheme:light dark}",
+        "body{font:15px/1.5 sans-serif;margin:1.5em;max-width:70em}",
+        # a table that is wider than the screen scrolls by itself
+        "table{display:block;overflow-x:auto;border-collapse:collapse;margin:.5em 0 1.5em}",
+        "td,th{border:1px solid #8888;padding:.2em .6em;text-align:left;white-space:nowrap}",
+        "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}",
+        ".bad{color:#b00;color:light-dark(#b00,#ff8080)}code{overflow-wrap:anywhere}</style>",
         f"<h1>碳计量平台 Carbon platform: {markup.escape(name)}</h1>",
         f"<p>公钥 Public key (SM2): <code>{public.hex()}</code></p>",
     ]
@@ -212,7 +216,8 @@ def _section(found):
                 f"<code>{fork['held_leaf']}</code> ≠ <code>{fork['other_leaf']}</code></p>"
             )
     if found["emissions"]:
-        parts.append("<table><tr><th>周期 Period<th>开始 Start<th>排放源 Source<th>范围 Scope<th>质量 Quality<th>tCO2e")
+        parts.append("<table><tr><th>周期 Period<th>开始 Start<th>排放源 Source<th>范围 Scope<th>质量 Quality"
+                     "<th class=n>tCO2e")
         for row in found["emissions"]:
             value = "—" if row["tco2e"] is None else str(Number(row["tco2e"]))
             cells = (_both(row["period"]), row["start"], row["source"], row["scope"], _QUALITIES[row["quality"]])

@@ -8,6 +8,11 @@ from carbonterm_host.platform.access import audit
 
 SHOWN_MS = 7 * 86_400_000
 MOST = 20
+# how an alarm begins, behind the terminal that it is about, and what that is
+_CHINESE = (
+    ("failed logins", "登录失败"), ("probing", "探测"), ("connection to trap port", "连接诱捕端口"),
+    ("calibration overdue", "校准到期"),
+)  # fmt: skip
 
 
 def lines(store, person):
@@ -25,8 +30,10 @@ def lines(store, person):
     since = time.time_ns() // 1_000_000 - SHOWN_MS
     alarms = [row for row in audit.rows(store, audit.ALARM, limit=MOST) if row["time_ms"] >= since]
     if alarms:
-        yield "<h2>告警 Alarms</h2><table><tr><th>时间 Time<th>来源 From<th>事件 What<th>次数 Count"
+        yield "<h2>告警 Alarms</h2><table><tr><th>时间 Time<th>来源 From<th>事件 What<th class=n>次数 Count"
         for row in alarms:
-            cells = (clock.text(row["time_ms"], 0), row["address"], row["what"], row["status"])
-            yield "<tr>" + "".join(f"<td>{markup.escape(str(cell))}" for cell in cells)
+            said = row["what"] if row["address"] else row["what"].split(": ", 1)[-1]
+            what = next((f"{word} " for begin, word in _CHINESE if said.startswith(begin)), "") + row["what"]
+            cells = (clock.text(row["time_ms"], 0), row["address"], what)
+            yield "<tr>" + "".join(f"<td>{markup.escape(cell)}" for cell in cells) + f"<td class=n>{row['status']}"
         yield "</table>"
