@@ -138,6 +138,7 @@ def test_several_mistakes_are_told_at_once(folder):
     assert "must hold one line of text" in refusal(folder, OPCUA, "opcua")
 
 
+@pytest.mark.slow
 def test_a_command_tells_what_is_wrong_with_files(folder):
     done = run("bridge", "odbc", "--config", folder / "missing.yaml", "--json")
     assert done.returncode == 3 and "missing.yaml: No such file" in json.loads(done.stdout)["error"]

@@ -94,6 +94,7 @@ def test_rows_come_once_in_order_with_their_digits(plant):
     assert len({i.split("-")[0] for i in ids}) == 1 and [i.split("-")[1] for i in ids] == ["1", "2", "3", "4"]
 
 
+@pytest.mark.slow
 def test_rows_of_one_time_are_told_apart(plant):
     plant.configure("SELECT * FROM long WHERE at >= ? ORDER BY at", LONG, key="at", form="ms", start=0)
     plant.add((5, "E1", "1"), (5, "E2", "2"), (5, "E1", "1.5"), table="long")
@@ -161,6 +162,7 @@ def test_kills_of_bridge_and_terminal_lose_and_repeat_nothing(plant):
     assert plant.inbox.values("E") == [str(i) for i in range(1, total + 1)]
 
 
+@pytest.mark.slow
 def test_what_cannot_work_is_told(plant):
     rows = (
         ({"query": "SELECT * FROM missing WHERE id > ?"}, "no such table: missing"),

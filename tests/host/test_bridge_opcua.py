@@ -88,6 +88,7 @@ def setup(tmp_path):
                 plant.end()
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-4-7", part="OPC UA, through the bridge, against an asyncua server")
 def test_values_are_polled_with_exact_digits(setup):
     plant = setup.plant()
