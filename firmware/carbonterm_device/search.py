@@ -3,8 +3,8 @@
 Modbus units are asked one by one. Meters of DL/T 645 and CJ/T 188 answer to wildcards: first all are asked at once; if
 more than one answers (their bytes fall on each other, or several frames come), those with the last two digits 00, then
 01, … are asked, and where that is still a crowd, those with the last four, and so on. A noise that does not come again
-when the same is asked again is no crowd. Meters that take no shortened address stay a crowd: that is told. A line that says
-something to a question for nobody is noisy: that is told, and no crowd is sought in it.
+when the same is asked again is no crowd. Meters that take no shortened address stay a crowd: that is told. A line that
+says something to a question for nobody is noisy: that is told, and no crowd is sought in it.
 
 Everything asked is a read. All that comes until the time is over is listened to, since a second answer is what tells a
 crowd from a meter.

@@ -1,8 +1,6 @@
 """carbonterm scan and probe on simulated lines: rates, crowds, noise, echoes, nothing there, devices that are none."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -12,6 +10,7 @@ from carbonterm_host import desk, recognise
 from carbonterm_host.commands import scan as scan_command
 from carbonterm_host.screen import Failure
 from carbonterm_host.simulate.site import six_meters
+from commandline import carbonterm
 from ptyline import PtyLine, cjt188_meter, collide, dlt645_meter, modbus_meter
 
 HEAT = bytes.fromhex("05192853000519285300170000000035000000002C42331800031900101900612700265723310315200301")
@@ -25,12 +24,6 @@ def found_in(events):
 def scan(line, **question):
     with desk.Desk.at(line.path) as asked:
         return list(asked.ask(QUICK | question))
-
-
-def carbonterm(*words):
-    command = [sys.executable, "-m", "carbonterm_host", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    return done.returncode, done.stdout, done.stderr
 
 
 # --- finding ---------------------------------------------------------------------------------------------------------
@@ -142,7 +135,7 @@ def test_thorough_asks_by_function_4_too():
 def test_nothing_there():
     with PtyLine([]) as line:
         code, out, _ = carbonterm("scan", line.path, "--baud", "9600", "--parity", "none", "--units", "1-2",
-                                  "--timeout", "30", "--wildcard-timeout", "30", "--lang", "zh")  # fmt: skip
+                                  "--timeout", "30", "--wildcard-timeout", "30", lang="zh")  # fmt: skip
         assert len(line.asked) == 2 + 1 + 3 + 2
     assert code == 1 and "没有仪表应答" in out
 
@@ -187,7 +180,7 @@ def test_probe_puts_the_displays_value_first(lang):
         assert code == 0 and told["data"] == "0000C148"
         best = told["views"][0]
         assert (best["type"], best["order"], best["place"], best["match"]) == ("float32", "CDAB", 6, "shown")
-        code, out, _ = carbonterm(*words, "--lang", lang)
+        code, out, _ = carbonterm(*words, lang=lang)
         assert code == 0 and ("与显示一致" if lang == "zh" else "the display") in out
         assert carbonterm(*words[:-1], "--expect=4711.08")[0] == 1
 
@@ -226,8 +219,11 @@ def test_probe_of_dlt645_and_cjt188():
 def test_what_cannot_be_is_refused(words, code, said):
     done = carbonterm(*words)
     assert done[0] == code and said in done[2], done
-    as_json = carbonterm(*words, "--json")
-    assert as_json[0] == code and said in json.loads(as_json[1])["error"]
+
+
+def test_refusals_as_json():
+    code, out, _ = carbonterm("probe", "/dev/null", "--unit", "x", "--json")
+    assert code == 2 and json.loads(out)["error"] and json.loads(out)["hint"] is not None
 
 
 def test_silence_is_a_finding():
