@@ -105,9 +105,7 @@ def _fits(candidate, reader):
     if place is not None:
         data = reader.read(*place[:3])
         said = None if data is None else identity.said(data, place[3], place[4])
-        if said is None:
-            return False
-        if said.strip("0"):
+        if said is not None and said.strip("0"):  # firmware of another year may not say it
             candidate.serial = said
             candidate.evidence.append(f"serial number {said}")
     return True

@@ -46,7 +46,7 @@ def test_meters_of_all_kinds_at_their_rates_and_their_models():
     told = json.loads(out)
     assert code == 0 and not err and told["crowds"] == []
     rows = {row["protocol"]: row for row in told["found"]}
-    assert set(rows) == {"dlt645-2007", "cjt188", "modbus"}, told
+    assert set(rows) == {"dlt645-2007", "dlt645-1997", "cjt188", "modbus"}, told
     assert (rows["dlt645-2007"]["baud"], rows["dlt645-2007"]["unit"]) == (9600, "201000000012")
     assert [m["model"] for m in rows["dlt645-2007"]["models"]] == ["dlt645-2007-three-phase"]
     assert rows["cjt188"]["unit"] == "42590008210438" and rows["cjt188"]["dialect"][0] == 0x20
@@ -150,9 +150,10 @@ def test_models_of_a_simulated_plant_are_recognised():
             if not hasattr(bus, "port"):
                 continue
             with desk.Desk.at(f"127.0.0.1:{bus.port}") as asked:
-                found = [e for e in asked.ask({"do": "scan", "from": 1, "to": 2, "timeout_ms": 150}) if "unit" in e]
-                assert [row["unit"] for row in found] == [1]
-                wanted = next(iter(bus.meters.values())).model["id"]
+                found = [e for e in asked.ask({"do": "scan", "from": 1, "to": 3, "timeout_ms": 150}) if "unit" in e]
+                ((unit, meter),) = bus.meters.items()
+                assert [row["unit"] for row in found] == [unit]
+                wanted = meter.model["id"]
                 named = [row.model["id"] for row in recognise.candidates(asked, found[0])]
                 quantities = {register["quantity"] for register in models.load(wanted)["registers"]}
                 if quantities & {"voltage", "frequency"}:
