@@ -8,6 +8,8 @@ import os
 
 _FOLDER = 0x4000  # S_IFDIR
 _EISDIR = 21
+_EIO = 5
+LISTINGS = 5  # of a folder at most, until two in a row are the same
 
 
 class Folder:
@@ -26,9 +28,18 @@ class Folder:
             _flush_folder(path + "/..")
 
     def names(self):
-        """Names of the files, in no order."""
+        """Names of the files, in no order; OSError where they cannot be told for certain.
+
+        MicroPython ends a listing at an error of the device as if it were whole, and whose key file is not seen may be
+        given another one: only what comes twice in a row is believed."""
         if hasattr(os, "ilistdir"):
-            return [row[0] for row in os.ilistdir(self.path) if row[1] != _FOLDER]
+            before = None
+            for _ in range(LISTINGS):
+                names = [row[0] for row in os.ilistdir(self.path) if row[1] != _FOLDER]
+                if names == before:
+                    return names
+                before = names
+            raise OSError(_EIO)
         return [name for name in os.listdir(self.path) if not os.path.isdir(self.path + "/" + name)]
 
     def size(self, name):

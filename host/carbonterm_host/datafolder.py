@@ -110,7 +110,10 @@ def pull(storage, writer):
     heads = {}
     for epoch, first, _ in found:
         for text in read_checkpoints(storage, epoch, first)[0]:
-            heads.setdefault((epoch, checkpoint.parse(text).size), []).append(text)
+            head = checkpoint.parse(text)
+            same = heads.setdefault((epoch, head.size), [])
+            if head.body not in [checkpoint.parse(one).body for one in same]:
+                same.append(text)
     done = Pulled()
     _cosign(heads, receipts)
     for name, public in {receipt.centre: public for public, receipt in receipts}.items():

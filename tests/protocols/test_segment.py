@@ -432,6 +432,29 @@ def test_both_halves_of_the_key_exchanged():
         assert opened(storage, size=size).size == 96
 
 
+def test_checkpoints_that_were_signed_twice():
+    """A start that saw no checkpoint signs one again over the same tree; over another tree it is refused."""
+    storage = MemoryStorage()
+    log = opened(storage)
+    for _ in range(3):
+        readings(log, 2)
+        log.checkpoint()
+    text = log.last_checkpoint
+    one = bytes(storage.files[CHECKPOINTS])
+    storage.files[CHECKPOINTS] = bytearray(one + one[: len(one) // 3])
+    log = opened(storage)
+    assert (log.size, log.sealed, log.last_checkpoint) == (6, 6, text)
+    readings(log, 1)
+    assert checkpoint.parse(log.checkpoint()).size == 7 and opened(storage).sealed == 7
+    other = MemoryStorage()
+    log = opened(other)
+    readings(log, 2, T0 + 5)
+    log.checkpoint()
+    storage.files[CHECKPOINTS] = bytearray(one + bytes(other.files[CHECKPOINTS]))
+    with pytest.raises(LedgerError, match="not the one signed at size 2"):
+        opened(storage)
+
+
 class FailingStorage(MemoryStorage):
     """A disk that takes `room` more bytes; what fits is written before the error."""
 

@@ -387,7 +387,8 @@ class Log:
 
     def _read_checkpoints(self, firsts, begin):
         """[(size, root), …] of the checkpoints from segment number `begin` on, and of those before it back to the last
-        that has one; a torn last record is removed, it was never shown."""
+        that has one, in order of size; a torn last record is removed, it was never shown. One that was signed again
+        over the same tree, by a start that did not see the first, counts once."""
         heads = []
         while begin > 0 and not read_checkpoints(self.storage, self.epoch, firsts[begin])[0]:
             begin -= 1
@@ -395,12 +396,14 @@ class Log:
             texts, whole, size = read_checkpoints(self.storage, self.epoch, first)
             for text in texts:
                 head = checkpoint.parse(text)
-                heads.append((head.size, head.root))
-                self.sealed, self.last_checkpoint = head.size, text
+                if (head.size, head.root) not in heads:
+                    heads.append((head.size, head.root))
+                if head.size >= self.sealed:
+                    self.sealed, self.last_checkpoint = head.size, text
             if whole < size:
                 name = checkpoints_name(self.epoch, first)
                 self.storage.replace(name, self.storage.read(name, 0, whole))
-        return heads
+        return sorted(heads)
 
 
 def _damaged(name, offset, why):
