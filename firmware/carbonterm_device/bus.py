@@ -157,7 +157,7 @@ class Bus:
         self._failures += 1
         self._failed_at = self._port.ticks_ms()
         number = error.args[0] if isinstance(error, OSError) and error.args else None  # errno is set for two only
-        return self._down(_REASONS.get(number, "error %s" % number) if number else "no answer to the connection")
+        return self._down(REASONS.get(number, "error %s" % number) if number else "no answer to the connection")
 
     def _down(self, reason):
         self._reason = reason or self._reason
@@ -178,7 +178,7 @@ class Bus:
 
 
 # errno: what it means to a person (MicroPython's errors have no text)
-_REASONS = {
+REASONS = {
     2: "there is no such device", 5: "the device is gone (EIO)", 6: "the device is not there",
     11: "it takes no more bytes", 13: "permission denied", 16: "the device is in use",
     25: "it is no serial device", 32: "the connection was closed",

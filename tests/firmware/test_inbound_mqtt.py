@@ -2,12 +2,15 @@
 that are killed."""
 
 import json
+import socket
 import sys
+import threading
 import time
 
 import pytest
 
 import entrance
+from carbonterm.field import mqtt
 from carbonterm_host import site_yaml
 from carbonterm_host.firmware import Terminal
 
@@ -141,3 +144,66 @@ def test_whoever_is_killed_each_message_is_there_once(tmp_path, broker):
         made.stop()
     found = entrance.rows(made, tmp_path / "log.bundle")
     assert [row[3] for row in found if row[0] == 0] == sent and {row[2] for row in found} == {0}
+
+
+class Liar(threading.Thread):
+    """A listener that answers each connection with the next of `answers`: bytes behind CONNECT, then it waits for the
+    other end to hang up, or hangs up itself where the bytes are empty."""
+
+    def __init__(self, answers):
+        super().__init__(daemon=True)
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.answers = list(answers)
+        self.heard = []
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.server.accept()
+            except OSError:
+                return
+            with connection:
+                self.heard.append(connection.recv(1000)[:1])
+                answer = self.answers.pop(0) if self.answers else b""
+                if answer:
+                    try:
+                        connection.sendall(answer)
+                        while connection.recv(1000):
+                            pass
+                    except OSError:
+                        pass
+
+
+ACCEPTED = mqtt.connack() + mqtt.suback(1, [0, 1, 1])
+NONSENSE = (
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", mqtt.pingresp()],
+    [mqtt.connack(code=2), ACCEPTED + b"\xff" * 50, ACCEPTED + mqtt.connack()],
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answers", NONSENSE)
+def test_a_broker_that_speaks_nonsense_is_left_and_tried_again(tmp_path, answers):
+    liar = Liar([*answers, mqtt.connack() + mqtt.suback(1, [0x80, 1, 1])])
+    liar.start()
+    made = terminal(tmp_path, liar)
+    made.start()
+    try:
+        status = made.wait(lambda status: "refuses the topic" in status["inbound"][0]["reason"], 60)
+        assert status["inbound"][0]["connected"] and not status["errors"]
+        assert liar.heard == [b"\x10"] * 4
+    finally:
+        made.stop()
+        liar.server.close()
+
+
+def test_a_broker_that_is_not_there_is_an_alarm(tmp_path):
+    liar = Liar([])
+    liar.server.close()
+    made = terminal(tmp_path, liar)
+    made.start()
+    try:
+        made.wait(lambda status: any(text == "broker: connection refused" for text in status["alarms"]))
+    finally:
+        made.stop()

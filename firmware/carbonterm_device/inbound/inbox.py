@@ -18,6 +18,7 @@ from carbonterm.field.said import GOOD
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.site import REGISTER
+from carbonterm_device.bus import REASONS
 from carbonterm_device.terminal import SILENT, SUSPECT, missing, reading
 
 STORED, KNOWN, LOST = "stored", "known", "lost"  # what became of a message
@@ -293,6 +294,10 @@ class Inbox:
 
     # --- what it says of itself -------------------------------------------------------------------------------------
 
+    def alarms(self):
+        """Texts of what keeps it from working."""
+        return ["%s: %s" % (self.name, self.reason)] if self.reason and not self.connected else []
+
     def status(self):
         counters, now = self.counters, self.port.ticks_ms()
         return {
@@ -336,5 +341,5 @@ def _said(error):
     if isinstance(error, EOFError):
         return "the connection was closed"
     if isinstance(error, OSError):
-        return "the connection broke: error %s" % error.errno
+        return REASONS.get(error.errno, "the connection broke: error %s" % error.errno)
     return "the other end did not prove who it is: %s" % error
