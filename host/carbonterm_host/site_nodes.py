@@ -86,7 +86,7 @@ def point_map(plan, now_ms):
     for name, (zh, en, needed) in CLASSES.items():
         nodes = [_told(plan, node, now_ms, findings) for node in plan.nodes if node.class_ == name]
         if needed and not nodes:
-            findings.append(f"{zh} {en}: no node with a meter, and no reason (gap) for having none")
+            findings.append(f"{zh} {en}: no node with a meter, and no gap with a reason · 既无计量，也未说明原因")
         classes.append({"class": name, "title_zh": zh, "title_en": en, "nodes": nodes})
     assigned = {index for node in plan.nodes for index in node.meters}
     unassigned = [meter.name for index, meter in enumerate(plan.meters) if index not in assigned]
@@ -108,13 +108,13 @@ def _told(plan, node, now_ms, findings):
         })  # fmt: skip
         who = f"node '{node.name}', meter '{meter.name}'"
         if not points:
-            findings.append(f"{who}: no point of it is read")
+            findings.append(f"{who}: no point of it is read · 没有采集点")
         if node.class_ in PLACES:
             if meter.place is None:
-                findings.append(f"{who}: a sensor needs its place in the register (place)")
+                findings.append(f"{who}: a sensor needs its place on record · 台账缺少安装位置")
             if state(left) in ("missing", "overdue"):
-                due = f"overdue since {certificate.due}" if certificate else "without a certificate"
-                findings.append(f"{who}: its calibration is {due}")
+                why = f"overdue since {certificate.due} · 校准已过期" if certificate else "not on record · 无校准证书"
+                findings.append(f"{who}: its calibration is {why}")
     return {"node": node.name, "gap": node.gap, "meters": meters}
 
 

@@ -99,7 +99,7 @@ def test_a_site_without_nodes_says_so_four_times(folder):
     assert len(report["findings"]) == 4 and len(report["unassigned"]) == 6 and plan.nodes == []
     unread = PLANT.replace("  - {name: P3, meter: compressor, register: active_power, every: 1s}\n", "")
     (finding,) = site_nodes.point_map(site_yaml.compile_file(folder(unread)), NOW)["findings"]
-    assert finding == "node '空压机', meter 'compressor': no point of it is read"
+    assert finding == "node '空压机', meter 'compressor': no point of it is read · 没有采集点"
 
 
 @pytest.mark.requirement("P-6.1-5")
@@ -188,13 +188,13 @@ def test_the_register_of_sensors(folder):
         "1号烟囱 20 m", "J-1", "2027-01-05", 45, "due",
     )  # fmt: skip
     later = site_nodes.point_map(plan, NOW + 46 * 86400000)
-    assert later["findings"] == [f"node '{n}', meter '{m}': its calibration is overdue since 2027-01-05"
+    assert later["findings"] == [f"node '{n}', meter '{m}': its calibration is overdue since 2027-01-05 · 校准已过期"
                                  for n, m in (("1号烟囱", "cems"), ("气象站", "weather"))]  # fmt: skip
     bare = PLANT.replace(", place: 厂区东门,\n     certificate: {number: J-2, authority: 省计量院, date: 2026-01-05, "
                          "due: 2027-01-05, result: 合格}", "")  # fmt: skip
     assert bare != PLANT
     findings = site_nodes.point_map(site_yaml.compile_file(folder(bare)), NOW)["findings"]
-    assert ["needs its place" in findings[0], "without a certificate" in findings[1]] == [True, True]
+    assert ["needs its place" in findings[0], "not on record" in findings[1]] == [True, True]
     assert [site_nodes.state(days) for days in (None, 0, -3, 1, 60, 61)] == [
         "missing", "overdue", "overdue", "due", "due", "valid",
     ]  # fmt: skip
