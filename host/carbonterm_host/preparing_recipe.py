@@ -91,7 +91,8 @@ class _Recipe(Reader):
     def _source(self, node):
         keys = self.table(node, "a source", ("name", "file"), _SOURCE)
         name = self.text(keys["name"])
-        if len(name) > 64 or name[0] == "." or any(c in name for c in "/\\:") or not name.isprintable():
+        plain = name.isprintable() and not any(c in name for c in "/\\:")
+        if not plain or len(name) > 64 or name[0] == "." or name.endswith(".readings"):
             raise self.bad(keys["name"], f"'{name}' cannot be the name of a file", "use letters, digits, _ and -")
         kind = self.choice(keys["kind"], (VALUE, STATE)) if "kind" in keys else VALUE
         path = self.folder / self.text(keys["file"])

@@ -121,8 +121,9 @@ class Reader:
     def duration(self, node):
         value = self.text(node)
         for unit in ("ms", "min", "s", "h"):
-            if value.endswith(unit) and value[: -len(unit)].strip().isdigit():
-                return int(value[: -len(unit)]) * _TIME_UNITS[unit]
+            digits = value[: -len(unit)].strip()
+            if value.endswith(unit) and digits.isdecimal() and len(digits) < 12:
+                return int(digits) * _TIME_UNITS[unit]
         raise self.bad(node, f"'{value}' is no duration", "write it like 500ms, 10s, 15min or 1h")
 
     def each(self, node, name, read):

@@ -275,6 +275,9 @@ WRONG = (
     ("main.csv", "nothing.csv", "there is no file nothing.csv"),
     ("name: main", "name: ../main", "cannot be the name of a file"),
     ("name: 温度", "name: main", "'main' is there twice"),
+    ("name: 温度", "name: main.readings", "cannot be the name of a file"),
+    ("every: 1h", "every: ²h", "is no duration"),
+    ("every: 1h", "every: 99999999999999h", "is no duration"),
     ('["-50", "60"]', '["60", "-50"]', "the lowest is above the highest"),
     ('["-50", "60"]', '["60"]', "a range is [lowest, highest]"),
     ('factor: "1.01", offset: "-0.5", certificate: JL-2026-0815', 'factor: "1.01"', "lacks certificate"),
@@ -313,6 +316,19 @@ def test_what_cannot_be_prepared(folder):
     written(folder / "main.csv", ["x"])
     code, _, error = carbonterm("prepare", folder / "recipe.yaml", "-o", folder / "out")
     assert code == 2 and "main.csv:2" in error and not (folder / "out").exists()
+
+
+def test_whatever_a_recipe_is_it_is_done_or_refused(folder):
+    dice, codes = random.Random(8), []
+    for turn in range(120):
+        text = bytearray(RECIPE.encode())
+        for _ in range(dice.randrange(1, 4)):
+            place = dice.randrange(len(text))
+            text[place : place + dice.randrange(3)] = bytes([dice.choice(b"\x00\xff{}[]:,-&*!|09ax \n")])
+        (folder / "recipe.yaml").write_bytes(bytes(text))
+        codes.append(carbonterm("prepare", folder / "recipe.yaml", "-o", folder / f"out{turn}", "--json")[0])
+    assert set(codes) <= {0, 1, 2} and codes.count(0) < 100
+    print({code: codes.count(code) for code in set(codes)})
 
 
 def test_numbers_as_they_are_written():
