@@ -12,7 +12,8 @@ import pytest
 import entrance
 from carbonterm.clock import text
 from carbonterm.gm import sm3
-from carbonterm_host import desk, site_yaml
+from carbonterm.ledger import entry as entries
+from carbonterm_host import bundles, desk, site_yaml
 from carbonterm_host.firmware import Terminal
 from carbonterm_host.screen import Failure
 
@@ -38,10 +39,10 @@ settings: {closings: [hour, day], commit: 50ms}
 
 
 class Site:
-    def __init__(self, folder, **how):
+    def __init__(self, folder, document=SITE, **how):
         self.port = entrance.free_port()
         self.folder = folder
-        document = SITE.replace("PORT", str(self.port)).replace("TOKEN", sm3.digest(entrance.TOKEN.encode()).hex())
+        document = document.replace("PORT", str(self.port)).replace("TOKEN", sm3.digest(entrance.TOKEN.encode()).hex())
         entrance.certificates(folder)
         self.terminal = Terminal(folder / "terminal", site_yaml.compile_text(document).canonical(), **how)
         self.terminal.data.mkdir()
@@ -156,3 +157,63 @@ def test_a_thousand_messages(tmp_path):
         site.terminal.stop()
     values = [row for row in site.rows() if row[0] == 1 and row[3]]
     assert [row[1:4] for row in values] == [(begin + 1000 * n, 0, f"{n}.25") for n in range(1000)]
+
+
+SOURCE = """\
+sources:
+  - name: electricity
+    method: cn-2015-other-industry
+    source: purchased_electricity
+    parameters:
+      AD: [E]
+      EF: {value: "0.5", unit: tCO2/MWh, source: "test"}
+settings:"""
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-6.3-2", part="stored within one interval, accounted and traced to the message")
+def test_from_messages_to_tonnes_and_back(tmp_path):
+    accounted = SITE.replace("settings:", SOURCE).replace("kind: register, every: 1s", "kind: register, every: 10min")
+    site = Site(tmp_path, accounted)
+    sent = []
+    try:
+        entrance.wait(site.opens)
+        hour = now() // 3600000 * 3600000
+        moments = [hour - 3 * 3600000 + 600000 * n for n in range(19)]
+        order = [0, 1, 2, 4, 3, 4, 5, 2, *range(6, 19), 0]  # 3 comes after 4: it is late
+        for number, n in enumerate(order):
+            status, answer = site.post(number, moments[n], E1=str(1000 + 10 * n))
+            assert status == 200 and answer["result"] == ("known" if n in sent else "stored")
+            sent.append(n)
+        assert site.post(99, now(), E1="1180")[0] == 200
+        status = site.terminal.wait(lambda status: status["points"] == [["E", "kWh", "180"]])
+    finally:
+        site.terminal.stop()
+    assert status["sources"] == [["electricity", 2, "0.090000"]]
+    rows = [row for row in site.rows() if row[0] == 0]
+    late = [row for row in rows if row[2] == 2]
+    assert len(rows) == 20 and [row[1] for row in late] == [moments[3]]
+    bundle = tmp_path / "log.bundle"
+    found = bundles.read(bundle)
+    readings = [e for e in (entries.decode(raw) for raw, _ in found.entries) if e.kind == entries.READINGS]
+    last = next(e for e in reversed(readings) if e.body[0][0][4] == 1180 and e.body[0][0][1] > -600000)
+    assert -600000 < last.body[0][0][1] <= 0  # the time from its moment to its entry: within its interval
+    start = moments[0] // 3600000 * 3600000
+    done = subprocess.run(
+        [sys.executable, "-m", "carbonterm_host", "trace", bundle, "--list", "--json"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "electricity" in done.stdout
+    seqs = [e.seq for e in (entries.decode(raw) for raw, _ in found.entries)
+            if e.kind == entries.EMISSION and e.body[0] == 2 and e.body[1] == start]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "carbonterm_host", "trace", bundle, str(seqs[0]), "--all", "--json"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["ok"] and "scada-1" in done.stdout
+    digest = sm3.digest(json.dumps(
+        {"source": "scada-1", "id": "m1", "time": text(moments[1]), "values": {"E1": "1010"}}
+    ).encode())  # fmt: skip
+    assert digest.hex() in done.stdout
