@@ -1,6 +1,7 @@
 """Nodes of the plant, the point map, periods by energy type and series types of sensors (park document, 6.1, 6.3)."""
 
 import json
+import random
 from fractions import Fraction
 
 import pytest
@@ -219,6 +220,22 @@ def test_mistakes_in_nodes(folder, before, after, why):
         site_yaml.compile_file(folder(PLANT.replace(before, after, 1)))
     assert why in str(caught.value), str(caught.value)
     assert all(row[1] > 1 for row in caught.value.rows)
+
+
+def test_whatever_nodes_are_they_are_read_or_refused(folder):
+    dice, refused = random.Random(9), 0
+    begin = PLANT.index("nodes:")
+    for _ in range(100):
+        text = list(PLANT[begin:])
+        for _ in range(dice.randrange(1, 4)):
+            place = dice.randrange(len(text))
+            text[place : place + dice.randrange(3)] = dice.choice("{}[]:,-&*!|09ax \n锅")
+        try:
+            site_nodes.point_map(site_yaml.compile_file(folder(PLANT[:begin] + "".join(text))), NOW)
+        except site_yaml.Mistakes:
+            refused += 1
+    print(refused, "refused")
+    assert 20 < refused < 100
 
 
 @pytest.mark.requirement("P-6.1-1", "P-6.1-2", "P-6.1-3", "P-6.1-4", part="as a command")
