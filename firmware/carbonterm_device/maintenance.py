@@ -183,6 +183,10 @@ class Desk:
         """A row for each point; `bus`, `meter`: of this bus or meter only."""
         only_bus, only_meter = question.get("bus"), question.get("meter")
         site = self._needs_site()
+        for only, rows in ((only_bus, site.buses), (only_meter, site.meters)):
+            names = [row.name for row in rows]
+            if only is not None and only not in names:
+                raise Asked("there is no %s" % quoted(str(only)), "there are: " + " ".join(names[:40]))
         for index, bus in enumerate(site.buses):
             if only_bus not in (None, bus.name):
                 continue

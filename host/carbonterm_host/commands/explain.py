@@ -14,10 +14,10 @@ from carbonterm.field import explain, inbound, models, requests
 from carbonterm.ledger import entry as entries
 from carbonterm.nearest import hint
 from carbonterm.number import Number
-from carbonterm_host import bundles, desk, site_yaml
+from carbonterm_host import bundles, desk
 from carbonterm_host.commands import models as models_command
 from carbonterm_host.commands import pull
-from carbonterm_host.commands.watch import QUALITY
+from carbonterm_host.commands.watch import QUALITY, compiled
 from carbonterm_host.screen import JSON, OK, USAGE, Failure, console, put, say
 
 
@@ -31,7 +31,7 @@ def main(
     json: bool = JSON,
 ):
     """Explain a point: its meter, model, register, bytes, every step to its value, and what it feeds · 解释数据点."""
-    site = site_yaml.compile_file(file)
+    site = compiled(file)
     names = [row.name for row in site.points]
     if point not in names:
         raise Failure(USAGE, f"{file} has no point '{point}'", hint(point, names))

@@ -33,7 +33,7 @@ def main(
     """
     path, document = Path(place), None
     if path.suffix in (".yaml", ".yml"):
-        document = site_yaml.compile_file(path).canonical()
+        document = compiled(path).canonical()
     elif path.is_dir() and not (path / desk.SOCKET).exists():
         return _follow(lambda: _totals(path / "status.json"), every, times, json)
     elif not path.exists():
@@ -42,6 +42,14 @@ def main(
     target = None if document else place
     with desk.Desk.at(target, who or getpass.getuser(), bus, document) as asked:
         return _follow(lambda: list(asked.ask(question)), every, times, json)
+
+
+def compiled(file):
+    """The Site of a site.yaml; Failure or its mistakes."""
+    try:
+        return site_yaml.compile_file(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(USAGE, f"{file} cannot be read: {error}", "name a site.yaml") from None
 
 
 def _follow(look, every, times, json):
