@@ -118,6 +118,18 @@ def test_a_full_queue_makes_the_database_wait(plant):
 
 
 @pytest.mark.slow
+def test_a_queue_smaller_than_a_fetch_is_enough_and_a_terminal_that_is_away_ends_one_round(plant):
+    plant.configure(keep=7)
+    plant.add(*((i, "2026-11-21 08:00:00", str(i), 0) for i in range(1, 31)))
+    plant.inbox.stop()
+    code, said = plant.once()
+    assert code == 3 and said[-1] == {"waiting": 7, "sent": 0, "refused": 0, "lost": 0}
+    plant.inbox.start()
+    code, said = plant.once()
+    assert code == 0 and said[-1]["sent"] == 30 and plant.inbox.values("E") == [str(i) for i in range(1, 31)]
+
+
+@pytest.mark.slow
 def test_a_message_refused_for_good_stops_no_other_and_what_is_cut_comes_again(plant):
     plant.configure()
     plant.inbox.answers = ["cut", "store and cut", None, 422, 503, 401]

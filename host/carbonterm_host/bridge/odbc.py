@@ -15,10 +15,10 @@ import time
 import pyodbc
 
 from carbonterm_host.bridge.config import BridgeError, Unreachable
-from carbonterm_host.bridge.readings import LONGEST_NAME, decimal_text, messages, milliseconds
+from carbonterm_host.bridge.readings import LONGEST_NAME, MOST_VALUES, decimal_text, messages, milliseconds
 
 ROWS = 200  # of one transaction
-_FULL = 1  # seconds until a full queue is looked at again
+_FULL = 0.5  # seconds until a full queue is looked at again
 
 
 class Source:
@@ -33,19 +33,19 @@ class Source:
         """Reads until the Event `stop` is set; once: to the query's end, and the trouble as BridgeError."""
         try:
             while not stop.is_set():
-                began = time.monotonic()
+                began, more = time.monotonic(), False
                 try:
-                    self._read(stop)
-                    self._state("connected", "")
+                    more = self._read(stop)
+                    self._state(*(("waiting", "the queue is full") if more else ("connected", "")))
                 except (pyodbc.Error, OSError) as error:
                     linked = self._link is not None
                     self._close()
                     if once:
                         raise (BridgeError if linked else Unreachable)(_reason(error)) from None
                     self._state("waiting", _reason(error))
-                if once:
+                if once and not more:
                     return
-                stop.wait(max(0, began + self.options.every - time.monotonic()))
+                stop.wait(_FULL if more else max(0, began + self.options.every - time.monotonic()))
         finally:
             self._close()
 
@@ -54,7 +54,9 @@ class Source:
         if self.options.password is not None:
             text += ";PWD={" + self.options.password.replace("}", "}}") + "}"
         if self._link is None:
-            self._link = pyodbc.connect(text, timeout=int(self.options.timeout) or 1, autocommit=True)
+            seconds = max(1, int(self.options.timeout))
+            self._link = pyodbc.connect(text, timeout=seconds, autocommit=True)
+            self._link.timeout = seconds  # of a query, where the driver can
         return self._link
 
     def _close(self):
@@ -64,21 +66,23 @@ class Source:
             self._link = None
 
     def _read(self, stop):
-        """One query, to its end."""
+        """One query, to its end. True: there may be more, but the queue has no room; no cursor is held meanwhile."""
         mark = self.queue.mark or {"key": _held(self.options.start), "seen": []}
         cursor = self._connect().execute(self.options.query, _given(mark["key"]))
         try:
             columns = [column[0] for column in cursor.description or ()]
             places = self._places(columns)
+            of_row = -(-len(self.options.values or "1") // MOST_VALUES)  # messages
+            count = max(1, min(ROWS, self.queue.keep // of_row))
             while not stop.is_set():
-                while self.queue.room() < ROWS and not stop.is_set():
-                    self._state("waiting", "the queue is full")
-                    stop.wait(_FULL)
-                rows = cursor.fetchmany(ROWS)
+                if self.queue.room() < min(count * of_row, self.queue.keep):
+                    return True
+                rows = cursor.fetchmany(count)
                 if not rows:
-                    return
+                    break
                 readings, mark = self._take(rows, places, mark)
                 self.queue.put(messages(readings), mark)
+            return False
         finally:
             if self._link is not None:
                 cursor.close()

@@ -22,14 +22,18 @@ class Bridge:
             raise BridgeError(f"{error.name or error} cannot be loaded", hint) from None
         self.source = module.Source(options, self.queue, lambda state, why: tell("source", state, why))
         inbox = Inbox(options.terminal.url, options.terminal.token, options.terminal.ca)
-        self.pusher = Pusher(self.queue, inbox, options.source, lambda state, why: tell("terminal", state, why))
+        self.pusher = Pusher(self.queue, inbox, options.source, self._heard)
+        self._tell = tell
+        self._given_up = None
 
     def run(self, stop, once=False):
-        """Works until the Event `stop` is set, or once: reads what there is and pushes it. True if nothing waits."""
+        """Works until the Event `stop` is set, or once: reads what there is and pushes it, or gives up when the
+        terminal takes nothing. True if nothing waits."""
+        self._given_up = stop if once else None
         self.pusher.start()
         try:
             self.source.run(stop, once)
-            while once and not stop.is_set() and self.queue.first() and not self.pusher.trouble:
+            while once and not stop.is_set() and self.queue.first():
                 stop.wait(EMPTY_WAIT)
         finally:
             self.pusher.end()
@@ -37,3 +41,8 @@ class Bridge:
             self.queue.close()
         self.counts = counts
         return not counts["waiting"]
+
+    def _heard(self, state, why):
+        self._tell("terminal", state, why)
+        if state == "waiting" and self._given_up:
+            self._given_up.set()
