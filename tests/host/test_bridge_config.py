@@ -261,9 +261,10 @@ def test_times_need_a_zone_and_a_form():
         (datetime.datetime(2026, 11, 21, 8, tzinfo=east), "iso", None, 1795219200000), (None, "iso", 480, None),
         (datetime.datetime(2026, 11, 21, 8), "iso", None, None), (12, "iso", 480, None),
         (1795219200, "s", None, 1795219200000), ("1795219200.5", "s", None, 1795219200500), (True, "s", None, None),
-        (1795219200000, "ms", None, 1795219200000), (-5, "ms", None, None), ("x", "ms", None, None),
-        (decimal.Decimal("1.9"), "ms", None, 1), (datetime.datetime(2026, 1, 1), "ms", None, None),
-        (2**60, "ms", None, None),
+        (1795219200000, "ms", None, 1795219200000), (-5, "ms", None, None), (99999999999, "ms", None, None),
+        ("1601-01-01T00:00:00Z", "iso", None, None), ("x", "ms", None, None),
+        (decimal.Decimal("100000000001.9"), "ms", None, 100000000001),
+        (datetime.datetime(2026, 1, 1), "ms", None, None), (2**60, "ms", None, None),
     ):  # fmt: skip
         assert milliseconds(value, form, zone) == wanted, value
 

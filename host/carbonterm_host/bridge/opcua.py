@@ -170,8 +170,8 @@ class _Changes:
 
 
 def _time(data):
-    given = data.SourceTimestamp or data.ServerTimestamp
-    return time.time_ns() // 1_000_000 if given is None else milliseconds(given, zone=0)
+    given = milliseconds(data.SourceTimestamp or data.ServerTimestamp, zone=0)
+    return time.time_ns() // 1_000_000 if given is None else given
 
 
 def _certificate_uri(path):

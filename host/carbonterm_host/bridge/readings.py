@@ -15,6 +15,7 @@ from carbonterm.number import Number, float32, float64
 # so that no message has more than the 16384 bytes that the terminal's endpoint takes
 MOST_VALUES = 50
 LONGEST_NAME = 64  # characters, of up to 3 bytes
+EARLIEST, LATEST = 10**11, 1 << 53  # ms of a message's time; the terminal takes a smaller number for seconds
 LONGEST_TEXT = 60  # of a value; the terminal takes 10^±40
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MS = datetime.timedelta(milliseconds=1)
@@ -54,13 +55,16 @@ def decimal_text(value, single=False):
 
 
 def milliseconds(value, form="iso", zone=None):
-    """Milliseconds since 1970 of a time, rounded down; None where it is none.
+    """Milliseconds since 1970 of a time, rounded down; None where it is none, or before March 1973.
 
     value: a datetime, or by form: "iso" a text, "s" or "ms" a number since 1970. zone: minutes east of Greenwich, of
     times that say none; such a time without `zone` is None.
     """
-    if form != "iso":
-        return _counted(value, 1000 if form == "s" else 1)
+    found = _counted(value, 1000 if form == "s" else 1) if form != "iso" else _civil(value, zone)
+    return found if found is not None and EARLIEST <= found < LATEST else None
+
+
+def _civil(value, zone):
     if isinstance(value, str):
         try:
             value = datetime.datetime.fromisoformat(value.strip())
@@ -81,5 +85,4 @@ def _counted(value, scale):
     text = decimal_text(value)
     if text is None:
         return None
-    found = math.floor(decimal.Decimal(text) * scale)
-    return found if 0 <= found < 1 << 53 else None
+    return math.floor(decimal.Decimal(text) * scale)
