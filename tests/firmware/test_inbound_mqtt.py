@@ -2,7 +2,9 @@
 that are killed."""
 
 import json
+import shutil
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -207,3 +209,37 @@ def test_a_broker_that_is_not_there_is_an_alarm(tmp_path):
         made.wait(lambda status: any(text == "broker: connection refused" for text in status["alarms"]))
     finally:
         made.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-6.3-2", part="messages that a full storage did not take come again from the broker")
+def test_a_storage_that_is_full_for_a_while(tmp_path, broker):
+    made = terminal(tmp_path, broker)
+    made.data.mkdir()
+    tmpfs = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", made.data]
+    done = subprocess.run(tmpfs, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
+    begin, sent = time.time_ns() // 1000000 - 3600000, []
+
+    def publish(count):
+        for _ in range(count):
+            sent.append(str(1000 + len(sent)))
+            broker.publish("plant/hall", hall(begin + 1000 * len(sent), sent[-1]))
+
+    try:
+        made.start()
+        listening(made)
+        publish(3)
+        counted(made, messages=3)
+        (made.data / "ballast").write_bytes(bytes(shutil.disk_usage(made.data).free))
+        publish(25)  # more than the broker sends without an answer
+        made.wait(lambda status: status["storage"]["failed"] and status["inbound"][0]["lost"])
+        (made.data / "ballast").unlink()
+        made.wait(lambda status: status["readings"] >= 2 * len(sent), 60)
+        made.stop()
+        found = entrance.rows(made, tmp_path / "log.bundle")
+    finally:
+        made.stop()
+        subprocess.run(["umount", "-l", made.data], check=True)
+    assert [row[3] for row in found if row[0] == 0] == sent

@@ -21,6 +21,7 @@ class Subscriber(Inbox):
         user, password = self._login(login)
         timeout = max(1, self.bus.timeout_ms // 1000)
         wire = await asyncio.wait_for(self._open(ca), timeout)
+        self._lost = False
         outlet, decoder = Outlet(self.port), mqtt.Decoder(said.MAX_BODY)
         sender = None
         try:
@@ -40,6 +41,9 @@ class Subscriber(Inbox):
                     raise EOFError
                 for packet in decoder.feed(data):
                     self._packet(packet, outlet, topics)
+                if self._lost:
+                    # what is not acknowledged comes again with the next connection, and only then
+                    raise CarbonError("a message was not stored", "the broker is asked for it again")
         finally:
             if sender is not None:
                 sender.cancel()
@@ -104,7 +108,9 @@ class Subscriber(Inbox):
         told = said.of_payload(packet.payload, sender.row.dialect, sender.points)
 
         def done(word):
-            if answer and word != LOST:
+            if word == LOST:
+                self._lost = answer != b""
+            elif answer:
                 outlet.put(answer)
 
         self.take(sender, packet.same, told, done, not packet.dup)
