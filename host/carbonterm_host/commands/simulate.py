@@ -1,5 +1,6 @@
-"""`carbonterm simulate meter | bus | site`: meters for hardware in the loop, with faults and ground truth."""
+"""`carbonterm simulate meter | bus | site | logger`: meters for hardware in the loop, with faults and ground truth."""
 
+import asyncio
 import signal
 import threading
 from pathlib import Path
@@ -9,8 +10,11 @@ from rich.table import Table
 
 from carbonterm.errors import CarbonError
 from carbonterm.field import models, places
+from carbonterm.gm.sm4 import Cipher
 from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, console, put, say
 from carbonterm_host.simulate import faults as fault_table
+from carbonterm_host.simulate.cems import Cems
+from carbonterm_host.simulate.logger import LoggerLine
 from carbonterm_host.simulate.meter import Meter
 from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.site import Simulation, from_site
@@ -76,6 +80,47 @@ def site(
 
     document = compile_file(file)
     _run(None, seed, fault, speed, seconds, truth, as_json, document)
+
+
+@app.command()
+def logger(
+    place: str = typer.Argument(metavar="HOST:PORT", help="of the upper computer, as a terminal is · 上位机"),
+    number: str = typer.Argument(metavar="MN", help="of the station · 设备编号"),
+    password: str = typer.Option("123456", help="PW of the station · 密码"),
+    version: str = typer.Option("2017", help="2017 2025 · 版本"),
+    key: str | None = typer.Option(None, help="32 hex digits: SM4 of the data area (2025) · 密钥"),
+    seed: int = SEED, fault: list[str] = FAULT, speed: float = SPEED, seconds: float | None = SECONDS,
+    truth: Path | None = TRUTH, as_json: bool = JSON,
+):  # fmt: skip
+    """A CEMS that uploads by HJ 212: real time, 10 minutes, hours, days. 模拟数采仪"""
+    host, _, port = place.rpartition(":")
+    if not host or not port.isdigit() or version not in ("2017", "2025"):
+        raise Failure(USAGE, f"'{place}', version '{version}'", "write HOST:PORT, version 2017 or 2025")
+    try:
+        faults = [fault_table.parse(text) for text in fault]
+        cipher = Cipher(bytes.fromhex(key)) if key else None
+    except (ValueError, CarbonError) as error:
+        raise Failure(USAGE, str(error)) from None
+    line = LoggerLine(Cems("station", number, password, version, cipher, seed), host, int(port), seed, speed, truth,
+                      faults)  # fmt: skip
+    asyncio.run(_log(line, seconds))
+    rows = len(line.truth.rows)
+    told = {"connected": line.connected, "uploads": rows, "packets": line.sent,
+            "waiting": line.cems.logger.waiting, "faults": line.faults.table()}  # fmt: skip
+    if as_json:
+        put(told)
+    else:
+        print(say(f"{rows} uploads, {line.cems.logger.waiting} not acknowledged, {line.connected} connections",
+                  f"上传 {rows} 次，未应答 {line.cems.logger.waiting}，连接 {line.connected} 次"))  # fmt: skip
+
+
+async def _log(line, seconds):
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    if seconds is not None:
+        asyncio.get_running_loop().call_later(seconds, stopped.set)
+    await line.run(stopped)
 
 
 def _meters(texts, seed, rate=None, start=None):

@@ -42,9 +42,10 @@ class Meter:
         self.first = self.state.totals()
         self._last = {}  # the bytes that each register said last
 
-    def fault(self):
-        """The fault that befalls the answer to the read that has just come, or None."""
-        found = self.faults.choose(self.name, self.clock.elapsed_s(), self.persona.able)
+    def fault(self, able=None):
+        """The fault that befalls the answer to the read that has just come, or None. able: of what can befall its
+        bus, None: all that can befall its protocol on a line."""
+        found = self.faults.choose(self.name, self.clock.elapsed_s(), able or self.persona.able)
         if found and fault_table.kind(found) == fault_table.STATE:
             self._happen(found)
         return found

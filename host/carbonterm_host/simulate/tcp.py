@@ -8,6 +8,8 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from carbonterm_host.simulate import faults
+
 HOST = "127.0.0.1"
 
 
@@ -55,7 +57,7 @@ class TcpServer:
         async def answer(function, start, address, count, held, values):
             if values is not None:
                 return ExcCodes.ILLEGAL_FUNCTION
-            self._fault = meter.fault()
+            self._fault = meter.fault(_ABLE)
             data, code = meter.read(function, address, count, self._fault)
             if data is None:
                 return ExcCodes(code)
@@ -97,6 +99,9 @@ class TcpServer:
         if fault == "foreign":
             return data[:6] + bytes((data[6] % 247 + 1,)) + data[7:9] + bytes(b ^ 0x55 for b in data[9:]) + data
         return data
+
+
+_ABLE = [*faults.names(faults.COMMON, faults.CONTENT, faults.STATE), "busy"]  # there is no line that could be bad
 
 
 async def _nobody(function, start, address, count, held, values):
