@@ -10,7 +10,7 @@ from carbonterm import clock
 from carbonterm.gm import sm2, sm3
 from carbonterm.ledger import entry
 from carbonterm.uplink.message import Batch
-from carbonterm_host import gm_backends, site_yaml
+from carbonterm_host import gm_backends, site_nodes, site_yaml
 from carbonterm_host.platform.access import audit
 from carbonterm_host.platform.intake import Intake
 from carbonterm_host.platform.quality import engine, notices
@@ -110,8 +110,9 @@ def test_what_a_sensor_cannot_say_is_found(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("P-6.3-5", part="a calibration that is due or overdue is an alarm and stands on the page")
+@pytest.mark.requirement("P-6.3-5")
 def test_due_calibrations_are_alarms(tmp_path):
+    """The register of sensors has place and due date; what is due or overdue is an alarm and stands on the page."""
     clean = weather(6)
     store = store_of(tmp_path, 1, lambda name, minute: None if 300 < minute < 900 else clean(name, minute))
     report, found = examined(store, 1)
@@ -119,6 +120,11 @@ def test_due_calibrations_are_alarms(tmp_path):
     assert found["calibration"]["ok"] and found["calibration"]["due"] == [
         {"meter": "weather", "certificate": "J-1", "due": "2026-02-05", "days_left": 35}
     ]
+    plan = site_yaml.compile_text(SITE, folder=tmp_path)
+    register = site_nodes.point_map(plan, T0 + DAY - 1)["classes"][-1]["nodes"][0]["meters"][0]
+    assert [register[key] for key in ("meter", "place", "due", "days_left", "state")] == [
+        "weather", "东门", "2026-02-05", 35, "due",
+    ]  # fmt: skip
     engine.keep(store, report)
     (alarm,) = audit.rows(store, audit.ALARM)
     assert alarm["what"] == "CT-ENV: calibration overdue 0, due 1: weather 2026-02-05" and alarm["status"] == 1
