@@ -247,11 +247,13 @@ class Desk:
             said = await self._ask_all(meter.bus, None, index)
         for request in said:
             time_ms, rows, frames, data = said[request]
-            for row, (point, place) in zip(rows, request.points):
-                if point == index:
+            for row in rows:
+                if row[0] == index:
                     event = _point(site.points[index], meter.name, site.buses[meter.bus].name, time_ms, row)
-                    event["event"], event["raw"] = "explained", _hex(b"".join(frames))
-                    event["steps"] = [] if data is None else explain.steps(site, index, request, place, data)
+                    event["event"], event["raw"], event["steps"] = "explained", _hex(b"".join(frames)), []
+                    if data is not None:
+                        place = dict(request.points)[index]
+                        event["steps"] = explain.steps(site, index, request, place, data)
                     await tell(event)
                     return
         raise NoAnswer("%s was not asked yet" % name, "it is asked every %d ms" % site.points[index].interval_ms)
