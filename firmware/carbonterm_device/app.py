@@ -12,7 +12,7 @@ import json
 from carbonterm import site as sites
 from carbonterm.clock import UNSET
 from carbonterm.errors import LedgerError
-from carbonterm.field.inbound import KINDS
+from carbonterm.field.places import SENDERS
 from carbonterm.ledger import room
 from carbonterm.ledger.frames import segments, terminal_of
 from carbonterm.ledger.segment import SEGMENT_SIZE, Log
@@ -58,7 +58,7 @@ class App:
         self.found = log.size
         self.acquisitions, self.inboxes, self._by_bus = [], [], []
         for i, row in enumerate(self.site.buses):
-            if row.kind in KINDS:
+            if row.kind in SENDERS:
                 from carbonterm_device import inbound  # only who needs it pays for it
 
                 task = inbound.make(i, self.site, self.terminal, clock, port, storage)
@@ -128,7 +128,12 @@ class App:
         for task in self._by_bus:
             task.said = {}
         desk = Desk(self.site, _driver, self._by_bus, self.terminal, self.status, port)
-        await port.listen_local(path, desk.serve)
+        while True:
+            try:
+                await port.listen_local(path, desk.serve)
+            except OSError as error:
+                self.errors = self.errors[-19:] + ["maintenance: no socket at %s: %s" % (path, error)]
+                await port.sleep_ms(LONGEST_MS)
 
     def _turn(self):
         """One round of commit, and of what has to be done between commits."""
@@ -311,7 +316,7 @@ class App:
             self._forget_keys()
             self.journal.look()
             if status_file:
-                port.write_volatile(status_file, json.dumps(self.status()))
+                port.write_volatile(status_file, self.status())
         except OSError as error:
             self.errors = self.errors[-19:] + ["heartbeat: %s" % says(error)[0]]
 
@@ -327,7 +332,8 @@ class App:
             "entries": log.size, "sealed": log.sealed, "found": self.found, "readings": self.terminal.readings,
             "disagreements": self.terminal.disagreements, "heap_peak": self.heap_peak,
             "points": points, "sources": sources, "errors": self.errors,
-            "alarms": self.upkeep.alarms() + [text for a in self.acquisitions for text in a.identification.alarms()],
+            "alarms": self.upkeep.alarms() + [text for a in self.acquisitions for text in a.identification.alarms()]
+            + [text for one in self.inboxes for text in one.alarms()],
             "storage": self.upkeep.status(),
             "buses": [a.status() for a in self.acquisitions], "inbound": [one.status() for one in self.inboxes],
             "centres": [d.status() for d in self.deliveries],
@@ -393,7 +399,7 @@ async def _live(options, document, clock):
             print("nothing is recorded: %s. %s" % (what, way_out))
             if status_file:
                 status = {"alarms": [what], "storage": {"failed": what, "do": way_out}, "time_ms": clock.now_ms()}
-                port.write_volatile(status_file, json.dumps(status))
+                port.write_volatile(status_file, status)
             await port.sleep_ms(pause)
             pause = min(2 * pause, LONGEST_MS)
         else:

@@ -5,7 +5,6 @@ and every change of it become an `audit` entry; a meter that says another serial
 say one, is an alarm in the status until it says the right one. Silence changes nothing: it is no answer.
 """
 
-from carbonterm.field import identity
 from carbonterm_device.bus import LinkDown, NoAnswer, Refused
 
 DAY_MS = 86400000
@@ -31,6 +30,8 @@ class Identification:
         for place, meter in enumerate(self.meters):
             if now < self.due[place] <= now + DAY_MS:  # further away: the clock was set back
                 continue
+            from carbonterm.field import identity  # most sites have no meter that is asked
+
             function, address, count, type, order = meter.identity
             self.due[place] = now + DAY_MS
             try:
@@ -41,11 +42,11 @@ class Identification:
                 return
             except Refused:
                 told = None
-            self._hear(place, meter, told)
+            self._hear(place, meter, told, told is not None and identity.same(meter.serial, told))
             return
 
-    def _hear(self, place, meter, told):
-        if told is not None and identity.same(meter.serial, told):
+    def _hear(self, place, meter, told, same):
+        if same:
             word = MATCHES, "%s: %s" % (meter.name, told)
         elif told is None:
             word = DIFFERS, "%s: it says no serial number, the record says %s" % (meter.name, meter.serial)

@@ -8,6 +8,7 @@ They raise OSError when the link is broken.
 
 import asyncio
 import gc
+import json
 import os
 import socket
 import sys
@@ -92,10 +93,15 @@ def print_exception(error):
         traceback.print_exception(error)
 
 
-def write_volatile(path, text):
-    """Puts `text` in place of the file, whole or not at all, and waits for no disk: for status files on tmpfs."""
+def write_volatile(path, status):
+    """Puts the dict as JSON in place of the file, whole or not at all, and waits for no disk: for status files on
+    tmpfs. Value by value, as a small heap has no room for all of it at once."""
     with open(path + ".new", "w") as file:
-        file.write(text)
+        before = "{"
+        for name in status:
+            file.write("%s%s: %s" % (before, json.dumps(name), json.dumps(status[name])))
+            before = ", "
+        file.write("}")
     os.rename(path + ".new", path)
 
 

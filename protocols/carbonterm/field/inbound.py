@@ -12,9 +12,9 @@ they mean.
 """
 
 from carbonterm.errors import FrameError, quoted
+from carbonterm.field.places import HJ212, HTTPS, MQTT, SENDERS
 
-MQTT, HTTPS, HJ212 = "mqtt", "https", "hj212"
-KINDS = (MQTT, HTTPS, HJ212)
+KINDS = SENDERS
 TYPE = "decimal"
 REALTIME = "2011"
 COMMANDS = (REALTIME, "2031", "2041", "2051", "2061")

@@ -11,10 +11,11 @@ order, whether the unit stands before the digits], of the others None. Every che
 """
 
 from carbonterm.errors import FrameError, quoted
-from carbonterm.field import inbound
 from carbonterm.field.registers import ORDERS, TYPES, WIDTH
 
 MODBUS, CJT188 = "modbus", "cjt188"
+MQTT, HTTPS, HJ212 = "mqtt", "https", "hj212"
+SENDERS = (MQTT, HTTPS, HJ212)  # carbonterm.field.inbound, which only their sites need
 DLT645 = ("dlt645-2007", "dlt645-1997")  # as carbonterm.field.dlt645 has them
 PROTOCOLS = (MODBUS,) + DLT645 + (CJT188,)
 
@@ -26,7 +27,7 @@ _HEX = "0123456789ABCDEF"
 
 def fits(protocol, kind):
     """Whether meters that speak `protocol` can be on a bus of `kind`."""
-    if protocol in inbound.KINDS or kind in inbound.KINDS:
+    if protocol in SENDERS or kind in SENDERS:
         return protocol == kind
     return protocol == MODBUS or kind == "serial"
 
@@ -40,7 +41,9 @@ def check_unit(protocol, unit):
         if not _is(unit, 14, _HEX) or unit in ("AA" * 7, "99" * 7):
             raise FrameError("%s is no address of a CJ/T 188 meter" % quoted(str(unit)),
                              "write the 14 digits printed on the meter, as a text")  # fmt: skip
-    elif protocol in inbound.KINDS:
+    elif protocol in SENDERS:
+        from carbonterm.field import inbound
+
         inbound.check_unit(protocol, unit)
     elif not _is(unit, 12, "0123456789") or unit == "9" * 12:
         raise FrameError("%s is no address of a DL/T 645 meter" % quoted(str(unit)),
@@ -49,7 +52,9 @@ def check_unit(protocol, unit):
 
 def check_dialect(protocol, dialect):
     """[type, order, unit_first] of a CJ/T 188 meter, what carbonterm.field.inbound says of senders, None of others."""
-    if protocol in inbound.KINDS:
+    if protocol in SENDERS:
+        from carbonterm.field import inbound
+
         inbound.check_dialect(protocol, dialect)
         return
     if protocol != CJT188:
@@ -71,7 +76,9 @@ def check_point(protocol, function, address, type, order):
     if protocol == MODBUS:
         _register(function, address, type, order)
         return
-    if protocol in inbound.KINDS:
+    if protocol in SENDERS:
+        from carbonterm.field import inbound
+
         inbound.check_point(protocol, function, address, type, order)
         return
     if function != 0 or order != "ABCD":

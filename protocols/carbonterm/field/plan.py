@@ -10,7 +10,7 @@ microseconds. How fast a meter answers is not known before it is there: TURNAROU
 """
 
 from carbonterm.errors import SiteError, quoted
-from carbonterm.field import inbound, requests
+from carbonterm.field import places, requests
 
 TURNAROUND_MS = 30
 _NETWORK = "modbus-tcp"
@@ -20,7 +20,7 @@ _MILLION = 1000000
 def plan(site, bus, merge=True):
     """The requests of bus number `bus`, in order of interval and meter. merge False: one for each point. A bus whose
     meters send by themselves has none."""
-    if site.buses[bus].kind in inbound.KINDS:
+    if site.buses[bus].kind in places.SENDERS:
         return []
     wanted = []
     for index, point in enumerate(site.points):

@@ -8,6 +8,8 @@ multiply_base runs the same sequence of point operations for every scalar. Big-i
 depends on its operands all the same: this hinders timing from afar, it does not resist someone who measures the chip.
 """
 
+from array import array
+
 from carbonterm.gm.sm2_table import TABLE
 
 P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
@@ -19,6 +21,7 @@ GY = 0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0
 
 _COLUMNS = 43  # 6 teeth × 43 columns = 258 bits
 _TOP = 1 << 257
+_ZEROS = array("b", (0, 0, 0, 0))
 _WINDOW = 5  # of the NAF of the other scalar: 8 odd multiples
 
 
@@ -138,7 +141,7 @@ def _comb(k):
 
 def _naf(k):
     """Digits of k, least significant first: 0 or odd from −15 to 15, at least four zeros after each that is not 0."""
-    digits = []
+    digits = array("b")  # a list of them is 2 KB on a 64-bit heap
     half, full = 1 << (_WINDOW - 1), 1 << _WINDOW
     while k:
         digit = k & (full - 1)
@@ -148,7 +151,7 @@ def _naf(k):
             digits.append(digit)
             k = (k - digit) >> _WINDOW
             if k:
-                digits.extend((0,) * (_WINDOW - 1))
+                digits.extend(_ZEROS)
         else:
             digits.append(0)
             k >>= 1

@@ -23,7 +23,7 @@ HEADER = 20  # bytes
 _MAGIC = b"CTSEG1\r\n"
 FRAME = 4 + 64 + 4  # bytes of a frame beside the entry
 _MARK = 0x80000000  # in the length: first frame of a commit
-_CHUNK = 16384
+_CHUNK = 2048
 
 
 def segment_name(epoch, first):
@@ -184,16 +184,18 @@ class Frames:
         if size > room or size > entry.MAX_ENTRY:
             return None
         frame = self._bytes(at, size + FRAME)
-        if binascii.crc32(frame[:-4]) != int.from_bytes(frame[-4:], "big"):
+        if binascii.crc32(memoryview(frame)[:-4]) != int.from_bytes(frame[-4:], "big"):
             return None
         return frame[4 : 4 + size], frame[4 + size : -4], length & _MARK != 0
 
     def _bytes(self, at, size):
         start = at - self._at
         if start < 0 or start + size > len(self._chunk):
-            self._chunk = self._storage.read(self._name, at, max(size, _CHUNK))
+            self._chunk = self._storage.read(self._name, at, max(size, min(_CHUNK, self._limit - at)))
             self._at = at
             start = 0
+        if start == 0 and size == len(self._chunk):
+            return self._chunk  # a long entry is not copied
         return self._chunk[start : start + size]
 
 
@@ -206,9 +208,11 @@ def frames_of(batch):
     """The bytes of one commit: frames of [(entry bytes, fingerprint), …], the first one marked."""
     parts, mark = [], _MARK
     for raw, fingerprint in batch:
-        frame = (len(raw) | mark).to_bytes(4, "big") + raw + fingerprint
-        parts.append(frame)
-        parts.append(binascii.crc32(frame).to_bytes(4, "big"))
+        crc = 0
+        for part in ((len(raw) | mark).to_bytes(4, "big"), raw, fingerprint):
+            crc = binascii.crc32(part, crc)
+            parts.append(part)
+        parts.append(crc.to_bytes(4, "big"))
         mark = 0
     return b"".join(parts)
 
