@@ -80,6 +80,7 @@ def test_the_bytes_of_each_protocol_step_by_step(plant):
     assert told["answer"]["quality"] == "suspect"
 
 
+@pytest.mark.slow
 def test_a_meter_that_refuses_or_is_silent_has_no_steps(plant):
     for name, quality in (("T1", "refused"), ("D1", "silent")):
         told, steps = explain(name, plant[0], "--live")
@@ -87,6 +88,7 @@ def test_a_meter_that_refuses_or_is_silent_has_no_steps(plant):
     assert explain("T1", plant[0], "--live")[0]["answer"]["raw"].startswith("0383")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang, words", [("en", ("feeds", "bytes of the value")), ("zh", ("用于", "数值字节"))])
 def test_the_table_for_people(plant, lang, words):
     code, out, _ = carbonterm("explain", "E1", plant[0], "--live", lang=lang)
@@ -95,6 +97,7 @@ def test_the_table_for_people(plant, lang, words):
     assert code == 0 and "generic-gas-modbus" in out
 
 
+@pytest.mark.slow
 def test_watch_reads_a_site_from_here(plant):
     code, out, err = carbonterm("watch", plant[0], "--times", "2", "--every", "0.1", "--json")
     looks = [json.loads(line)["points"] for line in out.splitlines()]

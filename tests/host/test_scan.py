@@ -84,6 +84,7 @@ def test_meters_without_shortened_addresses_stay_a_crowd():
     assert found_in(events) == [] and [e["tail"] for e in events if e["event"] == "crowd"] == [""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("burst", [b"\x00", b"\x55" * 30, b"\x68\x12\x00\x00\x00\x10\x20\x68\x93\x06", b"\xfe" * 9])
 def test_a_noise_is_no_crowd(burst):
     with PtyLine([dlt645_meter("201000000012", 19200)], bursts=[burst]) as line:
@@ -100,6 +101,7 @@ def test_a_line_that_echoes():
     assert not [event for event in events if event["event"] == "crowd"]
 
 
+@pytest.mark.slow
 def test_two_meters_with_one_unit_are_a_crowd():
     meters = [modbus_meter(2, {(3, 0): (text, "uint16", "ABCD")}, 19200) for text in ("100", "7777")]
     with PtyLine(meters) as line:
@@ -107,6 +109,7 @@ def test_two_meters_with_one_unit_are_a_crowd():
     assert found_in(events) == [] and [e["tail"] for e in events if e["event"] == "crowd"] == ["2"]
 
 
+@pytest.mark.slow
 def test_a_wrong_rate_is_told_as_noise_and_nothing_is_found():
     with PtyLine([dlt645_meter("000000000001", 2400)], noise=b"\xff\x00\xe6\x9e") as line:
         events = scan(line, protocols=["cjt188", "dlt645-2007"], wildcard_ms=20)
@@ -116,12 +119,14 @@ def test_a_wrong_rate_is_told_as_noise_and_nothing_is_found():
     assert crowd["bytes"] == 4
 
 
+@pytest.mark.slow
 def test_a_cjt188_meter_with_the_identifier_the_other_way_round():
     with PtyLine([cjt188_meter("42590008210438", HEAT, baud=19200, only="1F 90")]) as line:
         (found,) = [e for e in scan(line, protocols=["cjt188"], wildcard_ms=150) if e["event"] == "found"]
     assert found["dialect"] == [0x20, "1F 90", True]
 
 
+@pytest.mark.slow
 def test_thorough_asks_by_function_4_too():
     def input_registers_only(data):
         answer = modbus_meter(2, {(4, 0): ("1", "uint16", "ABCD")})[1]
@@ -160,6 +165,7 @@ def test_models_of_a_simulated_plant_are_recognised():
                     assert wanted in named, (wanted, named)
 
 
+@pytest.mark.slow
 def test_a_model_of_one_phase_and_of_1997():
     with PtyLine([dlt645_meter("000000000012", 19200)]) as line, desk.Desk.at(line.path) as asked:
         found = {"protocol": "dlt645-2007", "unit": "000000000012", "baud": 19200, "parity": "even", "stop": 1}
@@ -172,6 +178,7 @@ def test_a_model_of_one_phase_and_of_1997():
 # --- probing ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_probe_puts_the_displays_value_first(lang):
     with PtyLine([modbus_meter(5, {(4, 6): ("-12.5", "float32", "CDAB")}, 9600)]) as line:
@@ -186,6 +193,7 @@ def test_probe_puts_the_displays_value_first(lang):
         assert carbonterm(*words[:-1], "--expect=4711.08")[0] == 1
 
 
+@pytest.mark.slow
 def test_probe_of_dlt645_and_cjt188():
     with PtyLine([dlt645_meter("201000000012", 9600), cjt188_meter("42590008210438", HEAT, baud=9600)]) as line:
         code, out, _ = carbonterm("probe", line.path, "--protocol", "dlt645-2007", "--unit", "201000000012",
