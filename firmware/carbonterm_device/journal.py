@@ -3,14 +3,14 @@ factors were issued, what was reported to whom, who took the log away. Acquisiti
 site document with its methods and factors stands in the `config` entry before.
 """
 
-from carbonterm import clock, site
+from carbonterm import clock
 from carbonterm.accounting import source as accounting
 from carbonterm.clock import DAY
 from carbonterm.gm import sm3
 from carbonterm.ledger.entry import MAX_TEXT
 from carbonterm.uplink.kept import MAX_NOTE, NOTES
 
-PARTS = ("buses", "meters", "points", "sources", "centres")
+PARTS = ("buses", "meters", "points", "sources", "centres", "nodes")
 MOST = 64  # sources, and changes of meters and points, that are named one by one
 
 
@@ -37,9 +37,14 @@ def issued(old, new):
     names = [source.name for source in new.sources]
     methods += [("method", "%s: no longer accounted" % name) for name in sorted(before) if name not in names]
     # a transformer's ratio, decimals, a range: what turns a meter's number into another one
-    told = [] if old is None else [text for text in site.changes(old, new) if text[:6] in ("meter ", "point ")]
-    instruments = [("instrument", text) for text in told]
+    instruments = [] if old is None else _instruments(old, new)
     return [(what, detail[:MAX_TEXT]) for what, detail in found + _first(methods) + _first(instruments)]
+
+
+def _instruments(old, new):
+    from carbonterm.site_changes import changes  # a new document is rare: its room is free meanwhile
+
+    return [("instrument", text) for text in changes(old, new) if text.split(" ")[0] in ("meter", "point", "node")]
 
 
 def _first(rows):

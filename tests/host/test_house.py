@@ -28,7 +28,7 @@ FLOORS = (
     ("series", "uplink"),
     ("accounting",),
     ("site",),
-    ("pipeline",),
+    ("pipeline", "site_changes"),
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 # what the core may use of a runtime: nothing that tells the time, waits, talks or throws dice

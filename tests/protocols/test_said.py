@@ -6,6 +6,7 @@ from carbonterm import clock, site
 from carbonterm.errors import CarbonError, FrameError, SiteError
 from carbonterm.field import hj212, inbound, places, said
 from carbonterm.number import Number
+from carbonterm.site_changes import changes
 from seeded import Random
 from sites import document
 
@@ -156,7 +157,7 @@ def test_a_site_document_with_an_entrance_keeps_its_bytes():
         first = site.Site(made)
         again = site.decode(first.canonical())
         assert again.canonical() == first.canonical() and again.buses[0].inbound == made[5][0][10]
-        assert site.changes(first, again) == []
+        assert changes(first, again) == []
     wrong = entrance("mqtt", "a/b", [1, None], "/e")
     wrong[6][0][10:12] = ["https", bytes(32)]
     wrong[7][0][5] = "E"

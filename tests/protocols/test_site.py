@@ -5,6 +5,7 @@ import pytest
 from carbonterm import cbor, site
 from carbonterm.errors import CarbonError, SiteError
 from carbonterm.gm import sm3
+from carbonterm.site_changes import changes
 from seeded import Random
 from sites import document, point
 
@@ -137,7 +138,7 @@ def test_two_meters_with_one_address():
 
 def test_changes_are_said_in_words():
     old = site.Site(mixed())
-    assert site.changes(old, site.Site(mixed())) == []
+    assert changes(old, site.Site(mixed())) == []
     doc = mixed()
     doc[1] = 2
     doc[6][3][CT] = "400/5"
@@ -147,7 +148,7 @@ def test_changes_are_said_in_words():
     del doc[7][4]  # the last but one: the indexes of no source move
     doc[8][0][2][0][1][0][1] = 2
     doc[10][1] = 500
-    said = site.changes(old, site.Site(doc))
+    said = changes(old, site.Site(doc))
     for text in said:
         print(text)
     assert said == [
@@ -155,13 +156,13 @@ def test_changes_are_said_in_words():
         "point 'E9': added", "point 'W1': removed", said[6], "settings: commit_ms 1000 → 500",
     ]  # fmt: skip
     assert said[6].startswith("source 'electricity': inputs SM3 ")
-    assert site.changes(None, old) == ["site document, version 1: the first one"]
-    assert site.changes(site.Site(document()), site.Site(document(version=3))) == ["site: version 1 → 3"]
+    assert changes(None, old) == ["site document, version 1: the first one"]
+    assert changes(site.Site(document()), site.Site(document(version=3))) == ["site: version 1 → 3"]
     doc = mixed()
     doc[3] = "x" * 120
     long = mixed()
     long[3] = "y" * 120
-    assert [len(text) for text in site.changes(site.Site(doc), site.Site(long))] == [200]
+    assert [len(text) for text in changes(site.Site(doc), site.Site(long))] == [200]
 
 
 def test_a_point_that_moves_is_not_a_change():
@@ -172,7 +173,7 @@ def test_a_point_that_moves_is_not_a_change():
         for feed in source[2]:
             for one in feed[1]:
                 one[0] += 1
-    assert site.changes(site.Site(mixed()), site.Site(doc)) == ["point 'A0': added"]
+    assert changes(site.Site(mixed()), site.Site(doc)) == ["point 'A0': added"]
 
 
 def test_a_value_of_the_moment_feeds_no_source():
@@ -213,10 +214,10 @@ def test_nodes_stand_last_and_only_where_there_are_some():
     assert [(n.name, n.class_, n.meters, n.gap) for n in again.nodes] == [tuple(row) for row in NODES]
     print(sm3.digest(data).hex())
     moved = [list(NODES[0]), ["2号锅炉", "boiler", [3], None], ["进线", "distribution", [0], None]]
-    assert site.changes(again, site.Site(with_nodes(*moved))) == [
+    assert changes(again, site.Site(with_nodes(*moved))) == [
         "node '2号锅炉': meters none → D", "node '2号锅炉': gap 停用，已封存 → none", "node '进线': meters M0, M1 → M0",
     ]  # fmt: skip
-    assert site.changes(site.Site(mixed()), again) == ["node '%s': added" % row[0] for row in NODES]
+    assert changes(site.Site(mixed()), again) == ["node '%s': added" % row[0] for row in NODES]
 
 
 @pytest.mark.parametrize(

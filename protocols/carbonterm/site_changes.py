@@ -1,0 +1,63 @@
+"""What is different between two site documents, in words, for the audit trail."""
+
+from carbonterm import cbor
+from carbonterm.errors import quoted
+from carbonterm.gm import sm3
+from carbonterm.site import Node, Row, Site, plain
+
+
+def changes(old, new):
+    """What is different between two Sites, for the audit trail: texts of at most 200 characters, [] for nothing.
+
+    old: None where there was no document. Rows are found by their name; a renamed row is one less and one more.
+    """
+    if old is None:
+        return ["site document, version %d: the first one" % new.version]
+    found = []
+    for name in ("version", "terminal_id", "name", "zone"):
+        _differ(found, "site", name, getattr(old, name), getattr(new, name))
+    for attribute, row in Site.ROWS + (("nodes", Node),):
+        before, after = [dict([(r.name, r) for r in getattr(site, attribute)]) for site in (old, new)]
+        for name in sorted(set(before) | set(after)):
+            who = "%s %s" % (row.NAME, quoted(name))
+            if name not in after:
+                found.append(who + ": removed")
+            elif name not in before:
+                found.append(who + ": added")
+            else:
+                _row_changes(found, who, before[name], after[name], old, new)
+    _row_changes(found, "settings", old.settings, new.settings, old, new)
+    return [text if len(text) <= 200 else text[:199] + "…" for text in found]
+
+
+def _row_changes(found, who, before, after, old, new):
+    for name in [rule[0] for rule in before.FIELDS + before.LATER]:
+        one, other = getattr(before, name), getattr(after, name)
+        if name == "bus":
+            one, other = old.buses[one].name, new.buses[other].name
+        elif name == "meter":
+            one, other = old.meters[one].name, new.meters[other].name
+        elif name == "meters":
+            one, other = [_named(site.meters, which) for site, which in ((old, one), (new, other))]
+        elif name == "inputs":  # points are indexes, which move when a point is added
+            one, other = [_feeds(site, inputs) for site, inputs in ((old, one), (new, other))]
+        _differ(found, who, name, one, other)
+
+
+def _named(rows, indexes):
+    return ", ".join([rows[index].name for index in indexes]) or None
+
+
+def _feeds(site, inputs):
+    return [[row.parameter] + [[site.points[p].name, above, below] for p, above, below in row.points] for row in inputs]
+
+
+def _differ(found, who, name, one, other):
+    if plain(one) != plain(other):
+        found.append("%s: %s %s → %s" % (who, name, _shown(one), _shown(other)))
+
+
+def _shown(value):
+    if isinstance(value, (list, Row, bytes)):  # a certificate, a formula, a key: what they are stands in the document
+        return "SM3 " + "".join(["%02x" % byte for byte in sm3.digest(cbor.encode(plain(value)))[:4]])
+    return "none" if value is None else str(value)
