@@ -19,11 +19,14 @@ from carbonterm_host.bridge.config import BridgeError
 
 KEPT_REFUSED = 1000
 _SCHEMA = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS messages (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, held TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS refused (
   seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, held TEXT NOT NULL, why TEXT NOT NULL);
+INSERT OR IGNORE INTO meta VALUES ('name', '{name}');
+COMMIT;
 """
 _GIVE_UP = "DELETE FROM messages WHERE seq IN (SELECT seq FROM messages ORDER BY seq LIMIT ?)"
 _ASIDE = "INSERT OR REPLACE INTO refused SELECT seq, time_ms, held, ? FROM messages WHERE seq = ?"
@@ -60,8 +63,7 @@ class Queue:
             if not readonly:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=FULL")
-                self._db.executescript(_SCHEMA)
-                self._db.execute("INSERT OR IGNORE INTO meta VALUES ('name', ?)", (secrets.token_hex(8),))
+                self._db.executescript(_SCHEMA.format(name=secrets.token_hex(8)))
             self.name = self._meta("name")
         except BlockingIOError:
             raise BridgeError(f"another bridge works with the queue {path}", "give each its own") from None
