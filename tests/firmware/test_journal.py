@@ -109,6 +109,15 @@ def test_a_changed_transformer_or_decimal_is_audited():
     assert len(told) == 1 + 65 and told[-1] == ("instrument", "and 18 more")
 
 
+@pytest.mark.requirement("P-6.1-4", part="a gap that gets another reason is an audit entry")
+def test_a_changed_node_is_audited():
+    text = MIXED.format(ct="200/5", decimals=2) + "nodes: [{name: 锅炉, class: boiler, gap: REASON}]\n"
+    old, new = (site_yaml.compile_text(text.replace("REASON", reason)) for reason in ("停用", "无锅炉"))
+    told = issued(old, new)
+    assert told[0][1].endswith("changed: nodes")
+    assert told[1:] == [("instrument", "node '锅炉': gap 停用 → 无锅炉")]
+
+
 def test_a_folder_that_cannot_be_written_is_pulled_all_the_same(tmp_path):
     assert pull.leave_note(tmp_path / "nowhere", 5) is False
     assert pull.leave_note(tmp_path, 5) and pull.leave_note(tmp_path, 6)
