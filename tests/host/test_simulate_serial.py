@@ -51,6 +51,7 @@ def test_each_fault_of_each_protocol():
             assert shown == "None", (name, meter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", runtimes.MICRO)
 def test_the_same_on_every_runtime(runtime):
     assert cases(runtime) == cases("cpython")
