@@ -10,7 +10,8 @@ import pytest
 import entrance
 from carbonterm.clock import text
 from carbonterm.gm import sm3
-from carbonterm_host import site_yaml
+from carbonterm.ledger import entry as entries
+from carbonterm_host import bundles, site_yaml
 from carbonterm_host.firmware import Terminal
 
 SITE = """\
@@ -116,6 +117,7 @@ def test_everything_else_is_refused_and_said_why(site):
     assert site.post(good, token=None)[0] == 401
     assert site.post(good, token="wrong")[0] == 401
     assert site.post(good, token="another token")[0] == 401  # of the other source
+    assert site.post(good, token="wrong as well")[0] == 401
     assert site.post(good, method="PUT")[0] == 405
     assert site.post(good, path="/")[0] == 404
     assert site.post(b"x" * 20000)[0] == 413
@@ -130,6 +132,10 @@ def test_everything_else_is_refused_and_said_why(site):
     assert site.post({**message(2, now, E1="5"), "source": "mes-1"}, token="another token")[0] == 200
     site.terminal.stop()
     assert [row[:4] for row in site.rows()] == [(0, now, 0, "1"), (2, now, 0, "5")]
+    said = [entries.decode(raw) for raw, _ in bundles.read(site.folder / "log.bundle").entries]
+    assert [one.body[2] for one in said if one.kind == entries.AUDIT and one.body[1] == "inbound refused"] == [
+        "inbox: this token is not known here", "inbox: the token is not this source's",
+    ]  # fmt: skip
 
 
 def test_a_client_that_waits_before_its_body(site):

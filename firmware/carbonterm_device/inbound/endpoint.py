@@ -78,6 +78,8 @@ class Endpoint(Inbox):
         except Answer as refusal:
             status, answer = refusal.status, refusal.body
             self.counters.refused += 1
+            if status == 401:
+                self.warn("inbound refused", answer["error"])
             keep = keep and status in (409, 422, 503)  # of the others the body was not read, or is no message
         text = json.dumps(answer).encode()
         lines = ["HTTP/1.1 %d %s" % (status, _REASONS[status]), "Content-Type: application/json",

@@ -150,9 +150,10 @@ class Inbox:
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
-    def take(self, sender, raw, said, done, fresh=False):
+    def take(self, sender, raw, said, done, fresh=False, waits=True):
         """Logs what a message says (as in carbonterm.field.said), once. raw: the bytes it is known by; fresh: it is
-        new whatever came before. done(word): called once, with STORED when it is durable, KNOWN, LOST."""
+        new whatever came before. done(word): called once, with STORED when it is durable, KNOWN, LOST; waits: the
+        sender waits for it, so the commit is not put off."""
         sender.heard = self.port.ticks_ms()
         digest = sm3.digest(raw)
         if not fresh and digest in self._known:
@@ -170,7 +171,8 @@ class Inbox:
         self._remember(digest, [])
         self._newest_digest = digest
         self.terminal.record(begin, rows, raw, lambda stored: self._settle(digest, placed, done, stored))
-        self.terminal.hurry()
+        if waits:
+            self.terminal.hurry()
 
     def _tell(self, sender, begin, rows, raw, now):
         """What each point of a sender said last, as a round of now."""

@@ -147,7 +147,7 @@ class Stations(Inbox):
         elif kind == DATA:
             told = said.of_packet(packet.cn, self._items(packet, station), self.site.zone, sender.points)
             if told:
-                self.take(sender, packet.raw, told, done)
+                self.take(sender, packet.raw, told, done, waits=packet.wants_ack)
             else:
                 sender.heard = self.port.ticks_ms()
                 done(DATA)  # nothing that the site document wants: it need not come again

@@ -113,7 +113,7 @@ class Subscriber(Inbox):
             elif answer:
                 outlet.put(answer)
 
-        self.take(sender, packet.same, told, done, not packet.dup)
+        self.take(sender, packet.same, told, done, not packet.dup, packet.qos > 0)
 
 
 class _Plain:
