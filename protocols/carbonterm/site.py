@@ -9,7 +9,7 @@ from carbonterm import cbor
 from carbonterm.accounting import source as accounting
 from carbonterm.clock import DAY, HOUR, MINUTE, MONTH, YEAR, stamp
 from carbonterm.errors import CarbonError, SiteError, quoted
-from carbonterm.field import identity, inbound, places
+from carbonterm.field import places
 from carbonterm.number import Number
 
 # the second has meters of other protocols than Modbus; the first is read for the logs that hold it
@@ -17,7 +17,7 @@ FORMATS = ("carbonterm-site-1", "carbonterm-site-2")
 FORMAT = FORMATS[-1]
 REGISTER, INSTANT = "register", "instant"  # a running total, or a value of the moment
 # serial: a line whose meters may speak different protocols; inbound: who is there sends by itself
-BUS_KINDS = ("modbus-tcp", "modbus-rtu", "serial") + inbound.KINDS
+BUS_KINDS = ("modbus-tcp", "modbus-rtu", "serial") + places.SENDERS
 STOPS = ("any", "majority")
 PARITIES = ("none", "even", "odd")
 LOGGED_PERIODS = (MINUTE, HOUR, DAY, MONTH, YEAR)
@@ -99,28 +99,42 @@ def terminal_id(value):
     return value
 
 
+# one function for all the fields that are checked alike
+_NAME, _NAME_OR_NONE = _text(64), _optional(_text(64))
+_NUMBER = _optional(_number)
+_INDEX = _integer(0, 65535)
+
+
 class Row:
     """A row of the document: FIELDS names its places and how each is checked.
 
     LATER: places that a document of the first format does not have: (name, check, the value it then stands for).
+    What is usually the same is an attribute of the class, and a row's own where it is not: rows are most of a site.
     """
 
     FIELDS = ()
     LATER = ()
     NAME = "row"
+    _first = False
 
     def __init__(self, values, where, first=False):
-        self._first = first
+        if first:
+            self._first = True
         fields = self.fields()
         if not isinstance(values, list) or len(values) != len(fields):
             raise SiteError("%s must have %d fields" % (where, len(fields)))
         for name, _, value in self.LATER:
-            setattr(self, name, value)
+            self._set(name, value)
         for (name, check), value in zip(fields, values):
             try:
-                setattr(self, name, check(value))
+                self._set(name, check(value))
             except CarbonError as error:
                 raise SiteError("%s, %s: %s" % (where, name, error.what), error.hint)
+
+    def _set(self, name, value):
+        usual = getattr(self, name, Row)
+        if type(usual) is not type(value) or usual != value:
+            setattr(self, name, value)
 
     def fields(self):
         """[(name, check)] of the places that this row has in its document."""
@@ -139,7 +153,7 @@ class Bus(Row):
 
     NAME = "bus"
     FIELDS = (
-        ("name", _text(64)),
+        ("name", _NAME),
         ("kind", _choice(*BUS_KINDS)),
         ("address", _text(255)),
         ("port", _integer(1, 4000000)),
@@ -153,10 +167,14 @@ class Bus(Row):
     SENDS = (("inbound", _as_it_is, None),)  # only an entrance has it
 
     def __init__(self, values, where, first=False):
-        if isinstance(values, list) and len(values) > 1 and values[1] in inbound.KINDS:
+        if isinstance(values, list) and len(values) > 1 and values[1] in places.SENDERS:
             self.LATER = Bus.LATER + Bus.SENDS
         self.inbound = None
         Row.__init__(self, values, where, first)
+        if self.kind not in places.SENDERS and self.inbound is None:
+            return
+        from carbonterm.field import inbound
+
         try:
             inbound.check_bus(self.kind, self.inbound)
         except CarbonError as error:
@@ -197,11 +215,11 @@ class Certificate(Row):
 
     NAME = "certificate"
     FIELDS = (
-        ("number", _text(64)),
+        ("number", _NAME),
         ("authority", _text(128)),
         ("date", _date),
         ("due", _date),
-        ("result", _text(64)),
+        ("result", _NAME),
         ("uncertainty", _optional(_above_zero)),
         ("unit", _optional(_unit)),
         ("k", _optional(_above_zero)),
@@ -226,6 +244,8 @@ def _certificate(value):
 
 
 def _identity(value):
+    from carbonterm.field import identity  # only meters that say their serial number need it
+
     identity.check(value)
     return list(value)
 
@@ -239,20 +259,24 @@ class Meter(Row):
     where the line's do not do; ct, pt: its transformers, "200/5", already part of its points' scales."""
 
     NAME = "meter"
+    most = 125
+    serial = asset = place = identity = certificate = dialect = baud = parity = stop = timeout_ms = retries = None
+    ct = pt = None
+    protocol, gap, silence_ms = places.MODBUS, 8, 0
     FIELDS = (
-        ("name", _text(64)),
-        ("bus", _integer(0, 65535)),
+        ("name", _NAME),
+        ("bus", _INDEX),
         ("unit", _as_it_is),
-        ("model", _text(64)),
+        ("model", _NAME),
         ("most", _integer(1, 125)),
-        ("serial", _optional(_text(64))),
-        ("asset", _optional(_text(64))),
+        ("serial", _NAME_OR_NONE),
+        ("asset", _NAME_OR_NONE),
         ("place", _optional(_text(128))),
         ("identity", _optional(_identity)),
         ("certificate", _optional(_certificate)),
     )
     LATER = (
-        ("protocol", _choice(*(places.PROTOCOLS + inbound.KINDS)), places.MODBUS),
+        ("protocol", _choice(*(places.PROTOCOLS + places.SENDERS)), places.MODBUS),
         ("dialect", _as_it_is, None),
         ("baud", _optional(_integer(300, 4000000)), None),
         ("parity", _optional(_choice(*PARITIES)), None),
@@ -285,10 +309,12 @@ class Point(Row):
     """
 
     NAME = "point"
+    order = "ABCD"
+    modulus = limit = minimum = maximum = None
     FIELDS = (
-        ("name", _text(64)),
-        ("meter", _integer(0, 65535)),
-        ("quantity", _text(64)),
+        ("name", _NAME),
+        ("meter", _INDEX),
+        ("quantity", _NAME),
         ("unit", _text(32)),
         ("function", _as_it_is),
         ("address", _as_it_is),
@@ -296,10 +322,10 @@ class Point(Row):
         ("order", _as_it_is),
         ("scale", _number),
         ("kind", _choice(REGISTER, INSTANT)),
-        ("modulus", _optional(_number)),
-        ("limit", _optional(_number)),
-        ("minimum", _optional(_number)),
-        ("maximum", _optional(_number)),
+        ("modulus", _NUMBER),
+        ("limit", _NUMBER),
+        ("minimum", _NUMBER),
+        ("maximum", _NUMBER),
         ("interval_ms", _integer(100, 86400000)),
     )
 
@@ -308,7 +334,7 @@ def _feed(value):
     if not isinstance(value, list) or len(value) != 3:
         raise SiteError("must be a list of [point, numerator, denominator]")
     positive = _integer(1, (1 << 64) - 1)
-    return [_integer(0, 65535)(value[0]), positive(value[1]), positive(value[2])]
+    return [_INDEX(value[0]), positive(value[1]), positive(value[2])]
 
 
 class Input(Row):
@@ -316,7 +342,7 @@ class Input(Row):
     unit to the parameter's."""
 
     NAME = "input"
-    FIELDS = (("parameter", _text(64)), ("points", _list(_feed)))
+    FIELDS = (("parameter", _NAME), ("points", _list(_feed)))
 
 
 def _compiled(value):
@@ -332,7 +358,7 @@ class Source(Row):
     """An emission source: a compiled source of a method (with its factors) and the points that feed it."""
 
     NAME = "source"
-    FIELDS = (("name", _text(64)), ("compiled", _compiled), ("inputs", _inputs))
+    FIELDS = (("name", _NAME), ("compiled", _compiled), ("inputs", _inputs))
 
     def scope(self):
         return self.compiled[accounting.SCOPE]
@@ -343,7 +369,7 @@ class Centre(Row):
 
     NAME = "centre"
     FIELDS = (
-        ("name", _text(64)),
+        ("name", _NAME),
         ("host", _text(255)),
         ("port", _integer(1, 65535)),
         ("ca", _bytes(1, 8192)),
@@ -357,7 +383,7 @@ class Node(Row):
 
     NAME = "node"
     FIELDS = (
-        ("name", _text(64)),
+        ("name", _NAME),
         ("class_", _choice(*NODES)),
         ("meters", _list(_integer(0, 65535), 4096)),
         ("gap", _optional(_text(200))),
@@ -407,7 +433,7 @@ class Site:
 
     ROWS = (("buses", Bus), ("meters", Meter), ("points", Point), ("sources", Source), ("centres", Centre))
 
-    def __init__(self, document):
+    def __init__(self, document, spend=False):
         if not isinstance(document, list) or len(document) not in (11, 12) or document[0] not in FORMATS:
             raise SiteError("this is no site document (%s)" % FORMAT, "make one with 'carbonterm site check'")
         self.format = document[0]
@@ -420,9 +446,13 @@ class Site:
         texts = {}
         for place, (attribute, row) in enumerate(self.ROWS):
             rows = _list(lambda value: value)(document[5 + place])
-            for values in rows:
-                _share(values, texts)
-            setattr(self, attribute, [row(values, "%s %d" % (row.NAME, i), first) for i, values in enumerate(rows)])
+            made = []
+            setattr(self, attribute, made)
+            for i in range(len(rows)):
+                _share(rows[i], texts)
+                made.append(row(rows[i], "%s %d" % (row.NAME, i), first))
+                if spend:
+                    rows[i] = None
         self.settings = Settings(document[10], "settings", first)
         rows = _list(lambda value: value)(document[11]) if len(document) > 11 else ()
         self.nodes = [Node(values, "node %d" % i) for i, values in enumerate(rows)]
@@ -463,7 +493,7 @@ class Site:
             bus = self.buses[meter.bus]
             if not places.fits(meter.protocol, bus.kind):
                 named = quoted(meter.name), meter.protocol, quoted(bus.name), bus.kind
-                kind = meter.protocol if meter.protocol in inbound.KINDS else "serial"
+                kind = meter.protocol if meter.protocol in places.SENDERS else "serial"
                 raise SiteError("meter %s speaks %s, and bus %s is %s" % named, "make it a bus of kind " + kind)
             place = [meter.bus, meter.protocol, meter.unit]
             if place in known:
@@ -481,6 +511,8 @@ class Site:
         known = []
         for meter in self.meters:
             if meter.serial is not None:
+                from carbonterm.field import identity
+
                 for other in known:
                     if other.model == meter.model and identity.same(other.serial, meter.serial):
                         both = quoted(other.name), quoted(meter.name), quoted(meter.serial)
@@ -504,8 +536,8 @@ class Site:
 
 def decode(data):
     """The Site of canonical bytes, which it keeps; CborError or SiteError."""
-    site = Site(cbor.decode(data))
-    site._bytes = bytes(data)
+    site = Site(cbor.decode(data), True)
+    site._bytes = data if isinstance(data, bytes) else bytes(data)
     return site
 
 
