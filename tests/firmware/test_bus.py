@@ -109,6 +109,27 @@ def test_six_meters(runtime):
             assert count["opened"] == 1
 
 
+@pytest.mark.slow
+@pytest.mark.requirement("T-7.1-1", "T-7.1-3", "T-10.2.1-1")
+@pytest.mark.requirement("T-7.1-2", part="the same port of a computer: a pty in its place")
+@pytest.mark.requirement("T-10.2.1-2", part="two servers polled at once")
+def test_four_serial_ports_and_two_networks_a_thousand_polls_each():
+    lines = [RtuLine(f"s{i}", [Meter(f"s{i}", 1, SDM630, i)], 115200, turnaround_ms=(1, 4)) for i in range(4)]
+    servers = [TcpServer(f"n{i}", [Meter(f"n{i}", 1, SDM630, 10 + i)]) for i in range(2)]
+    with Simulation([*lines, *servers], seed=3) as plant:
+        job = {"buses": [place(bus) for bus in plant.buses], "reads": [[[1, *SDM_TOTAL]]] * 6, "rounds": 1000}
+        rows, counters = poll(job)
+        assert [row["error"] for row in rows] == [None] * 6000
+        for row in rows[::97]:
+            check(plant, plant.buses[row["bus"]].meters[1], row)
+    for count in counters:
+        print(count)
+        assert count["requests"] == count["replies"] == 1000 and count["opened"] == 1
+        assert (count["timeouts"], count["errors"], count["exceptions"], count["dropped"]) == (0, 0, 0, 0)
+    half = [row["bus"] for row in rows[:3000]]
+    assert len(set(half)) == 6  # at once, not one after the other
+
+
 @pytest.mark.parametrize("baud, parity, stop", [(2400, "none", 1), (19200, "even", 1), (115200, "odd", 2)])
 def test_line_settings(baud, parity, stop):
     meter = Meter("a", 7, SDM630)
