@@ -2,7 +2,7 @@
 
 Both poll the same devices at the same time: 10 units of one server process that answers at once, 100 values of 32 bit
 each, every second. Ours is the firmware on MicroPython: decodes, checks, settles the tenth that are registers, signs
-one entry a round and flushes it. The peer (tools.bench.peers.thingsboard) decodes and commits to SQLite, and signs nothing.
+one entry a round and flushes it. The peer (tools.bench.peers.thingsboard) decodes, commits to SQLite and signs nothing.
 CPU time (user and system, all threads) and resident size are the kernel's, over the same minute; values are counted in
 the log and by what the server was asked. Targets: half of the peer's CPU for each point, and 24 MB.
 """
