@@ -143,6 +143,9 @@ def point(reader, node, kind):
     ]  # fmt: skip
 
 
+CARBON = (("a05001", "CO2 concentration"), ("a00000", "gas flow"))  # factors of HJ 212-2017 table B.2
+
+
 def same_sender_twice(reader, node):
     """Notes senders that one bus cannot tell apart."""
     seen = {}
@@ -154,6 +157,23 @@ def same_sender_twice(reader, node):
         if other != name:
             what = f"meters '{other}' and '{name}' have one {_UNIT_KEY[kind]} on one bus: {unit}"
             reader.note(item, what, "make them one meter with the points of both")
+
+
+def stack_without_carbon(reader, node):
+    """Notes flue gas monitoring systems (CEMS) whose points do not say how much CO2 leaves: a concentration and a flow
+    (12.2: 必须对二氧化碳排放进行监测)."""
+    if None in reader.points:
+        return  # the one that is missing may be the one with a mistake
+    for index, (item, found) in enumerate(zip(reader.rows(node, "meters"), reader.meters, strict=True)):
+        if found is None or found[1] is None or found[1]["protocol"] != inbound.HJ212:
+            continue
+        if found[1]["medium"] != "flue gas":
+            continue
+        factors = {point[5].split("/")[1].split("-")[0] for point in reader.points if point[1] == index}
+        missing = [f"{what} ({code})" for code, what in CARBON if code not in factors]
+        if missing:
+            what = f"CEMS '{found[0][0]}' must monitor CO2, and has no point of " + " or ".join(missing)
+            reader.note(item, what, "add a point of it, e.g. register: co2 and register: flow")
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------

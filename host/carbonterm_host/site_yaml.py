@@ -71,6 +71,7 @@ class _Reader(Reader):
         site_inbound.same_sender_twice(self, top["meters"])
         site_instrument.same_serial_twice(self, top["meters"])
         self.points, self.point_index = self.each(top["points"], "points", self._point)
+        site_inbound.stack_without_carbon(self, top["meters"])
         nodes = site_nodes.read(self, top.get("nodes"))
         site_nodes.environment(self, nodes, top["points"])
         self.used_points = {}

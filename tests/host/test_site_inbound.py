@@ -116,6 +116,19 @@ def test_refusals_name_the_line_and_the_way_out(folder, old, new, line, what):
     assert any(what in text for text in shown), caught.value
 
 
+@pytest.mark.requirement("T-12.2-4")
+@pytest.mark.parametrize("without, missing", [
+    (("COU",), "gas flow (a00000)"), (("CO2", "AVG"), "CO2 concentration (a05001)"),
+    (("CO2", "AVG", "COU", "O2"), "CO2 concentration (a05001) or gas flow (a00000)"),
+])  # fmt: skip
+def test_a_stack_whose_carbon_is_not_monitored_is_refused(folder, without, missing):
+    lines = [line for line in GOOD.split("\n") if not any(f"{{name: {name}," in line for name in without)]
+    with pytest.raises(site_yaml.Mistakes) as caught:
+        site_yaml.compile_text("\n".join(lines), folder=folder)
+    ((_, line, _, what, way),) = caught.value.rows
+    assert (line, what) == (13, f"CEMS 'cems' must monitor CO2, and has no point of {missing}") and "add a point" in way
+
+
 def test_one_sender_twice(folder):
     text = GOOD.replace("points:\n", "  - {name: again, bus: broker, topic: plant/hall}\npoints:\n")
     with pytest.raises(site_yaml.Mistakes, match=re.escape("make them one meter with the points of both")):
