@@ -13,7 +13,7 @@ import asyncio
 import os
 import threading
 
-from carbonterm.field import models
+from carbonterm.field import inbound, models
 from carbonterm_host.simulate.faults import Faults
 from carbonterm_host.simulate.meter import Meter
 from carbonterm_host.simulate.plant import meters_of
@@ -135,9 +135,12 @@ def six_meters(seed=1, speed=1, truth=None, faults=(), path=None):
 
 def from_site(site, seed=1, speed=1, truth=None, faults=()):
     """(Simulation, moved): every meter of a Site (see carbonterm.site), and the buses that are not where the site says,
-    as (bus, the site's place): a host that is not this one gets a free port here, a device that exists a pty."""
+    as (bus, the site's place): a host that is not this one gets a free port here, a device that exists a pty. Entrances
+    for what others send are left out."""
     buses, moved = [], []
     for index, row in enumerate(site.buses):
+        if row.kind in inbound.KINDS:
+            continue  # others send there: a broker, a client, `simulate logger`
         meters = meters_of(site, index, seed)
         if row.kind == "modbus-tcp":
             here = row.address in ("127.0.0.1", "localhost")
