@@ -22,8 +22,8 @@ POINTS = (
 
 class Station:
     """Context manager in an empty `folder`. `url`, `public` (of the platform), `ca` (PEM), `operator` (public, hex),
-    `key` (file of the operator's key), `platform` (serving.Platform). every: how often the meters are read; meters=False: there
-    are none."""
+    `key` (file of the operator's key), `platform` (serving.Platform). every: how often the meters are read;
+    meters=False: there are none."""
 
     def __init__(self, folder, every="200ms", meters=True):
         self.folder, self.every = folder, every
