@@ -10,12 +10,14 @@ import gc
 import json
 
 from carbonterm import site as sites
-from carbonterm.clock import UNSET
-from carbonterm.errors import LedgerError
+from carbonterm.clock import UNSET, parse
+from carbonterm.errors import CarbonError, LedgerError, quoted
 from carbonterm.field.places import SENDERS
+from carbonterm.ledger import entry as entries
 from carbonterm.ledger import room
 from carbonterm.ledger.frames import segments, terminal_of
 from carbonterm.ledger.segment import SEGMENT_SIZE, Log
+from carbonterm.number import Number
 from carbonterm_device import delivery, epochs, keys, witness
 from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.clockwork import Clock
@@ -286,16 +288,31 @@ class App:
                 await port.sleep_ms(1000)
 
     def _console(self, line):
-        """A line of the console: "stop", "rotate", "clock OFFSET" (a test sets the clock: the system's plus OFFSET ms).
-        The end of the input means stop, so that no orphan is left."""
+        """A line of the console: "stop", "rotate", "clock OFFSET" (a test sets the clock: the system's plus OFFSET ms),
+        "replaced POINT TIME LAST FIRST", "reset POINT TIME LAST FIRST" (an operator's word about a meter). The end of
+        the input means stop, so that no orphan is left."""
         words = line.split()
         if words == [b"rotate"]:
             self._step = epochs.ROTATE
         elif len(words) == 2 and words[0] == b"clock":
             self._simulate_clock(words[1])
+        elif len(words) == 5 and words[0] in (b"replaced", b"reset"):
+            self._exchanged([word.decode() for word in words])
         elif line.strip() in (b"stop", b""):
             self.stopping = True
             self._full.set()
+
+    def _exchanged(self, words):
+        """Appends the operator's word, or keeps the reason why not among the errors of the status."""
+        event, name, moment, last, first = words
+        names = [point.name for point in self.site.points]
+        try:
+            if name not in names or self.site.points[names.index(name)].kind != sites.REGISTER:
+                raise CarbonError("there is no running total %s" % quoted(name), "the site document has their names")
+            kind = entries.REPLACED if event == "replaced" else entries.RESET
+            self.terminal.exchanged(names.index(name), kind, parse(moment), Number(last), Number(first))
+        except CarbonError as error:
+            self.errors = self.errors[-19:] + ["%s %s: %s" % (event, name, error)]
 
     def _simulate_clock(self, offset):
         try:

@@ -30,6 +30,8 @@ def says(error):
     known = FAILURES.get(error.args[0] if error.args else 0)
     return known or ("the storage fails: %s · 存储故障" % error, "check the storage, then restart · 检查存储后重启")
 
+HELD_READINGS = 3  # of a register that are not believed, before a person is told
+
 
 class Upkeep:
     """`terminal`: the Terminal whose log it looks after; site: its Site; couriers: those of all centres; past: list of
@@ -151,6 +153,11 @@ class Upkeep:
             found.append("storage runs out: " + room.STEPS[self.terminal.step][1])
         if self._warned and self.days is not None:
             found.append("storage does for %d more days without the centres · 存储余量 %d 天" % (self.days, self.days))
+        for index, value, count in self.terminal.held():
+            if count >= HELD_READINGS:
+                name = self.terminal.site.points[index].name
+                what = "point %s: %d readings since %s are not believed; was the meter replaced? (docs/series.md)"
+                found.append(what % (name, count, value))
         return found + self._calibrations()
 
     def _calibrations(self):

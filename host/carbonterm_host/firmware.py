@@ -64,15 +64,18 @@ class Terminal:
             raise RuntimeError(f"the terminal made no key:\n{done.stdout}{done.stderr}")
         return json.loads(done.stdout)
 
+    def say(self, line):
+        """A line to the terminal's console."""
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
     def rotate(self):
         """The console's "rotate": on with the next epoch and a new key."""
-        self.process.stdin.write(b"rotate\n")
-        self.process.stdin.flush()
+        self.say("rotate")
 
     def set_clock(self, offset_ms):
         """The console's "clock": the terminal's clock becomes the machine's and offset_ms, all at once."""
-        self.process.stdin.write(b"clock %d\n" % offset_ms)
-        self.process.stdin.flush()
+        self.say(f"clock {offset_ms}")
 
     def start(self):
         """Starts it; RuntimeError while another one runs in this folder: two writers of one log would fork it."""
