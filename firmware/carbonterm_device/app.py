@@ -336,6 +336,8 @@ class App:
                 port.write_volatile(status_file, self.status())
         except OSError as error:
             self.errors = self.errors[-19:] + ["heartbeat: %s" % says(error)[0]]
+        except MemoryError:  # what people see can wait for the next second, readings cannot
+            gc.collect()
 
     def status(self):
         """What a supervisor or a screen wants to know; texts, integers and lists only."""
