@@ -47,8 +47,13 @@ class Desk:
         """The Desk of a place; Failure where there is none. document: a canonical site document, asked by its buses'
         names; bus: which of a terminal's or document's."""
         path = Path(place) if place is not None else None
-        if path is not None and (path.is_dir() or (path.exists() and stat.S_ISSOCK(path.stat().st_mode))):
-            return cls._terminal(path / SOCKET if path.is_dir() else path, who, bus)
+        try:
+            folder = path is not None and path.is_dir()
+            if folder or (path is not None and path.exists() and stat.S_ISSOCK(path.stat().st_mode)):
+                return cls._terminal(path / SOCKET if folder else path, who, bus)
+        except PermissionError:
+            hint = "ask as a user who may enter its folder"
+            raise Failure(UNREACHABLE, f"{path}: permission denied", hint) from None
         if document is not None:
             return cls._child({} if bus is None else {"bus": bus}, document)
         if "/" in str(place):

@@ -5,7 +5,9 @@ import json
 import os
 import socket
 import stat
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -206,20 +208,18 @@ def test_no_socket_where_it_would_not_be_safe(tmp_path, what):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
-def test_whoever_may_not_write_the_socket_is_told_so(tmp_path):
-    path = tmp_path / "s"
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(str(path))
-    path.chmod(0o600)
-    for folder in [tmp_path, *list(tmp_path.parents)[:2]]:
-        folder.chmod(0o755)
-    child = os.fork()
-    if not child:
-        os.setuid(65534)
+@pytest.mark.parametrize("mode", (0o700, 0o755))
+def test_whoever_may_not_write_the_socket_is_told_so(mode):
+    """Neither where the folder cannot be entered, nor where the socket cannot be written."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
+        path = Path(folder) / "s"
+        server.bind(str(path))
+        path.chmod(0o600)
+        path.parent.chmod(mode)
+        os.seteuid(65534)
         try:
-            desk.Desk.at(str(path), "me")
-        except Failure as failure:
-            os._exit(0 if "permission denied" in failure.what and failure.code == 3 else 2)
-        os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
-    server.close()
+            with pytest.raises(Failure) as caught:
+                desk.Desk.at(str(path), "me")
+        finally:
+            os.seteuid(0)
+        assert "permission denied" in caught.value.what and caught.value.code == 3
