@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from carbonterm.errors import LedgerError
-from carbonterm.ledger import checkpoint, entry, proof, registry
+from carbonterm.ledger import checkpoint, proof, registry
 from carbonterm.ledger.bundle import MAX_ENDED
-from carbonterm.ledger.frames import WAY_OUT, Frames, end_name, read_checkpoints, read_key, segments
+from carbonterm.ledger.frames import WAY_OUT, Frames, end_name, read_checkpoints, read_key, segments, snapshot
 from carbonterm.uplink.kept import read_kept
 
 
@@ -35,9 +35,14 @@ class Pulled:
         self.torn = []
 
 
-def _begins_with_snapshot(storage, name, epoch, first):
-    frame = Frames(storage, name, epoch, first).next()
-    return first > 0 and frame is not None and entry.decode(frame[0]).kind == entry.SNAPSHOT
+def _standing(storage):
+    """The segments, without those with which the log cannot begin: a drop that was interrupted leaves some of what goes
+    together, up to a snapshot, and the terminal removes the rest at its next start."""
+    found = segments(storage)
+    for i, (epoch, first, _) in enumerate(found):
+        if first == 0 or snapshot(storage, epoch, first):
+            return found[i:]
+    return found
 
 
 def _registered(storage, epoch):
@@ -106,7 +111,7 @@ def pull(storage, writer):
     LedgerError where entries are missing in the middle; a torn tail is left out and told.
     """
     receipts = read_kept(storage)
-    found = segments(storage)
+    found = _standing(storage)
     heads = {}
     for epoch, first, _ in found:
         for text in read_checkpoints(storage, epoch, first)[0]:
@@ -125,7 +130,7 @@ def pull(storage, writer):
                 _ended(storage, writer, epoch, receipts)
             _authority(storage, writer, epoch)
             last_epoch, seq = epoch, 0
-            if done.entries == 0 and _begins_with_snapshot(storage, name, epoch, first):
+            if done.entries == 0 and snapshot(storage, epoch, first):
                 seq = first  # what came before was dropped by retention; the snapshot carries its tree
                 heads = {at: texts for at, texts in heads.items() if at > (epoch, first)}
             for text in heads.pop((epoch, 0), ()):

@@ -13,8 +13,10 @@ from functools import cache, partial
 import pytest
 
 from carbonterm import cbor
+from carbonterm.errors import LedgerError
 from carbonterm.gm import sm2
-from carbonterm.ledger import bundle, checkpoint, entry, registry
+from carbonterm.ledger import bundle, checkpoint, entry, registry, retention
+from carbonterm.ledger.frames import segment_name, segments
 from carbonterm.ledger.segment import Log
 from carbonterm.ledger.tree import leaf, root_of
 from carbonterm.uplink.message import Receipt
@@ -479,3 +481,25 @@ def test_the_posix_storage_reads_what_it_wrote(tmp_path):
         with pytest.raises(OSError):
             act()
     storage.close()
+
+
+@pytest.mark.parametrize("removed", (1, 2))
+def test_an_interrupted_drop_leaves_a_log_that_can_be_pulled(removed):
+    """Segments without a snapshot go together with those before them; a kill may leave some of them."""
+    storage = MemoryStorage()
+    log = Log(storage, "T1", 0, SIGNER, segment_size=300)
+    for state in (None, list):  # a long run of settlements has no snapshots in it, later segments have
+        log.state = state
+        for _ in range(3):
+            readings(log, 4)
+    log.checkpoint()
+    firsts = [first for _, first, _ in segments(storage)]
+    assert len(firsts) == 6
+    for first in firsts[:removed]:
+        retention.remove(storage, 0, first)
+    report = verified(joined(frames_of(storage)[:-1]), [SIGNER.public])
+    assert report["begins"] == firsts[3] and all(report["verdicts"].values())
+    for first in firsts[3:]:
+        retention.remove(storage, 0, first)
+    with pytest.raises(LedgerError, match=f"begins with entry {firsts[removed]}, but 0 should follow"):
+        frames_of(storage)

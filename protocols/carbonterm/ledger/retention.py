@@ -83,10 +83,10 @@ def plan(storage, rows, held, now_ms, keep_ms=0, keep_bytes=0, wanted=0):
 
 
 def remove(storage, epoch, first):
-    """Removes a segment and its checkpoints."""
-    storage.remove(segment_name(epoch, first))
+    """Removes a segment and, before it, its checkpoints: what a crash leaves between is a segment, which goes later."""
     if checkpoints_name(epoch, first) in storage.names():
         storage.remove(checkpoints_name(epoch, first))
+    storage.remove(segment_name(epoch, first))
 
 
 def _end(rows, i):
