@@ -15,7 +15,12 @@ from carbonterm.number import Ratio
 
 MAX_TEXT = 60
 
-SUBSTANCES = ("C", "CO2", "CO2e", "CH4", "N2O", "SF6", "NF3", "CF4", "C2F6", "HFC-23", "COD", "BOD")
+SUBSTANCES = (
+    "C", "CO2", "CO2e", "CH4", "CH4_fossil", "CH4_nonfossil", "N2O", "SF6", "NF3", "CF4", "C2F6", "C3F8", "c-C4F8",
+    "C4F10", "C5F12", "C6F14", "HFC-23", "HFC-32", "HFC-41", "HFC-125", "HFC-134", "HFC-134a", "HFC-143", "HFC-143a",
+    "HFC-152a", "HFC-161", "HFC-227ea", "HFC-236cb", "HFC-236ea", "HFC-236fa", "HFC-245ca", "HFC-245fa", "HFC-365mfc",
+    "HFC-43-10mee", "COD", "BOD",
+)  # fmt: skip
 
 _PREFIXES = {"k": (1000, 1), "M": (10**6, 1), "G": (10**9, 1), "T": (10**12, 1), "m": (1, 1000), "μ": (1, 10**6)}
 _MASSES = (("kg", 1, 1), ("mg", 1, 10**6), ("kt", 10**6, 1), ("Mt", 10**9, 1), ("t", 1000, 1), ("g", 1, 1000))
