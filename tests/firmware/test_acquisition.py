@@ -29,6 +29,7 @@ points: [{name: W1, meter: m, register: mass, every: 100ms}]
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset_ms", (-3600000, -86400000, 7200000, 400))
 def test_a_clock_that_is_set_does_not_stop_the_bus(offset_ms):
     async def run(number):

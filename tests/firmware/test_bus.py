@@ -172,6 +172,7 @@ def run(code, *arguments, runtime="micropython"):
 # --- faults ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-11.3-1")
 @pytest.mark.parametrize("kind", ["tcp", "rtu"])
 @pytest.mark.parametrize("fault", names(COMMON))
@@ -221,6 +222,7 @@ def test_all_faults_together(kind):
         assert len([row for row in rows if row["error"] is None]) > 60
 
 
+@pytest.mark.slow
 def test_late_answer_is_not_taken_for_another_register():
     """Two reads of as many registers: the late answer to the first would do for the second."""
     with pair("rtu") as plant:
@@ -232,6 +234,7 @@ def test_late_answer_is_not_taken_for_another_register():
             check(plant, plant.meters["a"], row)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tcp", "rtu"])
 def test_dead_meter_costs_only_its_timeout(kind):
     with pair(kind) as plant:
@@ -294,6 +297,7 @@ class Watch:
         raise AssertionError(f"not in {most} rows: {before[-1]}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tcp", "rtu"])
 def test_link_cut_and_restored(kind, tmp_path):
     """A server that dies, an adapter that is pulled out (EIO): that bus says so, the other goes on, it comes back."""

@@ -127,6 +127,7 @@ def server_context(certificates):
 # --- a good line ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-4-6")
 @pytest.mark.parametrize("runtime", EVERY)
 def test_a_log_arrives_over_tls_on_one_connection(tmp_path, runtime):

@@ -84,6 +84,7 @@ def test_what_it_leaves_can_be_checked_again(run, tmp_path):
         assert carbonterm(command, str(broken)).returncode == 4
 
 
+@pytest.mark.slow
 def test_refusals(tmp_path):
     (tmp_path / "mine.txt").write_text("keep me")
     done = carbonterm("demo", "--folder", str(tmp_path), "--json")

@@ -92,6 +92,7 @@ def day():
     return now - now % 600000 - 3600000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "version,key,binary", [("2017", None, None), ("2025", entrance.KEY, None), ("2025", entrance.KEY, sys.executable)]
 )
@@ -128,6 +129,7 @@ def test_uploads_come_into_the_log_once(tmp_path, version, key, binary):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_strangers_and_wrong_passwords_get_no_acknowledgement(tmp_path):
     port = entrance.free_port()
     made = terminal(tmp_path, port)

@@ -109,6 +109,7 @@ def test_silence_is_logged_and_a_person_can_watch(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_nothing_is_taken_before_the_clock_is_set(tmp_path):
     site = Site(tmp_path, offset_ms=-now())
     try:

@@ -61,6 +61,7 @@ def hall(moment, energy, power="[1.5]"):
     return f'{{"ts": {moment}, "energy": {{"total": {energy}}}, "power": {power}}}'
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-4-7", part="MQTT 3.1.1, from Debian's mosquitto")
 @pytest.mark.requirement("T-6.3-2", part="values that a broker passes on are in the log")
 @pytest.mark.parametrize("binary", [None, sys.executable], ids=["micropython", "cpython"])

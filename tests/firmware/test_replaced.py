@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from carbonterm import clock
 from carbonterm.field import modbus
 from carbonterm.ledger import entry as entries
@@ -39,6 +41,7 @@ def alarmed(status):
     return any("point W" in text and "not believed" in text for text in status["alarms"])
 
 
+@pytest.mark.slow
 def test_the_operator_ends_a_doubt(tmp_path):
     scale = Scale()
     with PtyLine([(9600, scale.answer)]) as line:

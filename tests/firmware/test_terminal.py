@@ -87,6 +87,7 @@ def answered(plant, name):
     return [Number(str(value)) for value in said if value is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-4-5", "T-6.3-1", "T-11.3-1", "T-11.3-4")
 def test_meters_are_read_directly_and_recorded(terminal, plant, tmp_path):
     terminal.start()
@@ -212,6 +213,7 @@ def test_a_cut_link_comes_back(terminal, plant, tmp_path):
         assert pipeline.settlers[index].total == values[-1] - values[0]
 
 
+@pytest.mark.slow
 def test_a_new_site_document_is_an_entry(terminal, plant, tmp_path):
     terminal.start()
     terminal.wait(lambda status: status["readings"] >= 12)
@@ -224,6 +226,7 @@ def test_a_new_site_document_is_an_entry(terminal, plant, tmp_path):
     assert sum(entry.kind == entries.CONFIG for entry in log) == 2
 
 
+@pytest.mark.slow
 def test_another_terminals_folder_is_refused(terminal, plant, tmp_path):
     terminal.start()
     terminal.wait(lambda status: status["readings"] >= 6)
@@ -247,6 +250,7 @@ def test_keys_are_made_once(terminal):
         terminal.key()
 
 
+@pytest.mark.slow
 def test_the_status_is_plain_json(terminal):
     terminal.start()
     status = terminal.wait(lambda status: status["readings"] >= 12)

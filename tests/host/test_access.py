@@ -114,6 +114,7 @@ def audit_rows(platform):
         ).fetchall()  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.5-6")
 def test_labelled_data_stay_inside(platform):
     for role in ROLES:
@@ -306,6 +307,7 @@ def test_the_counters_are_bounded_and_wait_longer_each_time():
 # --- without users ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_without_users_only_the_machine_itself_is_answered(tmp_path):
     with Platform(tmp_path) as platform:
         assert httpx.get(platform.url).status_code == 200

@@ -84,6 +84,7 @@ def ask(line, address, pdu):
             return reply
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-11.3-2", part="an independent codec, meter and master")
 def test_their_meter_is_read(meter):
     given = {"00010000": 1234.56, "00010100": 0.01, "00020000": 99999.99, "02010100": 231.4, "02020100": 12.345,
@@ -134,6 +135,7 @@ def test_their_master_reads_our_meter():
         thread.join(10)
 
 
+@pytest.mark.slow
 def test_the_order_of_the_time_is_that_of_captures_not_theirs(meter):
     pdu = dlt645.time_request(2017, 6, 5, 10, 40, 25)
     assert pdu[1:].hex() == "254010050617"  # a recorded frame: seconds first

@@ -25,6 +25,7 @@ def bundle(tmp_path_factory):
     return file, half
 
 
+@pytest.mark.slow
 def test_verify_and_replay_say_where_it_begins(bundle):
     file, first = bundle
     code, out, _ = carbonterm("verify", file, "--json")
@@ -37,6 +38,7 @@ def test_verify_and_replay_say_where_it_begins(bundle):
     assert f"begins with entry {first} of epoch 0" in carbonterm("replay", file)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-9.2-5", part="a log whose beginning was dropped")
 def test_trace_of_what_is_there_holds(bundle):
     file, first = bundle
@@ -53,6 +55,7 @@ def test_trace_of_what_is_there_holds(bundle):
     assert holds
 
 
+@pytest.mark.slow
 def test_a_proof_of_an_entry_behind_the_drop(bundle, tmp_path):
     file, first = bundle
     proof = tmp_path / "one.proof"

@@ -94,6 +94,7 @@ def wrong(report):
     return {name for name, verdict in report["verdicts"].items() if verdict is not True}
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-7.4-2", part="the keys of dropped epochs")
 def test_the_chain_of_keys_holds(file, tmp_path):
     code, out, _ = carbonterm("verify", file, "--operator", OPERATOR.public.hex(), "--json")

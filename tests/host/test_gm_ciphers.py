@@ -54,6 +54,7 @@ def test_gcm_vectors(backend):
         assert gm_ciphers.gcm(key, iv, secret + tag, aad, True, backend) == plain
 
 
+@pytest.mark.slow
 def test_some_cases_of_each_operation():
     for operation, share in gm_cases.SHARES.items():
         found = gm_cases.counts(operation, range(share // 50))

@@ -49,6 +49,7 @@ def everywhere(test, cpython, other=None):
     return {test: cpython, f"{test}[micropython]": other, f"{test}[micropython32]": other}
 
 
+@pytest.mark.slow
 def test_what_differs_between_runtimes_fails(house):
     text = """
 def test_same():

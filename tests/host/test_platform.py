@@ -61,6 +61,7 @@ def signed_note(source, size, claimed, signer=None, terminal_id=None):
 # --- what it takes ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_good_batch_is_signed_for(platform):
     source = known(platform, "good", 100)
     status, receipt = get(platform, "good")
@@ -115,6 +116,7 @@ def test_checkpoints_of_any_size_that_is_covered(platform):
     assert status == 200 and receipt.checkpoint == text
 
 
+@pytest.mark.slow
 def test_many_terminals_and_the_same_batch_at_once(platform):
     sources = [known(platform, f"at-once-{n}", 30) for n in range(4)]
     wrong = []
@@ -194,6 +196,7 @@ def test_a_bad_fingerprint(platform):
     assert [code for code, _ in evidence(platform, "finger")] == ["fingerprint"] * 3
 
 
+@pytest.mark.slow
 def test_a_wrong_checkpoint(platform):
     source = known(platform, "wrong-note", 20)
     post(platform, "wrong-note", source.batch(0, 10))
@@ -232,6 +235,7 @@ def test_entries_that_are_not_at_their_place(platform):
         refused(platform, "place", Batch("place", 0, first, moved).encode(), 400, "malformed")
 
 
+@pytest.mark.slow
 def test_garbage_and_strangers(platform):
     source = known(platform, "garbage", 10)
     for body in (b"", b"\x00", b"not cbor", bytes(5000), source.batch()[:-1], source.batch() + b"\xf6", b"\x86" * 99):
@@ -377,6 +381,7 @@ def test_a_site_document_that_cannot_be_read_costs_only_the_names(platform):
 # --- commands, keys, ends ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_serve_keeps_its_key_and_ends_cleanly(tmp_path):
     source = Source("T1", 5)
     option = f"T1:0:{source.signer.public.hex()}"
@@ -426,6 +431,7 @@ def test_a_port_that_is_taken(platform, tmp_path):
     assert done.returncode == 3 and "cannot listen" in done.stderr
 
 
+@pytest.mark.slow
 def test_certificates_keep_their_ca(tmp_path):
     assert run("platform", "tls", tmp_path, "--json").returncode == 0
     ca, server = (tmp_path / "ca.der").read_bytes(), (tmp_path / "server.pem").read_bytes()

@@ -90,6 +90,7 @@ def checked(url, **options):
 # --- layers and metadata ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.1-1", "P-9.1-2", "P-9.1-3", "P-9.1-4")
 def test_four_layers_stand_apart_and_are_documented(platform):
     counts = {name: rows(platform.store, f"select count(*) from {name}")[0][0] for name in layers.VIEWS}

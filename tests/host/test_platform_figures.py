@@ -64,6 +64,7 @@ def asked(platform, what="figures", status=200, terminal="CT-FIG", headers=None,
     return answer.json() if answer.content else answer
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.1-5", part="search by terminal, kind, point and period")
 def test_figures_come_by_page_once_each(platform):
     whole = asked(platform, kind="closing", period="hour")
@@ -83,6 +84,7 @@ def test_figures_come_by_page_once_each(platform):
     assert set(whole["metadata"]) == {"0/1/0", "0/1/1"}
 
 
+@pytest.mark.slow
 def test_figures_by_name_and_time(platform):
     one = asked(platform, kind="closing", name="E2", start=str(BEGIN + HOUR_MS), end="2025-06-15T05:00:00+08:00")
     assert [(row["name"], row["value"]) for row in one["figures"]] == [("E2", "0.01")] * 4
@@ -93,6 +95,7 @@ def test_figures_by_name_and_time(platform):
     assert asked(platform, terminal="CT-EMPTY") == {"terminal": "CT-EMPTY", "figures": [], "metadata": {}, "next": None}
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_known_is_not_sent_again(platform):
     url = f"{platform.url}/v1/terminals/CT-FIG/figures?limit=3"
     tag = httpx.get(url).headers["etag"]
@@ -101,6 +104,7 @@ def test_an_answer_that_is_known_is_not_sent_again(platform):
     assert httpx.get(url + "&name=E1").headers["etag"] != tag
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query, said",
     (
@@ -125,6 +129,7 @@ def test_a_bad_query_is_refused(platform, query, said):
     assert said in asked(platform, status=400, **query)["error"]
 
 
+@pytest.mark.slow
 def test_other_refusals(platform):
     assert asked(platform, status=404, terminal="CT-NONE")["error"] == "no such terminal"
     answer = httpx.get(f"{platform.url}/v1/terminals/CT-FIG/figures?limit=1&limit=2")
@@ -133,6 +138,7 @@ def test_other_refusals(platform):
     assert "one name" in asked(platform, "trend", 400, by="month")["error"]
 
 
+@pytest.mark.slow
 def test_a_trend_is_the_exact_sum(platform):
     found = asked(platform, "trend", name="electricity", by="day")
     assert found["units"] == ["tCO2e"] and [row["start"] for row in found["buckets"]] == [
@@ -295,6 +301,7 @@ def test_a_labelled_terminal_is_not_exported(platform, tmp_path):
     assert answer.returncode == 1 and "labelled as sensitive" in answer.stderr and not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_query_knows_its_limits():
     query = search.Query(limit=str(search.MAX_LIMIT))
     assert (query.kind, query.period, query.to_ms) == (6, 2, search.MAX_MS)

@@ -116,6 +116,7 @@ def examined(store, to_ms=AFTER, days=7, seed=1):
 # --- the rules --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-6.6-1", "P-6.6-2", "P-9.4-1", part="the rule")
 def test_a_plant_where_nothing_is_wrong(good):
     report, found = examined(good)

@@ -130,6 +130,7 @@ def test_a_rotation_at_the_border_of_a_segment(tmp_path):
     assert [entry.KINDS[one.kind] for one in log if one.epoch == 0][-2:] == ["snapshot", "key"]
 
 
+@pytest.mark.slow
 def test_a_start_reads_the_tail_of_past_epochs(tmp_path):
     """A start early in an epoch, before its first snapshot, folds on from the last one of the epochs before."""
 

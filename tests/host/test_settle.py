@@ -96,6 +96,7 @@ def test_a_replacement_is_told_from_a_rollover(settle, event, final):
     assert settle(readings, "--modulus", "10000")[1]["total"] == str(4 + 1003 + 4)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-8.2.1-3", "T-8.2.1-4")
 def test_every_period_adds_up_to_the_same_total(settle):
     readings = [

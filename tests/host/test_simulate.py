@@ -384,6 +384,7 @@ def test_command_site(tmp_path):
     assert second["address"] == f"{tmp_path}/tty" and "instead_of" not in second and second["unit"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, code, words",
     [

@@ -167,6 +167,7 @@ def test_a_station_and_a_bad_centre(version):
         }
 
 
+@pytest.mark.slow
 def test_a_station_on_tcp_that_is_cut_off():
     """It connects again and goes on; nothing is lost."""
     centre = Centre("station", MN, "123456")

@@ -222,6 +222,7 @@ def test_mistakes_in_nodes(folder, before, after, why):
     assert all(row[1] > 1 for row in caught.value.rows)
 
 
+@pytest.mark.slow
 def test_whatever_nodes_are_they_are_read_or_refused(folder):
     dice, refused = random.Random(9), 0
     begin = PLANT.index("nodes:")

@@ -258,6 +258,7 @@ def command(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path):
     file = tmp_path / "site.yaml"
     file.write_text(GOOD)

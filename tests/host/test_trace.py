@@ -110,6 +110,7 @@ def test_every_figure_of_a_demo(tmp_path):
     assert carbonterm("trace", file, figures[0]["figure"])[0] == 0
 
 
+@pytest.mark.slow
 def test_ways_to_name_a_figure(file):
     listed = json.loads(carbonterm("trace", file, "--list", "--json")[1])["figures"]
     assert listed[0]["figure"] in carbonterm("trace", file, "--list")[1]
@@ -124,6 +125,7 @@ def test_ways_to_name_a_figure(file):
     assert {"method", "version", "formula", "constants"} <= trace["source"].keys()
 
 
+@pytest.mark.slow
 def test_the_tree_on_a_screen(file):
     said = {"en": ("recomputed", "frames SM3", "every step holds"), "zh": ("重算", "仪表", "各级均一致")}
     for lang, words in said.items():
@@ -132,6 +134,7 @@ def test_the_tree_on_a_screen(file):
         assert max(sum(2 if ord(c) > 0x2E7F else 1 for c in line) for line in out.split("\n")) <= 80
 
 
+@pytest.mark.slow
 def test_trace_refuses(file, tmp_path):
     for arguments in (
         (), ("electricity",), ("99999",), ("0",), ("7/3",), ("electricity", "day", "2026-13-01"),
@@ -145,6 +148,7 @@ def test_trace_refuses(file, tmp_path):
     assert carbonterm("trace", tmp_path / "none", "--list")[0] == 2
 
 
+@pytest.mark.slow
 def test_a_changed_reading_shows(file, tmp_path):
     """The terminal's own key signs a log whose figure is not what its readings give: replay and trace say so."""
     found = bundles.read(file)
@@ -161,6 +165,7 @@ def test_a_changed_reading_shows(file, tmp_path):
     assert out["increment"]["equal"] is False and out["settlement"]["proof"]["ok"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-11.12-1", part="one record with its proof, checked without the log")
 def test_prove_and_verify(file, tmp_path):
     out = tmp_path / "one.proof"
@@ -187,6 +192,7 @@ def test_prove_and_verify(file, tmp_path):
     assert carbonterm("verify", out)[0] == 4
 
 
+@pytest.mark.slow
 def test_no_proof_without_a_checkpoint(tmp_path):
     storage = MemoryStorage()
     made = Written(storage, SIGNER, sites.document(), T0)
@@ -196,6 +202,7 @@ def test_no_proof_without_a_checkpoint(tmp_path):
     assert code == 2 and "no checkpoint" in err and not (tmp_path / "p").exists()
 
 
+@pytest.mark.slow
 def test_proofs_of_a_log_whose_beginning_was_dropped():
     """Its first entry is a snapshot with the full subtrees before it: all later entries can still be proven."""
     for first in (1, 6, 8, 13):
@@ -219,6 +226,7 @@ def test_proofs_of_a_log_whose_beginning_was_dropped():
         Book(found)
 
 
+@pytest.mark.slow
 def test_pull_brings_receipts_and_cosignatures(tmp_path):
     """What a centre gave last is in the bundle: its key, its receipt, its line in the checkpoint it brought back."""
     storage = MemoryStorage()
@@ -252,6 +260,7 @@ def test_every_bit_of_a_proof(file):
     assert passed == []
 
 
+@pytest.mark.slow
 def test_the_vectors_are_what_the_tool_writes(tmp_path):
     root = Path(__file__).parent.parent.parent
     subprocess.run([sys.executable, root / "tools/log_vectors.py", tmp_path / "log.json"], check=True, cwd=root)

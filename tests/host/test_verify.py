@@ -16,7 +16,7 @@ from carbonterm import cbor
 from carbonterm.errors import LedgerError
 from carbonterm.gm import sm2
 from carbonterm.ledger import bundle, checkpoint, entry, registry, retention
-from carbonterm.ledger.frames import segment_name, segments
+from carbonterm.ledger.frames import segments
 from carbonterm.ledger.segment import Log
 from carbonterm.ledger.tree import leaf, root_of
 from carbonterm.uplink.message import Receipt
@@ -229,6 +229,7 @@ def test_two_epochs():
     assert verified(joined(later_only))["verdicts"]["sequence"] is False
 
 
+@pytest.mark.slow
 def test_policy():
     storage = MemoryStorage()
     one = Log(storage, "T1", 0, SIGNER)
@@ -331,6 +332,7 @@ def terminal(tmp_path):
     return tmp_path / "data"
 
 
+@pytest.mark.slow
 def test_pull_and_verify(terminal, tmp_path):
     file = tmp_path / "t.bundle"
     code, out, _ = carbonterm("pull", terminal, "-o", file, "--json")
@@ -346,6 +348,7 @@ def test_pull_and_verify(terminal, tmp_path):
     assert code == 4 and "NOT verified" in out and "--key" in out
 
 
+@pytest.mark.slow
 def test_verify_of_what_is_no_good(terminal, tmp_path):
     file = tmp_path / "t.bundle"
     carbonterm("pull", terminal, "-o", file)
@@ -363,6 +366,7 @@ def test_verify_of_what_is_no_good(terminal, tmp_path):
         assert code == 2 and "→" in err, arguments
 
 
+@pytest.mark.slow
 def test_pull_of_a_torn_log(terminal, tmp_path):
     segment = terminal / "00000-0000000000.seg"
     segment.write_bytes(segment.read_bytes()[:-30])
@@ -413,6 +417,7 @@ def test_the_openssl_script(handed_out):
     assert "carbonterm" not in "".join((handed_out / "verify.sh").read_text().splitlines()[2:])
 
 
+@pytest.mark.slow
 def test_the_openssl_script_finds_every_changed_file(handed_out):
     files = [path for path in sorted(handed_out.rglob("*")) if path.is_file() and path.name != "verify.sh"]
     assert len(files) == 10 * 2 + 3

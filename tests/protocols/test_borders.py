@@ -32,6 +32,7 @@ def begun(size, time_ms):
     return MemoryStorage([(segment_name(0, size), data), (key_name(0), public)]), raw
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-12.4-2", part="2^31 and 2^32 borders of seq and time")
 @pytest.mark.parametrize("size", ((1 << 31) - 3, (1 << 31) - 1, (1 << 32) - 2, 1 << 32, 9999999980))
 def test_a_log_grows_over_the_border(size):

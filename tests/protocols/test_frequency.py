@@ -85,6 +85,7 @@ def _moments(intervals, until, cost):
     return found, late
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-11.2-1", "T-11.2-2")
 @pytest.mark.requirement("T-11.2-3", part="third-party systems that are polled")
 @pytest.mark.parametrize("intervals, until", [((MINUTE, 5 * MINUTE), 31 * MINUTE), ((HOUR, DAY), 26 * HOUR)])

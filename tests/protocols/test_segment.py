@@ -160,6 +160,7 @@ def test_readers_while_it_grows():
     assert seqs(log, 2, 5) == [2, 3, 4] and seqs(log, 30) == list(range(30, 38))
 
 
+@pytest.mark.slow
 def test_torn_tail_at_every_byte():
     """Whatever is left of the last commit: the commits before it are found whole, the rest is cut and said."""
     storage = MemoryStorage()
@@ -505,6 +506,7 @@ def test_nothing_is_appended_that_breaks_the_format():
     assert seqs(log) == [0]
 
 
+@pytest.mark.slow
 def test_random_cuts_and_flips():
     """Never an exception but LedgerError, never an entry that was not written, never one of a checkpoint missing."""
     random, outcomes = Random(11), {}
