@@ -1,14 +1,17 @@
 """Formulas: a text becomes a small postfix program, the program gives an exact Ratio. No eval, no float, no recursion.
 
 Grammar: decimal numbers, names, + - * / and parentheses; a power is written x^2, x**2 or 10^-3 and its exponent is an
-integer from -9 to 9. The signs × ÷ − · （ ） of printed standards are read as * / - * ( ). There are no functions.
+integer from -9 to 9. The signs × ÷ − · （ ） of printed standards are read as * / - * ( ). The functions are
+max(a, b, …), min(a, b, …) and, in a method's formula, sum(…) over lines (one fuel, one raw material each).
 
 The program is a list that canonical CBOR can carry; each step is one of
     text        push the value of that name            [exponent, mantissa]   push the number mantissa × 10^exponent
     0 1 2 3 4   add, subtract, multiply, divide, negate            [power]    raise to that integer power
+    5 6         the larger, the smaller of two
+    7 8         around what a sum runs over: only in methods, never in what is evaluated (accounting.lines unrolls it)
 """
 
-from carbonterm.errors import FormulaError, NumberError, quoted
+from carbonterm.errors import FormulaError, quoted
 from carbonterm.number import MAX_EXPONENT, Number, Ratio
 
 MAX_TEXT = 2000  # characters of a formula
@@ -17,10 +20,7 @@ MAX_STACK = 32  # values that wait for their operator
 MAX_POWER = 9
 MAX_VALUE = 1 << 16384  # no numerator or denominator on the way may be larger: bounds time and memory
 
-ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE = range(5)
-_PRINTED = {"×": "*", "·": "*", "÷": "/", "−": "-", "－": "-", "＋": "+", "（": "(", "）": ")"}
-_OPERATORS = {"+": (ADD, 1), "-": (SUBTRACT, 1), "*": (MULTIPLY, 2), "/": (DIVIDE, 2)}
-_NEGATE = (NEGATE, 2)
+ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, MAX, MIN, SUM, SUMMED = range(9)
 
 
 def compile(text, names=None):
@@ -28,75 +28,23 @@ def compile(text, names=None):
 
     Example: compile("FC*44/12") is ["FC", [0, 44], 2, [0, 12], 3].
     """
-    if not isinstance(text, str):
-        raise FormulaError("a formula is a text", "write it like FC*NCV*CC*OF*44/12")
-    if len(text) > MAX_TEXT:
-        raise FormulaError("a formula of %d characters is too long (at most %d)" % (len(text), MAX_TEXT))
-    steps, waiting, wanted = [], [], True  # waiting: operators and "(", wanted: a value must come next
-    at, end = _blank(text, 0), len(text)
-    while at < end:
-        c = _PRINTED.get(text[at], text[at])
-        if wanted:
-            if _letter(c):
-                stop = _name_end(text, at)
-                name = text[at:stop]
-                if names is not None and name not in names:
-                    from carbonterm.nearest import hint  # only who writes formulas needs it
+    from carbonterm.formula_text import Parser  # only who writes formulas needs it
 
-                    raise _wrong(text, at, "unknown name " + quoted(name), hint(name, names, "known names"))
-                steps.append(name)
-                wanted = False
-            elif _digit(c):
-                number, stop = _number(text, at)
-                steps.append([number.exponent, number.mantissa])
-                wanted = False
-            elif c == "(" or c == "-" or c == "+":
-                stop = at + 1
-                if c != "+":
-                    waiting.append(("(", at) if c == "(" else _NEGATE)
-            else:
-                raise _wrong(text, at, "a number, a name or ( must stand here, not " + quoted(c))
-        elif c == ")":
-            while waiting and waiting[-1][0] != "(":
-                steps.append(waiting.pop()[0])
-            if not waiting:
-                raise _wrong(text, at, "this ) has no (")
-            waiting.pop()
-            stop = at + 1
-        elif c == "^" or text[at : at + 2] == "**":
-            power, stop = _power(text, at + (1 if c == "^" else 2))
-            steps.append([power])
-        elif c in _OPERATORS:
-            operator = _OPERATORS[c]
-            while waiting and waiting[-1][0] != "(" and waiting[-1][1] >= operator[1]:
-                steps.append(waiting.pop()[0])
-            waiting.append(operator)
-            wanted, stop = True, at + 1
-        elif c == "(" and isinstance(steps[-1], str):
-            raise _wrong(text, at, "%s is not a function: formulas have none" % quoted(steps[-1]))
-        else:
-            raise _wrong(text, at, "an operator + - * / ^ must stand here, not " + quoted(c))
-        at = _blank(text, stop)
-    if wanted:
-        raise _wrong(text, end, "the formula ends where a number or a name must stand")
-    while waiting:
-        operator = waiting.pop()
-        if operator[0] == "(":
-            raise _wrong(text, operator[1], "this ( is never closed")
-        steps.append(operator[0])
-    check(steps)
-    return steps
+    return Parser(text, names).program()
 
 
-def check(steps):
-    """Refuses (FormulaError) what is not a program of `compile`: for programs that come from outside."""
+def check(steps, sums=False):
+    """Refuses (FormulaError) what is not a program of `compile`: for programs that come from outside.
+
+    `sums`: whether the marks of sums may be in it; what is evaluated has none.
+    """
     if not isinstance(steps, (list, tuple)) or not 0 < len(steps) <= MAX_STEPS:
         raise FormulaError("a program is a list of 1 to %d steps" % MAX_STEPS, "shorten the formula or split it")
     depth = 0
     for at in range(len(steps)):
         step = steps[at]
         if isinstance(step, str):
-            if not step or not _letter(step[0]) or _name_end(step, 0) != len(step):
+            if not step or not letter(step[0]) or name_end(step, 0) != len(step):
                 raise _bad_step(at, quoted(step) + " is no name")
             depth += 1
         elif isinstance(step, (list, tuple)):
@@ -108,11 +56,13 @@ def check(steps):
                 raise _bad_step(at, "it is neither a number nor a power from -%d to %d" % (MAX_POWER, MAX_POWER))
             elif depth < 1:
                 raise _bad_step(at, "there is no value to raise")
-        elif _is_int(step) and ADD <= step <= NEGATE:
+        elif _is_int(step) and ADD <= step <= MIN:
             needs = 1 if step == NEGATE else 2
             if depth < needs:
                 raise _bad_step(at, "the operator lacks a value")
             depth -= needs - 1
+        elif sums and _is_int(step) and SUM <= step <= SUMMED:
+            pass
         else:
             raise _bad_step(at, "unknown step")
         if depth > MAX_STACK:
@@ -157,6 +107,10 @@ def evaluate(steps, values):
                 if q == 0:
                     raise _by_zero(steps)
                 n, d = n * s, d * q
+            elif step in (MAX, MIN):
+                larger = (n * s - q * d) * (1 if (d > 0) == (s > 0) else -1) >= 0
+                if larger != (step == MAX):
+                    n, d = q, s
             elif d == s:
                 n = n + q if step == ADD else n - q
             else:
@@ -181,6 +135,9 @@ def text(steps):
                 stack.append((_bound(stack.pop(), 4) + "^%d" % step[0], 3))
         elif step == NEGATE:
             stack.append(("-" + _bound(stack.pop(), 3), 1))
+        elif step in (MAX, MIN):
+            right, left = stack.pop()[0], stack.pop()[0]
+            stack.append((("max(" if step == MAX else "min(") + left + "," + right + ")", 4))
         else:
             right, left = stack.pop(), stack.pop()
             bind = 1 if step <= SUBTRACT else 2
@@ -225,69 +182,29 @@ def _by_zero(steps):
     )
 
 
-def _number(text, at):
-    stop = _digits_end(text, at)
-    if text[stop : stop + 1] == ".":
-        stop = _digits_end(text, stop + 1)
-    if text[stop : stop + 1] in ("e", "E"):
-        digits = stop + 2 if text[stop + 1 : stop + 2] in ("+", "-") else stop + 1
-        stop = max(_digits_end(text, digits), digits)
-    try:
-        number = Number(text[at:stop])
-    except NumberError as error:
-        raise _wrong(text, at, error.what, error.hint)
-    if number.mantissa >= 1 << 64:
-        raise _wrong(text, at, "a number of more than 19 digits", "give it as a named value")
-    return number, stop
-
-
-def _power(text, at):
-    at = start = _blank(text, at)
-    sign = _PRINTED.get(text[at : at + 1], text[at : at + 1])
-    if sign == "-" or sign == "+":
-        at += 1
-    stop = _digits_end(text, at)
-    after = text[_blank(text, stop) :]
-    if stop == at or stop - at > 1 or after[:1] in ("^", ".") or after[:2] == "**" or _letter(after[:1]):
-        why = "a power is an integer from -%d to %d" % (MAX_POWER, MAX_POWER)
-        raise _wrong(text, start, why, "write (a^b)^c in full")
-    power = int(text[at:stop])
-    return -power if sign == "-" else power, stop
-
-
-def _blank(text, at):
-    while at < len(text) and text[at] in " \t\r\n\u3000":
+def digits_end(text, at):
+    while at < len(text) and digit(text[at]):
         at += 1
     return at
 
 
-def _digits_end(text, at):
-    while at < len(text) and _digit(text[at]):
+def name_end(text, at):
+    while at < len(text) and (letter(text[at]) or digit(text[at]) or text[at] == "."):
         at += 1
     return at
 
 
-def _name_end(text, at):
-    while at < len(text) and (_letter(text[at]) or _digit(text[at]) or text[at] == "."):
-        at += 1
-    return at
-
-
-def _digit(c):
+def digit(c):
     return "0" <= c <= "9"
 
 
-def _letter(c):
+def letter(c):
     """Letters of names: ASCII, _, Greek and Chinese."""
     return "a" <= c <= "z" or "A" <= c <= "Z" or c == "_" or "\u0370" <= c <= "\u03ff" or "\u4e00" <= c <= "\u9fff"
 
 
 def _is_int(value):
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _wrong(text, at, what, hint=""):
-    return FormulaError("formula %s, character %d: %s" % (quoted(text, 200), at + 1, what), hint)
 
 
 def _bad_step(at, why):

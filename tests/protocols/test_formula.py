@@ -26,7 +26,8 @@ def test_grammar():
     for text, expected in (
         ("1+2*3", "7/1"), ("(1+2)*3", "9/1"), ("2-3-4", "-5/1"), ("24/4/3", "2/1"), ("2*-3", "-6/1"), ("--2", "2/1"),
         ("-2^2", "-4/1"), ("(-2)^2", "4/1"), ("2**3", "8/1"), ("10^-3", "1/1000"), ("2^0", "1/1"), ("2*3^2", "18/1"),
-        ("+5", "5/1"), ("1.50", "3/2"), ("1.5e-3", "3/2000"), ("2E2", "200/1"), ("3 × 4 ÷ 6 − 1", "1/1"),
+        ("+5", "5/1"), ("max(1,2)*3", "6/1"), ("min(2, 1/2, 3)", "1/2"), ("max(-1/3，1/-2)", "-1/3"),
+        ("1-max(2*(1+1), 3)^2", "-15/1"), ("min(max(1,2),max(3,4))", "2/1"), ("1.50", "3/2"), ("1.5e-3", "3/2000"), ("2E2", "200/1"), ("3 × 4 ÷ 6 − 1", "1/1"),
         ("（1+2）·3", "9/1"), (" 1\t+\n2 ", "3/1"), ("1/3+1/3+1/3", "1/1"), ("-1-1", "-2/1"), ("6/-4", "-3/2"),
     ):  # fmt: skip
         assert value(text) == expected, text
@@ -38,14 +39,16 @@ def test_grammar():
     (
         ("", 1, "must stand"), ("a+", 3, "ends where"), ("*a", 1, "not '\\*'"), ("a b", 3, "operator"),
         ("(a", 1, "never closed"),
-        ("a)", 2, "has no"), ("()", 2, "must stand"), ("a+FX", 3, "unknown name 'FX'"), ("max(a,b)", 1, "unknown name"),
+        ("a)", 2, "has no"), ("()", 2, "must stand"), ("a+FX", 3, "unknown name 'FX'"), ("fx(a,b)", 1, "unknown name"),
         ("a(b)", 2, "not a function"), ("2^3^2", 3, "power"), ("2^x", 3, "power"), ("2^10", 3, "power"),
         ("2^1.5", 3, "power"),
         ("2^", 3, "power"), ("1.", 1, "decimal"), ("1..2", 1, "decimal"), ("1e", 1, "decimal"), (".5", 1, "must stand"),
         ("a;b", 2, "operator"), ("a=b", 2, "operator"), ("__import__('os')", 1, "unknown name"),
         ("a[0]", 2, "operator"),
         ("12345678901234567890123", 1, "19 digits"), ("1e999", 1, "outside"), ("１", 1, "must stand"),
-        ("a+é", 3, "must stand"),
+        ("a+é", 3, "must stand"), ("a,b", 2, "no \\("), ("(a,b)", 3, "comma"), ("max(a)", 6, "two values"),
+        ("max(a,)", 7, "must stand"), ("max()", 5, "must stand"), ("sum(a,b)", 6, "comma"),
+        ("sum(a*sum(b))", 7, "within"), ("sum(a", 4, "never closed"), ("sum()", 5, "must stand"), ("sum", 1, "unknown"),
     ),
 )  # fmt: skip
 def test_mistakes_are_shown_with_their_place(text, character, what):
@@ -99,7 +102,7 @@ def test_missing_values_and_division_by_zero_are_named():
     "steps",
     (
         None, [], "a", {"a": 1},
-        [2], ["a", 2], ["a", "b"], ["a", "b", 2, 3], ["a", 5], ["a", -1], ["a", None], ["a", 1.5],
+        [2], ["a", 2], ["a", "b"], ["a", "b", 2, 3], ["a", 5], ["a", "b", 6, 5], [7, "a", 8], ["a", 9], ["a", -1], ["a", None], ["a", 1.5],
         ["a b"], [""], ["1a"], [[0, -1]], [[0, 1 << 64]], [[401, 1]], [[-401, 1]], [["a",
         1]], [[1, 2, 3]], [[]], ["a", [10]],
         ["a", [-10]], [[2]], [True], ["a", [True]], [b"a"], ["a"] * 601, ["a"] * 40 + [0] * 39, [4], ["a", [[1]]],
@@ -114,7 +117,7 @@ def test_foreign_programs_are_checked(steps):
 def test_text_gives_the_same_program_back():
     random = Random(5)
     for text in ("a-(b-c)", "a/(b*c)", "-(a*b)^2", "-a*b", "(-a)^2", "a+(b+c)", "-(-a)", "1-(1-a)*b", "(a^2)^3",
-    "2^-3"):
+    "2^-3", "max(a,b,a-b)", "-min(a,-b)^2*3"):
         steps = formula.compile(text)
         assert formula.compile(formula.text(steps)) == steps, text
         print(formula.text(steps))
@@ -158,7 +161,7 @@ def test_any_text_compiles_or_is_refused():
 
 def test_any_program_is_checked_or_evaluates():
     random = Random(78)
-    parts = ("a", "b", [0, 1], [-2, 5], [2], [-1], 0, 1, 2, 3, 4, [0, 0])
+    parts = ("a", "b", [0, 1], [-2, 5], [2], [-1], 0, 1, 2, 3, 4, 5, 6, [0, 0])
     good = 0
     for _ in range(4000):
         steps = [random.choice(parts) for _ in range(random.between(1, 7))]
