@@ -11,6 +11,8 @@ from carbonterm.ledger.entry import MAX_TEXT
 from carbonterm.uplink.kept import MAX_NOTE, NOTES
 
 PARTS = ("buses", "meters", "points", "sources", "centres", "nodes")
+# what a change of a row is called in the log; the others are told of in other words
+AUDITED = {"meter": "instrument", "point": "instrument", "node": "instrument", "boundary": "boundary"}
 MOST = 64  # sources, and changes of meters and points, that are named one by one
 
 
@@ -24,6 +26,8 @@ def issued(old, new):
             parts.append("name or zone")
         if old.settings.canonical() != new.settings.canonical():
             parts.append("settings")
+        if (old.boundary and old.boundary.canonical()) != (new.boundary and new.boundary.canonical()):
+            parts.append("boundary")
         if not parts:
             parts = ["nothing but its version"]
     said = "changed: " + ", ".join(parts) if old is not None else "the first"
@@ -44,7 +48,8 @@ def issued(old, new):
 def _instruments(old, new):
     from carbonterm.site_changes import changes  # a new document is rare: its room is free meanwhile
 
-    return [("instrument", text) for text in changes(old, new) if text.split(" ")[0] in ("meter", "point", "node")]
+    said = [(AUDITED.get(text.split(" ")[0].rstrip(",:")), text) for text in changes(old, new)]
+    return [row for row in said if row[0]]
 
 
 def _first(rows):

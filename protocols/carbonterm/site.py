@@ -428,13 +428,17 @@ def _share(values, texts):
 class Site:
     """`Site(document)`: document is the decoded canonical array. Raises SiteError naming the row and the field.
 
-    `nodes` come last, and only in a document that has some.
+    The parts of TAIL come last; a document leaves out those at its end that are empty. `boundary`: a
+    carbonterm.accounting.boundary.Boundary, or None.
     """
 
     ROWS = (("buses", Bus), ("meters", Meter), ("points", Point), ("sources", Source), ("centres", Centre))
+    TAIL = ("nodes", "boundary")
 
     def __init__(self, document, spend=False):
-        if not isinstance(document, list) or len(document) not in (11, 12) or document[0] not in FORMATS:
+        if not isinstance(document, list) or not 0 <= len(document) - 11 <= len(self.TAIL) or (
+            document[0] not in FORMATS
+        ):
             raise SiteError("this is no site document (%s)" % FORMAT, "make one with 'carbonterm site check'")
         self.format = document[0]
         first = self.format == FORMATS[0]
@@ -454,11 +458,18 @@ class Site:
                 if spend:
                     rows[i] = None
         self.settings = Settings(document[10], "settings", first)
-        rows = _list(lambda value: value)(document[11]) if len(document) > 11 else ()
-        self.nodes = [Node(values, "node %d" % i) for i, values in enumerate(rows)]
-        if len(document) > 11 and (first or not self.nodes):
-            raise SiteError("a document without nodes has 11 parts, and one of the first format has none")
+        if len(document) > 11 and (first or not document[-1]):
+            raise SiteError("a document's last part is not empty, and one of the first format has 11 parts")
+        tail = [_list(_as_it_is)(part) for part in document[11:]]
+        tail += [()] * (len(self.TAIL) - len(tail))
+        self.nodes = [Node(values, "node %d" % i) for i, values in enumerate(tail[0])]
+        self.boundary = None
         self._check()
+        if tail[1]:
+            from carbonterm.accounting.boundary import Boundary  # few sites of collectors have one
+
+            self.boundary = Boundary(tail[1])
+            self.boundary.check(self.sources, self.points, self.meters)
 
     def _check(self):
         for rows, target, attribute in ((self.meters, self.buses, "bus"), (self.points, self.meters, "meter")):
@@ -529,9 +540,11 @@ class Site:
         if self._bytes is not None:
             return self._bytes
         rows = [[row.canonical() for row in getattr(self, attribute)] for attribute, _ in self.ROWS]
-        nodes = [[row.canonical() for row in self.nodes]] if self.nodes else []
+        tail = [[row.canonical() for row in self.nodes], self.boundary.canonical() if self.boundary else []]
+        while tail and not tail[-1]:
+            tail.pop()
         head = [self.format, self.version, self.terminal_id, self.name, self.zone]
-        return cbor.encode(head + rows + [self.settings.canonical()] + nodes)
+        return cbor.encode(head + rows + [self.settings.canonical()] + tail)
 
 
 def decode(data):

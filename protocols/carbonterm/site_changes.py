@@ -27,6 +27,10 @@ def changes(old, new):
             else:
                 _row_changes(found, who, before[name], after[name], old, new)
     _row_changes(found, "settings", old.settings, new.settings, old, new)
+    if old.boundary or new.boundary:
+        from carbonterm.accounting import boundary
+
+        found.extend(boundary.changes(old.boundary, new.boundary))
     return [text if len(text) <= 200 else text[:199] + "…" for text in found]
 
 

@@ -223,7 +223,7 @@ def test_nodes_stand_last_and_only_where_there_are_some():
 @pytest.mark.parametrize(
     "rows, named",
     (
-        ([], "a document without nodes has 11 parts"),
+        ([], "a document's last part is not empty"),
         ([["a", "kiln", [0], None]], "node 0, class_: must be one of production"),
         ([["", "boiler", [0], None]], "node 0, name"),
         ([["a", "boiler", [0], "why"]], "a meter and a reason for having none"),
