@@ -16,6 +16,7 @@ from carbonterm.number import Number
 FORMATS = ("carbonterm-site-1", "carbonterm-site-2")
 FORMAT = FORMATS[-1]
 REGISTER, INSTANT = "register", "instant"  # a running total, or a value of the moment
+MANUAL, VIRTUAL = "manual", "virtual"  # entered by a person, or made of other points (carbonterm.site_formed)
 # serial: a line whose meters may speak different protocols; inbound: who is there sends by itself
 BUS_KINDS = ("modbus-tcp", "modbus-rtu", "serial") + places.SENDERS
 STOPS = ("any", "majority")
@@ -97,6 +98,11 @@ def terminal_id(value):
     if not good:
         raise SiteError("%s is no terminal id" % quoted(str(value)), "use 1 to 32 of A-Z a-z 0-9 . -")
     return value
+
+
+def fields():
+    """The checks that rows in other modules need: of a name, a number or None, texts, bytes, and of anything."""
+    return _NAME, _NUMBER, _text, _bytes, _as_it_is
 
 
 # one function for all the fields that are checked alike
@@ -429,11 +435,13 @@ class Site:
     """`Site(document)`: document is the decoded canonical array. Raises SiteError naming the row and the field.
 
     The parts of TAIL come last; a document leaves out those at its end that are empty. `boundary`: a
-    carbonterm.accounting.boundary.Boundary, or None.
+    carbonterm.accounting.boundary.Boundary, or None. operators, manual, virtual: rows of carbonterm.site_formed;
+    all_points: what an index of a point counts, those of meters, then the manual and the virtual ones.
     """
 
     ROWS = (("buses", Bus), ("meters", Meter), ("points", Point), ("sources", Source), ("centres", Centre))
-    TAIL = ("nodes", "boundary")
+    TAIL = ("nodes", "boundary", "formed")
+    operators = manual = virtual = ()
 
     def __init__(self, document, spend=False):
         if not isinstance(document, list) or not 0 <= len(document) - 11 <= len(self.TAIL) or (
@@ -464,12 +472,19 @@ class Site:
         tail += [()] * (len(self.TAIL) - len(tail))
         self.nodes = [Node(values, "node %d" % i) for i, values in enumerate(tail[0])]
         self.boundary = None
+        self.all_points = self.points
+        if tail[2]:
+            from carbonterm import site_formed
+
+            site_formed.take(self, tail[2])
         self._check()
+        if tail[2]:
+            site_formed.check(self)
         if tail[1]:
             from carbonterm.accounting.boundary import Boundary  # few sites of collectors have one
 
             self.boundary = Boundary(tail[1])
-            self.boundary.check(self.sources, self.points, self.meters)
+            self.boundary.check(self.sources, self.all_points, self.meters)
 
     def _check(self):
         for rows, target, attribute in ((self.meters, self.buses, "bus"), (self.points, self.meters, "meter")):
@@ -481,7 +496,7 @@ class Site:
             if node.meters and node.meters[-1] >= len(self.meters):
                 raise SiteError("node %s names meter %d of %d" % (quoted(node.name), node.meters[-1], len(self.meters)))
         self._check_places()
-        for rows in (self.buses, self.meters, self.points, self.sources, self.centres, self.nodes):
+        for rows in (self.buses, self.meters, self.all_points, self.sources, self.centres, self.nodes, self.operators):
             names = [row.name for row in rows]
             for name in names:
                 if names.count(name) > 1:
@@ -495,7 +510,7 @@ class Site:
                 )
             for feed in source.inputs:
                 for point, _, _ in feed.points:
-                    if point >= len(self.points) or self.points[point].kind != REGISTER:
+                    if point >= len(self.all_points) or self.all_points[point].kind == INSTANT:
                         raise SiteError("source %s: point %d is no running total" % (quoted(source.name), point))
 
     def _check_places(self):
@@ -541,6 +556,8 @@ class Site:
             return self._bytes
         rows = [[row.canonical() for row in getattr(self, attribute)] for attribute, _ in self.ROWS]
         tail = [[row.canonical() for row in self.nodes], self.boundary.canonical() if self.boundary else []]
+        formed = [[row.canonical() for row in rows] for rows in (self.operators, self.manual, self.virtual)]
+        tail.append(formed if formed != [[], [], []] else [])
         while tail and not tail[-1]:
             tail.pop()
         head = [self.format, self.version, self.terminal_id, self.name, self.zone]

@@ -236,8 +236,9 @@ def doubles(boundary, sources, points):
         for feed in sources[index].inputs:
             for row in feed.points:
                 point = points[row[0]]
-                key = compiled[SCOPE], compiled[SIGN], point.meter
-                fed.setdefault(key, []).append((index, point.unit))
+                if point.meter is not None:
+                    key = compiled[SCOPE], compiled[SIGN], point.meter
+                    fed.setdefault(key, []).append((index, point.unit))
     found = []
     for scope, sign, meter in sorted(fed):
         main = meter
