@@ -28,7 +28,8 @@ def both(settings, rows, chunks=1):
     found = Settled(settings[4])
     size = -(-len(rows) // chunks) or 1
     for at in range(0, len(rows), size):
-        columns = [np.array(column) for column in zip(*rows[at : at + size], strict=True)]
+        times, mantissas, exponents, qualities = zip(*rows[at : at + size], strict=True)
+        columns = np.array(times), np.array(mantissas), np.array(exponents, np.int8), np.array(qualities)
         settle(fast, *columns, found)
     for period in settings[4]:
         rows_of = sorted(told(s) for s in found.settlements(period))

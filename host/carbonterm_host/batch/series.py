@@ -76,7 +76,7 @@ def settle(settler, times, mantissas, exponents, qualities, found):
     if qualities is not None and len(qualities) and qualities.max() >= SUSPECT:
         keep = qualities < SUSPECT
         times, mantissas, exponents, qualities = times[keep], mantissas[keep], exponents[keep], qualities[keep]
-    run = _Runs(settler, times, mantissas, exponents, qualities)
+    run = _Runs(settler, times, mantissas, exponents.astype(np.int64), qualities)
     at, count = 0, len(times)
     while at < count:
         stop = run.stop(at)
@@ -212,7 +212,7 @@ def _at_one_exponent(mantissas, exponents, settler):
     widest = int(exponents.max()) - finest
     if widest > 18 or most * 10**widest >= ROOM:
         return None, 0
-    return (mantissas * 10 ** (exponents.astype(np.int64) - finest) if widest else mantissas), finest
+    return (mantissas * 10 ** (exponents - finest) if widest else mantissas), finest
 
 
 def _borders(period, end, last, zone):
