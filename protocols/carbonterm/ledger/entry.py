@@ -24,6 +24,8 @@ REPLACED, RESET = range(2)  # meter event
 
 SYNC, STEP, REBASE = range(3)  # clock event
 
+FILL_LINEAR, FILL_NEAREST, FILL_COUNTED = range(3)  # method of a fill, as carbonterm.series.gaps
+
 MAX_ENTRY = 1 << 18  # bytes
 MAX_EPOCH = 99999  # five digits of a segment's name
 MAX_SEQ = 9999999999  # ten digits
@@ -260,6 +262,19 @@ def _config_rule(body):
     return None if sm3.digest(body[1]) == body[0] else "has a digest that is not the SM3 of its document"
 
 
+def _days(value):
+    return isinstance(value, (list, tuple)) and len(value) in (0, 4) and all([_whole(0, 86400000)(n) for n in value])
+
+
+def _fill_rule(body):
+    counted, from_ms, to_ms, days, after = body[1] == FILL_COUNTED, body[2], body[3], body[4], body[10]
+    if not from_ms < to_ms:
+        return "ends where it begins or before"
+    if counted != (len(days) == 0) or (counted and after is None):
+        return "has the days of another method, or a total of none"
+    return None
+
+
 _INDEX = _whole(0, MAX_INDEX)
 _QUALITY = _whole(GOOD, REFUSED)
 _EXPONENT = _whole(-MAX_EXPONENT, MAX_EXPONENT)
@@ -306,6 +321,12 @@ _SHAPES = {
              ("digest", _digest)),
             3, 3,
         ),
+    ),
+    FILL: (
+        (("point", _INDEX), ("method", _whole(FILL_LINEAR, FILL_COUNTED)), ("from_ms", _TIME), ("to_ms", _TIME),
+         ("days", _days), ("exponent", _EXPONENT), ("first", _integer), ("last", _integer),
+         ("total exponent", _EXPONENT), ("before", _integer), ("after", _VALUE)),
+        _fill_rule,
     ),
     METER: (
         (("point", _INDEX), ("event", _whole(REPLACED, RESET)), ("time_ms", _TIME), ("exponent", _EXPONENT),
