@@ -54,6 +54,28 @@ class Line:
 def table(file, columns, mistakes):
     """(line, {column: stripped cell}) of the rows of a CSV file, empty lines left out; Failure if it can't be read."""
     name = name_of(file)
+    places, rows = None, []
+    for line, cells in lines(file, mistakes):
+        if places is None:
+            header = [cell.lower() for cell in cells]
+            missing = [column for column in columns if column not in header]
+            if missing:
+                what = say(f"column {', '.join(missing)} is missing", f"缺少列 {', '.join(missing)}")
+                hint = say(f"the first line is {','.join(columns)}", f"首行应为 {','.join(columns)}")
+                mistakes.append(f"{name}:{line}: {what}; {hint}")
+                return []
+            places = {column: header.index(column) for column in columns}
+            continue
+        rows.append((line, {c: cells[i] if i < len(cells) else "" for c, i in places.items()}))
+    if places is None and not mistakes:
+        hint = say(f"the first line is {','.join(columns)}", f"首行应为 {','.join(columns)}")
+        mistakes.append(say(f"{name} is empty; {hint}", f"{name} 为空；{hint}"))
+    return rows
+
+
+def lines(file, mistakes):
+    """(line, [stripped cell]) of a CSV file, empty lines left out; Failure if it can't be read."""
+    name = name_of(file)
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         text = data.decode("utf-8-sig")
@@ -64,29 +86,15 @@ def table(file, columns, mistakes):
         what = say(f"{name} is not UTF-8 (byte {error.start})", f"{name} 不是 UTF-8（第 {error.start} 字节）")
         raise Failure(USAGE, what, say("save it as CSV UTF-8", "另存为 CSV UTF-8")) from error
     reader = csv.reader(io.StringIO(text, newline=""))
-    places, rows = None, []
+    found = []
     try:
         for cells in reader:
             cells = [cell.strip() for cell in cells]
-            if not any(cells):
-                continue
-            if places is None:
-                header = [cell.lower() for cell in cells]
-                missing = [column for column in columns if column not in header]
-                if missing:
-                    what = say(f"column {', '.join(missing)} is missing", f"缺少列 {', '.join(missing)}")
-                    hint = say(f"the first line is {','.join(columns)}", f"首行应为 {','.join(columns)}")
-                    mistakes.append(f"{name}:{reader.line_num}: {what}; {hint}")
-                    return []
-                places = {column: header.index(column) for column in columns}
-                continue
-            rows.append((reader.line_num, {c: cells[i] if i < len(cells) else "" for c, i in places.items()}))
+            if any(cells):
+                found.append((reader.line_num, cells))
     except csv.Error as error:
         mistakes.append(f"{name}:{reader.line_num}: {error}")
-    if places is None and not mistakes:
-        hint = say(f"the first line is {','.join(columns)}", f"首行应为 {','.join(columns)}")
-        mistakes.append(say(f"{name} is empty; {hint}", f"{name} 为空；{hint}"))
-    return rows
+    return found
 
 
 def name_of(file):
