@@ -25,7 +25,7 @@ def test_the_normalised_error():
 
 @pytest.mark.requirement("P-7.4-4", part="the three checks, computed exactly")
 def test_sources_repetition_and_history():
-    """10 ± 1 and 13 ± 2 (k = 1): mean 10.6 ± 0.894, χ² = 1.8, E_n = 3/(2√5); three readings; one more of a population."""
+    """10 ± 1 and 13 ± 2 (k = 1): mean 10.6 ± 0.894, χ² = 1.8, E_n = 3/(2√5); three readings; one more."""
     mean, u, birge, errors = several([("meter", Number(10), Number(1)), ("balance", Number(13), Number(2))])
     print(mean, u, birge, errors)
     assert mean == Ratio(53, 5) and u == root(Ratio(4, 5)) and birge == root(Ratio(9, 5))
