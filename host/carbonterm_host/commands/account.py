@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from carbonterm import clock
-from carbonterm.accounting.library import account, canonical, date, unconfirmed
+from carbonterm.accounting.library import account, canonical, date
 from carbonterm.errors import AccountingError, CarbonError, quoted
 from carbonterm.gm import sm3
 from carbonterm.number import Number
@@ -15,6 +15,8 @@ from carbonterm_host import library
 from carbonterm_host.screen import JSON, OK, USAGE, Failure, console, language, put, say
 
 _VALUE = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*(.*)", re.ASCII | re.DOTALL)
+UNNAMED = "unnamed"  # a gas whose GWP was given by hand
+SINGLE = ("gas", "GWP", "gwp_set")  # what has no lines
 ZONE = 480
 
 
@@ -49,12 +51,19 @@ def main(
 
 
 def _all_given(texts):
-    given = {}
+    """{name: value}; what is given several times makes lines: M=1 M=2 is M.1 and M.2."""
+    lines = {}
     for text in texts:
         name, value = _given(text)
-        if name in given:
-            raise AccountingError(f"{name} is given twice", "give it once; a sum is made beforehand")
-        given[name] = value
+        lines.setdefault(name, []).append(value)
+    given = {}
+    for name, values in lines.items():
+        if len(values) == 1:
+            given[name] = values[0]
+        elif name in SINGLE or name.rpartition(".")[2].isdigit():
+            raise AccountingError(f"{name} is given {len(values)} times", "give it once")
+        else:
+            given |= {f"{name}.{line}": value for line, value in enumerate(values, 1)}
     return given
 
 
@@ -91,32 +100,43 @@ def decimal(ratio, places=6):
 
 def _view(method, source, result, when):
     parameters, factors = [], []
-    for p, unit, value, factor in result.rows:
-        unit = unit or " | ".join(p.units)
-        row = {"name": p.name, "name_zh": p.name_zh, "name_en": p.name_en, "value": decimal(value, 18), "unit": unit}
-        parameters.append({**row, "factor": factor.id if factor else None})
-        if factor is None and p.kind == "factor":
-            factors.append({"parameter": p.name, "id": f"given/{p.name}", "value": row["value"], "unit": unit,
-                            "source": "given with the command", "document": None, "basis": "given",
-                            "confidence": "given", "unconfirmed": False})  # fmt: skip
-        elif factor is not None:
-            factors.append(_factor(p.name, factor))
-    factors.append(_factor("GWP", result.factors[-1]))
+    for one in result.rows:
+        p, factor, unit = one.parameter, one.factor, one.unit or " | ".join(one.parameter.units)
+        row = {"name": one.key, "name_zh": p.name_zh, "name_en": p.name_en, "value": decimal(one.value, 18)}
+        parameters.append({**row, "unit": unit, "factor": factor.id if factor else None})
+        if factor is not None:
+            factors.append(_factor(one.key, factor))
+        elif p.kind != "activity":
+            factors.append(_by_hand(one.key, row["value"], unit))
+    for gas, value, factor in result.gwps:
+        name = "GWP" if len(result.gwps) == 1 else f"GWP {gas}"
+        factors.append(_factor(name, factor) if factor else _by_hand(name, str(value), "tCO2e/t" + gas))
     return {
-        "tco2e": decimal(result.ratio),
+        "tco2e": decimal(result.ratio) if source.gives is None else None,
         "exact": str(result.ratio),
-        "gases": {gas: decimal(tonnes) for gas, tonnes in result.gases},
+        "gives": {"value": decimal(result.ratio, 18), "unit": source.gives} if source.gives else None,
+        "gases": {gas or UNNAMED: decimal(tonnes) for gas, tonnes in result.gases},
         "method": {
             "id": method.id, "version": method.version, "name_zh": method.name_zh, "name_en": method.name_en,
             "document": method.document, "source": source.id, "source_zh": source.name_zh, "source_en": source.name_en,
-            "scope": source.scope, "sign": source.sign, "formula": source.formula, "gwp_set": method.gwp_set,
+            "scope": source.scope, "category": source.category, "kind": source.kind, "sign": source.sign,
+            "formula": source.formula, "derived": {name: text for name, text in result.derived},
+            "gwp_set": result.gwp_set,
             "basis": source.basis, "confidence": source.confidence,
         },
         "parameters": parameters,
         "factors": factors,
-        "unconfirmed": unconfirmed(result.compiled),
-        "digest": sm3.digest(canonical(result.compiled)).hex(),
+        "unconfirmed": [factor.id for factor in result.factors if factor.unconfirmed],
+        "warnings": result.warnings,
+        "digest": None if result.compiled is None else sm3.digest(canonical(result.compiled)).hex(),
         "at": clock.text(when, ZONE)[:10],
+    }  # fmt: skip
+
+
+def _by_hand(name, value, unit):
+    return {
+        "parameter": name, "id": f"given/{name}", "value": value, "unit": unit, "source": "given with the command",
+        "document": None, "basis": "given", "confidence": "given", "unconfirmed": False,
     }  # fmt: skip
 
 
@@ -125,7 +145,7 @@ def _factor(name, factor):
         "parameter": name, "id": factor.id, "value": str(factor.value), "unit": factor.unit, "source": factor.source,
         "document": factor.document, "basis": factor.basis, "confidence": factor.confidence,
         "unconfirmed": factor.unconfirmed, "valid_from": _day(factor.start, 0), "valid_to": _day(factor.end, 1),
-        "uncertainty": factor.uncertainty,
+        "uncertainty": factor.uncertainty, "evidence": factor.evidence, "confirmation": factor.confirmation,
     }  # fmt: skip
 
 
@@ -149,14 +169,22 @@ def _show(view):
     for row in view["parameters"]:
         origin = _origin(known[row["name"]]) if row["name"] in known else say("given", "给定")
         table.add_row(row["name"], row["name_zh" if zh else "name_en"], row["value"], row["unit"], origin)
-    gwp = known["GWP"]
-    table.add_row("GWP", say("global warming potential", "全球变暖潜势"), gwp["value"], gwp["unit"], _origin(gwp))
+    for name, gwp in known.items():
+        if name.startswith("GWP") and name not in [row["name"] for row in view["parameters"]]:
+            words = say("global warming potential", "全球变暖潜势")
+            table.add_row(name, words, gwp["value"], gwp["unit"], _origin(gwp))
     screen.print(table)
     gases = ", ".join(f"{tonnes} t {gas}" for gas, tonnes in view["gases"].items())
     minus = " × −1" if method["sign"] < 0 else ""
     sure = f"{method['basis']}/{method['confidence']}"
-    screen.print(f"{say('formula', '公式')}: {method['formula']}{minus} = {gases}  ({sure})")
-    screen.print(f"[bold]{view['tco2e']} tCO2e[/]  ({say('exactly', '精确值')} {view['exact']})")
+    for name, text in method["derived"].items():
+        screen.print(f"{name} = {text}")
+    gives = f"{view['gives']['value']} {view['gives']['unit']}" if view["gives"] else gases
+    screen.print(f"{say('formula', '公式')}: {method['formula']}{minus} = {gives}  ({sure})")
+    if view["tco2e"] is not None:
+        screen.print(f"[bold]{view['tco2e']} tCO2e[/]  ({say('exactly', '精确值')} {view['exact']})")
+    for text in view["warnings"]:
+        screen.print("⚠ " + text)
     if view["unconfirmed"]:
         text = say("not confirmed against the printed text: ", "未与正式文本核对：")
         screen.print("⚠ " + text + ", ".join(view["unconfirmed"]))
@@ -187,13 +215,13 @@ def _methods(json):
 
 def _parameter(p):
     return {"name": p.name, "name_zh": p.name_zh, "name_en": p.name_en, "unit": " | ".join(p.units), "kind": p.kind,
-            "default": p.default, "choose": p.choose}  # fmt: skip
+            "default": p.default, "choose": p.choose, "derive": p.derive}  # fmt: skip
 
 
 def _sources(method, json):
     rows = [
-        {"id": s.id, "name_zh": s.name_zh, "name_en": s.name_en, "scope": s.scope, "gas": s.gas, "sign": s.sign,
-         "formula": s.formula, "parameters": [_parameter(p) for p in s.parameters]}
+        {"id": s.id, "name_zh": s.name_zh, "name_en": s.name_en, "scope": s.scope, "gases": s.gases, "sign": s.sign,
+         "formula": s.formula, "gives": s.gives, "parameters": [_parameter(p) for p in s.parameters]}
         for s in method.sources
     ]  # fmt: skip
     if json:
@@ -202,6 +230,8 @@ def _sources(method, json):
     for row in rows:
         console().print(f"[bold]{row['id']}[/] {row[say('name_en', 'name_zh')]}: {row['formula']}")
         for p in row["parameters"]:
-            way = p["default"] or (p["choose"] and say("choose from ", "选自 ") + p["choose"]) or ""
+            chosen = p["choose"] and say("choose from ", "选自 ") + p["choose"]
+            ways = (p["default"], chosen, p["derive"] and "= " + p["derive"])
+            way = say(", or ", "，或 ").join(way for way in ways if way)
             console().print(f"  {p['name']:8} {p['unit']:20} {p[say('name_en', 'name_zh')]}  {way}")
     return OK

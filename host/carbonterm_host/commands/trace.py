@@ -153,7 +153,8 @@ def _emission(tracer, figure, everything):
     source = figure.site.sources[figure.subject]
     compiled = source.compiled
     parameters, exact = tracer.accounted(figure)
-    constants = [_constant(row) for row in [*compiled[accounting.CONSTANTS], compiled[accounting.GWP]]]
+    gases = accounting.parts(compiled)
+    constants = [_constant(row) for row in [*compiled[accounting.CONSTANTS], *(gwp for _, _, gwp in gases)]]
     row = tracer.row(figure)
     body = tracer.book.entries[figure.index].body
     return {
@@ -165,8 +166,8 @@ def _emission(tracer, figure, everything):
         "source": {
             "name": source.name, "method": compiled[accounting.METHOD][0], "version": compiled[accounting.METHOD][1],
             "source": compiled[accounting.SOURCE], "scope": compiled[accounting.SCOPE],
-            "gas": compiled[accounting.GAS], "sign": compiled[accounting.SIGN],
-            "formula": formula.text(compiled[accounting.STEPS]), "constants": constants,
+            "gas": ", ".join(gas for gas, _, _ in gases), "sign": compiled[accounting.SIGN],
+            "formula": "; ".join(formula.text(steps) for _, steps, _ in gases), "constants": constants,
         },
         "activity": [
             {

@@ -1,111 +1,23 @@
-"""Methods and factors as data: what they are made of, and how their files are checked when they are loaded.
+"""Methods and factors as data: how their files are checked when they are loaded. This module reads dicts, never files.
 
-A *method* is a guide's way to account (《工业其他行业企业…核算方法与报告指南》); its *sources* have a formula over
-*parameters*: activity data that is measured, and factors. A *factor* has a unit, a document, a validity and says how
-sure its value is (basis found or memory; confidence high, medium, low). This module reads plain dicts, never files.
+The shapes are described in docs/accounting.md. Numbers are texts. What is wrong is said with method, source, parameter.
 """
 
 from carbonterm import clock, formula, units
-from carbonterm.accounting.source import ZONE, doubtful, in_force
+from carbonterm.accounting.model import FUEL, GAS, Factor, Factors, Method, Parameter, Part, Source
+from carbonterm.accounting.source import ZONE
 from carbonterm.errors import AccountingError, CarbonError, quoted
 from carbonterm.nearest import hint
 from carbonterm.number import Number
 
-FUEL = "fuel"  # the name that chooses all fuel parameters at once
+__all__ = ["FUEL", "GAS", "KINDS", "Factor", "Factors", "Method", "Parameter", "Part", "Source", "date",
+           "load_factors", "load_method"]  # fmt: skip
+
+KINDS = ("combustion", "feedstock", "carbonate", "recovery", "process", "fugitive", "electricity", "heat", "transport",
+         "other", "sink", "auxiliary")  # fmt: skip
 _FUEL_UNITS = (("NCV", "GJ/"), ("CC", "tC/GJ"), ("OF", "fraction"))
 _BASES = ("found", "memory", "definition", "confirmed", "unknown")
 _CONFIDENCES = ("high", "medium", "low", "none")
-
-
-class Parameter:
-    """name, name_zh, name_en, units (alternatives, e.g. t or 10^4Nm3), kind "activity" or "factor", default (a factor's
-    id or None), choose (the factor set to choose from, FUEL, or None)."""
-
-    __slots__ = ("name", "name_zh", "name_en", "units", "kind", "default", "choose")
-
-
-class Source:
-    """id, name_zh, name_en, scope (1, 2, 3), gas, sign (1 or -1), formula (text), steps, carries (the unit that the
-    formula's own numbers carry, as tCO2/tC for 44/12), parameters (list), origin, basis, confidence, note."""
-
-    __slots__ = ("id", "name_zh", "name_en", "scope", "gas", "sign", "formula", "steps", "carries", "parameters",
-                 "origin", "basis", "confidence", "note")  # fmt: skip
-
-    def parameter(self, name):
-        for parameter in self.parameters:
-            if parameter.name == name:
-                return parameter
-        raise AccountingError(
-            "source %s has no parameter %s" % (quoted(self.id), quoted(name)),
-            hint(name, [p.name for p in self.parameters], "its parameters"),
-        )
-
-
-class Method:
-    """id, version, name_zh, name_en, document, start and end of validity in ms (or None), gwp_set, fuel_set, gases,
-    sources (list of Source), total, basis, confidence, note."""
-
-    __slots__ = ("id", "version", "name_zh", "name_en", "document", "start", "end", "gwp_set", "fuel_set", "gases",
-                 "sources", "total", "basis", "confidence", "note")  # fmt: skip
-
-    def source(self, name):
-        for source in self.sources:
-            if source.id == name:
-                return source
-        raise AccountingError(
-            "method %s has no source %s" % (quoted(self.id), quoted(name)),
-            hint(name, [s.id for s in self.sources], "its sources"),
-        )
-
-
-class Factor:
-    """id, name_zh, value (Number), unit, document, source (where the value was read), basis, confidence, start and end
-    of validity in ms (end exclusive; None: open), uncertainty (text or None), note."""
-
-    __slots__ = ("id", "name_zh", "value", "unit", "document", "source", "basis", "confidence", "start", "end",
-                 "uncertainty", "note")  # fmt: skip
-
-    @property
-    def unconfirmed(self):
-        """From memory or of low confidence: every output that used it says so until a person has confirmed it."""
-        return doubtful(self.basis, self.confidence)
-
-
-class Factors:
-    """All factors of a library by id."""
-
-    def __init__(self):
-        self.by_id = {}
-        self.sets = {}  # set id -> ids of its factors, as in the file
-        self.fuels = {}  # set id -> {fuel id: name_zh}
-
-    def factor(self, id, at_ms):
-        """The Factor of an id; AccountingError where it is unknown or not valid at that moment."""
-        found = self.by_id.get(id)
-        if found is None:
-            raise AccountingError("unknown factor " + quoted(id), hint(id, list(self.by_id), "known factors"))
-        in_force("factor " + quoted(id), found.start, found.end, at_ms)
-        return found
-
-    def fuel(self, set_id, name):
-        """Id "set/fuel" of a fuel by its id or Chinese name in a set, or by "set/fuel"."""
-        if "/" in name:
-            set_id, name = name.split("/", 1)
-        fuels = self.fuels.get(set_id)
-        if fuels is None:
-            set_id = str(set_id)
-            raise AccountingError("unknown fuel set " + quoted(set_id), hint(set_id, list(self.fuels), "sets"))
-        for id in fuels:
-            if name == id or name == fuels[id]:
-                return set_id + "/" + id
-        known = list(fuels) if name < "\x7f" else list(fuels.values())
-        raise AccountingError(
-            "fuel set %s has no fuel %s" % (quoted(set_id), quoted(name)), hint(name, known, "its fuels")
-        )
-
-    def of(self, choose):
-        """Ids of the factors of a set, or of those whose ids begin with `choose` and a slash."""
-        return self.sets.get(choose) or sorted(id for id in self.by_id if id.startswith(choose + "/"))
 
 
 # --- loading --------------------------------------------------------------------------------------------------------
@@ -117,20 +29,40 @@ def load_method(data):
     f = _Fields(data, where)
     method = Method()
     method.id, method.version = f.text("id"), f.integer("version", 1, 10**6)
+    method.appendix_a = f.integer("appendix_a", 1, 99, None)
     method.name_zh, method.name_en = f.text("name_zh"), f.text("name_en")
     method.document, method.total = f.text("document"), f.text("total", "")
     method.start, method.end = f.validity()
-    method.gwp_set, method.fuel_set = f.text("gwp_set"), f.text("fuel_set", None)
-    method.gases = f.list("gases")
+    method.superseded = _superseded(f)
+    method.gwp_set, method.fuel_set = f.text("gwp_set", None), f.text("fuel_set", None)
+    method.gwp_sets = f.texts("gwp_sets", [method.gwp_set])
+    method.gases, method.rules = f.texts("gases"), f.texts("rules", [])
     method.basis, method.confidence = f.choice("basis", _BASES), f.choice("confidence", _CONFIDENCES)
     method.note = f.text("note", "")
     method.sources = [_load_source(row, where) for row in f.list("sources")]
     f.done()
     _unique([source.id for source in method.sources], where + ": source")
+    if method.gwp_set not in method.gwp_sets:
+        raise AccountingError(where + ": gwp_set is not among its gwp_sets")
     for source in method.sources:
-        if source.gas not in method.gases:
-            raise AccountingError("%s: the gas of source %s is not among its gases" % (where, quoted(source.id)))
+        for gas in source.gases:
+            if gas not in method.gases:
+                what = "%s: gas %s of source %s is not among its gases" % (where, quoted(gas), quoted(source.id))
+                raise AccountingError(what, "write it into gases of the method")
+            if method.gwp_set is None and gas not in ("CO2", "CO2e"):
+                raise AccountingError("%s: gas %s needs a gwp_set" % (where, quoted(gas)), "SAR, AR4, AR5 or AR6")
     return method
+
+
+def _superseded(f):
+    """None or (by, from ms or None) of {"by": …, "from": …}."""
+    value = f.object("superseded")
+    if value is None:
+        return None
+    g = _Fields(value, f.where + ", superseded")
+    by, since = g.text("by"), g.text("from", None)
+    g.done()
+    return by, None if since is None else date(since, g.where)
 
 
 def _load_source(data, where):
@@ -139,29 +71,73 @@ def _load_source(data, where):
     source = Source()
     source.id, source.name_zh, source.name_en = f.text("id"), f.text("name_zh"), f.text("name_en")
     source.scope, source.sign = f.integer("scope", 1, 3), f.integer("sign", -1, 1)
-    source.gas, source.formula, source.carries = f.text("gas"), f.text("formula"), f.text("carries", "1")
+    source.category = f.integer("category", 1, 6, source.scope)
+    source.kind = f.choice("kind", KINDS, "other")
     source.origin, source.note = f.text("source"), f.text("note", "")
     source.basis, source.confidence = f.choice("basis", _BASES), f.choice("confidence", _CONFIDENCES)
-    source.parameters = [_load_parameter(row, where) for row in f.list("parameters")]
-    f.done()
-    names = [p.name for p in source.parameters]
-    _unique(names, where + ": parameter")
-    try:
-        source.steps = formula.compile(source.formula, names)
-        units.parse("t" + source.gas)
-        units.parse(source.carries)
-    except CarbonError as error:
-        raise AccountingError("%s: %s" % (where, error.what), error.hint)
+    source.gives = f.text("gives", None)
     if source.sign == 0:
         raise AccountingError(where + ": sign is 1 for an emission, -1 for a deduction")
-    used = formula.names(source.steps)
+    source.parameters = [_load_parameter(row, where) for row in f.list("parameters")]
+    names = [p.name for p in source.parameters]
+    _unique(names, where + ": parameter")
+    rows = f.list("parts", None)
+    source.choices, source.parts = None, []
+    if rows is None:
+        gas = f.either("gas") if source.gives is None else f.either("gas", "")
+        if isinstance(gas, list):
+            source.choices = gas
+        source.parts.append(_load_part(f, None if source.gives or source.choices else gas, where, names))
+    else:
+        for row in rows:
+            g = _Fields(row, where + ", part")
+            source.parts.append(_load_part(g, g.text("gas"), where, names))
+            g.done()
+    f.done()
+    _check_parameters(source, where, names)
+    return source
+
+
+def _load_part(f, gas, where, names):
+    part = Part()
+    part.gas, part.formula, part.carries = gas, f.text("formula"), f.text("carries", "1")
+    part.program = _program(part.formula, names, where)
+    _unit("t" + (gas or "CO2"), where)
+    _unit(of_gas(part.carries, "CO2"), where)
+    return part
+
+
+def _program(text, names, where):
+    try:
+        return formula.compile(text, names)
+    except CarbonError as error:
+        raise AccountingError("%s: %s" % (where, error.what), error.hint)
+
+
+def _check_parameters(source, where, names):
+    """Derivations compile and end, and every parameter is used."""
+    used = []
+    for part in source.parts:
+        used += formula.names(part.program)
+    for p in source.parameters:
+        if p.derive is not None:
+            p.program = _program(p.derive, names, where + ", parameter " + quoted(p.name))
+            used += formula.names(p.program)
     choices = max([1] + [len(p.units) for p in source.parameters])
     for p in source.parameters:
         if p.name not in used:
             raise AccountingError("%s: the formula does not use parameter %s" % (where, quoted(p.name)))
         if len(p.units) not in (1, choices):
             raise AccountingError("%s: parameter %s needs as many units as the others" % (where, quoted(p.name)))
-    return source
+        reached, more = [], [p.name]
+        while more:
+            program = source.parameter(more.pop()).program
+            for name in formula.names(program or ()):
+                if name == p.name:
+                    raise AccountingError("%s: parameter %s is derived from itself" % (where, quoted(p.name)))
+                if name not in reached:
+                    reached.append(name)
+                    more.append(name)
 
 
 def _load_parameter(data, where):
@@ -170,12 +146,20 @@ def _load_parameter(data, where):
     parameter = Parameter()
     parameter.name, parameter.name_zh, parameter.name_en = f.text("name"), f.text("name_zh"), f.text("name_en")
     parameter.units = [part.strip() for part in f.text("unit").split("|")]
-    parameter.kind = f.choice("kind", ("activity", "factor"))
+    parameter.kind = f.choice("kind", ("activity", "factor", "constant"))
     parameter.default, parameter.choose = f.text("default", None), f.text("choose", None)
+    parameter.derive, parameter.carries = f.text("derive", None), f.text("carries", "1")
+    parameter.program, parameter.note = None, f.text("note", "")
+    parameter.optional = f.flag("optional")
     f.done()
-    for unit in parameter.units:
-        _unit(unit, where)
+    for unit in parameter.units + [parameter.carries]:
+        _unit(of_gas(unit, "CO2"), where)
     return parameter
+
+
+def of_gas(text, gas):
+    """A unit, carries or factor id with the chosen gas in the place of GAS; "" makes plain masses of unnamed gases."""
+    return text.replace(GAS, gas)
 
 
 def load_factors(*files):
@@ -206,6 +190,7 @@ def _load_factor(row, shared, where):
     factor.basis, factor.confidence = f.choice("basis", _BASES), f.choice("confidence", _CONFIDENCES)
     factor.start, factor.end = f.validity()
     factor.uncertainty, factor.note = f.text("uncertainty", None), f.text("note", "")
+    factor.evidence, factor.confirmation = f.text("evidence", None), f.text("confirmation", None)
     value = f.text("value")
     f.done()
     try:
@@ -271,20 +256,47 @@ class _Fields:
             raise AccountingError("%s: %s is not a text" % (self.where, quoted(key)), "write numbers as texts, too")
         return value
 
-    def integer(self, key, low, high):
-        value = self._take(key, _REQUIRED)
+    def integer(self, key, low, high, *default):
+        value = self._take(key, default[0] if default else _REQUIRED)
+        if value is None:
+            return None
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise AccountingError("%s: %s is not an integer from %d to %d" % (self.where, quoted(key), low, high))
         return value
 
     def list(self, key, *default):
         value = self._take(key, default[0] if default else _REQUIRED)
-        if not isinstance(value, list):
+        if not isinstance(value, list) and (value is not None or not default):
             raise AccountingError("%s: %s is not a list" % (self.where, quoted(key)))
         return value
 
-    def choice(self, key, allowed):
-        value = self.text(key)
+    def texts(self, key, *default):
+        """A list of texts."""
+        value = self.list(key, *default)
+        for one in value:
+            if one is not None and not isinstance(one, str):
+                raise AccountingError("%s: %s is a list of texts" % (self.where, quoted(key)))
+        return value
+
+    def either(self, key, *default):
+        """A text or a list of texts."""
+        value = self.data.get(key)
+        return self.texts(key) if isinstance(value, list) and value else self.text(key, *default)
+
+    def flag(self, key):
+        value = self._take(key, False)
+        if not isinstance(value, bool):
+            raise AccountingError("%s: %s is true or false" % (self.where, quoted(key)))
+        return value
+
+    def object(self, key):
+        value = self._take(key, None)
+        if value is not None and not isinstance(value, dict):
+            raise AccountingError("%s: %s is an object" % (self.where, quoted(key)))
+        return value
+
+    def choice(self, key, allowed, *default):
+        value = self.text(key, *default)
         if value not in allowed:
             what = "%s: %s is %s" % (self.where, quoted(key), quoted(value))
             raise AccountingError(what, "one of " + ", ".join(allowed))

@@ -1,22 +1,27 @@
 """A source as the site document embeds it: a plain list that needs no library to be evaluated, dated and traced.
 
-    [FORM, [method id, version], source id, scope, gas, sign, steps, inputs, constants, gwp]
+    [FORM, [method id, version], source id, scope, category, sign, parts, inputs, constants, kind]
+    parts     = [[gas, steps, gwp], …]                     one for each gas
     inputs    = [[name, unit], …]                          what must be given: activity data
     constants = [[name, unit, exponent, mantissa, origin], …]   factors; the value holds in `unit`
     gwp       = one constant, in tCO2e per t of the gas
     origin    = [factor id, document, basis, confidence, start ms or null, end ms or null], or null for a value given
                 by hand
 
-    gas mass in t = steps over inputs and constants;   tCO2e = sign × gas mass × gwp
+    mass of a gas in t = its steps over inputs and constants;   tCO2e = sign × Σ mass × gwp
+
+Site documents of before have FORMER, which holds one gas: [FORMER, [method id, version], source id, scope, gas, sign,
+steps, inputs, constants, gwp].
 """
 
 from carbonterm import cbor, clock
 from carbonterm.errors import AccountingError, FormulaError, quoted
 from carbonterm.number import MAX_EXPONENT, Number
 
-FORM = "carbonterm-source-1"
+FORMER, FORM = "carbonterm-source-1", "carbonterm-source-2"
+MAX_PARTS = 12
 ZONE = 480  # validity dates are civil dates in China, minutes east
-METHOD, SOURCE, SCOPE, GAS, SIGN, STEPS, INPUTS, CONSTANTS, GWP = range(1, 10)
+METHOD, SOURCE, SCOPE, CATEGORY, SIGN, PARTS, INPUTS, CONSTANTS, KIND = range(1, 10)
 
 
 def canonical(compiled):
@@ -24,17 +29,34 @@ def canonical(compiled):
     return cbor.encode(compiled)
 
 
+def parts(compiled):
+    """[[gas, steps, gwp], …] of either form."""
+    return compiled[PARTS] if compiled[0] == FORM else [[compiled[4], compiled[6], compiled[9]]]
+
+
+def category(compiled):
+    """Category of ISO 14064-1, 1 to 6; the former form does not say it: that of its scope."""
+    return compiled[CATEGORY] if compiled[0] == FORM else compiled[SCOPE]
+
+
+def kind(compiled):
+    """Kind of the source ("combustion", "electricity", …); "other" in the former form."""
+    return compiled[KIND] if compiled[0] == FORM else "other"
+
+
 def evaluate_compiled(compiled, values):
     """Exact tCO2e (Ratio, sign included). `values`: input name → Number, Ratio or int, in the input's unit.
 
     FormulaError names a missing value or a division by zero.
     """
-    gwp = compiled[GWP]
-    return mass(compiled, values) * Number(gwp[3], gwp[2]) * compiled[SIGN]
+    total = None
+    for _, _, tonnes in by_gas(compiled, values):
+        total = tonnes if total is None else total + tonnes
+    return total
 
 
-def mass(compiled, values):
-    """Exact tonnes of the gas (Ratio) before sign and GWP."""
+def by_gas(compiled, values):
+    """[(gas, exact tonnes of it, exact tCO2e), …], both Ratios with the source's sign; each gas once."""
     known = {}
     for name, _, exponent, mantissa, _ in compiled[CONSTANTS]:
         known[name] = Number(mantissa, exponent)
@@ -45,12 +67,26 @@ def mass(compiled, values):
         known[name] = value
     from carbonterm import formula  # a site without sources needs none
 
-    return formula.evaluate(compiled[STEPS], known)
+    found = []
+    for gas, steps, gwp in parts(compiled):
+        mass = formula.evaluate(steps, known) * compiled[SIGN]
+        tonnes = mass * Number(gwp[3], gwp[2])
+        for at in range(len(found)):
+            if found[at][0] == gas:
+                found[at] = (gas, found[at][1] + mass, found[at][2] + tonnes)
+                break
+        else:
+            found.append((gas, mass, tonnes))
+    return found
 
 
 def origins(compiled):
-    """The origins of its constants and its GWP, each once."""
-    return [row[4] for row in compiled[CONSTANTS] + [compiled[GWP]] if row[4] is not None]
+    """The origins of its constants and its GWPs, each once."""
+    found = []
+    for row in compiled[CONSTANTS] + [part[2] for part in parts(compiled)]:
+        if row[4] is not None and row[4] not in found:
+            found.append(row[4])
+    return found
 
 
 def unconfirmed(compiled):
@@ -85,32 +121,48 @@ def _holds(start, end, at_ms):
 
 def check(compiled):
     """Refuses (AccountingError, FormulaError) what is no compiled source: for site documents that come from outside."""
-    if not isinstance(compiled, list) or len(compiled) != 10 or not _text(compiled[0]) or compiled[0] != FORM:
+    if not (isinstance(compiled, list) and len(compiled) == 10 and _text(compiled[0])) or (
+        compiled[0] not in (FORMER, FORM)
+    ):
         raise _bad("it is not [%s, …] with 10 items" % quoted(FORM))
     method = compiled[METHOD]
     if not (isinstance(method, list) and len(method) == 2 and _text(method[0]) and _int(method[1])):
         raise _bad("method is [id, version]")
-    if not (_text(compiled[SOURCE]) and _text(compiled[GAS])):
-        raise _bad("source and gas are texts")
+    if not _text(compiled[SOURCE]):
+        raise _bad("source is a text")
     if not (_int(compiled[SCOPE]) and 1 <= compiled[SCOPE] <= 3):
         raise _bad("scope is 1, 2 or 3")
     if not (_int(compiled[SIGN]) and compiled[SIGN] in (1, -1)):
         raise _bad("sign is 1 or -1")
-    from carbonterm import formula
-
-    formula.check(compiled[STEPS])
+    if not (_text(kind(compiled)) and _int(category(compiled)) and 1 <= category(compiled) <= 6):
+        raise _bad("category is 1 to 6, kind a text")
+    names = _check_parts(compiled)
     inputs, constants = compiled[INPUTS], compiled[CONSTANTS]
     if not isinstance(inputs, list) or not isinstance(constants, list):
         raise _bad("inputs and constants are lists")
     for row in inputs:
         if not (isinstance(row, list) and len(row) == 2 and _text(row[0]) and _text(row[1])):
             raise _bad("an input is [name, unit]")
-    for row in constants + [compiled[GWP]]:
+    for row in constants:
         if not _constant(row):
             raise _bad("a constant is [name, unit, exponent, mantissa, origin]")
-    names = [row[0] for row in inputs] + [row[0] for row in constants]
-    if sorted(names) != sorted(formula.names(compiled[STEPS])):
+    if sorted([row[0] for row in inputs] + [row[0] for row in constants]) != sorted(names):
         raise _bad("inputs and constants are not the names of its formula, each once")
+
+
+def _check_parts(compiled):
+    """Names that its formulas use."""
+    from carbonterm import formula
+
+    rows, names = parts(compiled), []
+    if not isinstance(rows, list) or not 0 < len(rows) <= MAX_PARTS:
+        raise _bad("parts are 1 to %d" % MAX_PARTS)
+    for row in rows:
+        if not (isinstance(row, list) and len(row) == 3 and _text(row[0]) and _constant(row[2])):
+            raise _bad("a part is [gas, steps, gwp], a gwp a constant [name, unit, exponent, mantissa, origin]")
+        formula.check(row[1])
+        names += [name for name in formula.names(row[1]) if name not in names]
+    return names
 
 
 def _constant(row):

@@ -140,12 +140,14 @@ def _source(site, source):
         parts.append(f"{feed.parameter} = {' + '.join(terms) or 'no point'}")
         used.extend(row[0] for row in feed.points)
     meters = sorted({site.points[index].meter for index in used})
-    rows = [*compiled[accounting.CONSTANTS], compiled[accounting.GWP]]
+    gases = accounting.parts(compiled)
+    rows = [*compiled[accounting.CONSTANTS], *(gwp for _, _, gwp in gases)]
+    formulas = "; ".join(f"{gas}: {formula.text(steps)}" for gas, steps, _ in gases)
     return {
         "origin": "points " + (", ".join(sorted({site.points[index].name for index in used})) or "none"),
         "sensor": "; ".join(f"{site.meters[m].name}: {site.meters[m].model}" for m in meters) or "no meter",
         "processing": "; ".join(parts) or "no input",
-        "model": f"{_method(compiled)}, {compiled[accounting.GAS]}: {formula.text(compiled[accounting.STEPS])}",
+        "model": f"{_method(compiled)}, {formulas}",
         "parameters": _json([
             {"name": name, "value": str(Number(mantissa, exponent)), "unit": unit,
              "factor": origin[0] if origin else None, "source": origin[1] if origin else None}

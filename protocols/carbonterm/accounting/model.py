@@ -1,0 +1,135 @@
+"""What methods and factors are made of, and how they are looked up.
+
+A *method* is a guide's way to account; its *sources* have formulas over *parameters*: activity data that is measured,
+factors, and constants of the formula. A *factor* has a unit, a document, a validity and says how sure its value is.
+"""
+
+from carbonterm.accounting.source import doubtful, in_force
+from carbonterm.errors import AccountingError, quoted
+from carbonterm.nearest import hint
+
+FUEL = "fuel"  # the name that chooses all fuel parameters at once
+GAS = "GAS"  # stands for the chosen gas in units, carries and default factors of a source with a list of gases
+
+
+class Parameter:
+    """name, name_zh, name_en, units (alternatives, e.g. t or 10^4Nm3), kind "activity", "factor" or "constant", default
+    (a factor's id or None), choose (the factor set to choose from, FUEL, or None), derive (a formula that gives it
+    where it is not given, or None), program and carries of that formula, optional (a sum of nothing but optional
+    parameters may have no line), note."""
+
+    __slots__ = ("name", "name_zh", "name_en", "units", "kind", "default", "choose", "derive", "program", "carries",
+                 "optional", "note")  # fmt: skip
+
+
+class Part:
+    """One gas of a source: gas (None where the user chooses it or where the source gives no gas), formula (text),
+    program (steps, with the marks of sums), carries (the unit that the formula's own numbers carry, as tCO2/tC)."""
+
+    __slots__ = ("gas", "formula", "program", "carries")
+
+
+class Source:
+    """id, name_zh, name_en, scope (1, 2, 3), category (1 to 6, ISO 14064-1), kind (one of load.KINDS), sign (1 or -1),
+    parts (list of Part), choices (gases to choose from, or None), gives (unit text of an auxiliary source that gives no
+    emission, else None), parameters (list), origin, basis, confidence, note."""
+
+    __slots__ = ("id", "name_zh", "name_en", "scope", "category", "kind", "sign", "parts", "choices", "gives",
+                 "parameters", "origin", "basis", "confidence", "note")  # fmt: skip
+
+    @property
+    def formula(self):
+        """The formula; of several gases "CF4: …; C2F6: …"."""
+        if len(self.parts) == 1:
+            return self.parts[0].formula
+        return "; ".join(part.gas + ": " + part.formula for part in self.parts)
+
+    @property
+    def gases(self):
+        """Gases it may give, in the order of its file."""
+        if self.choices is not None:
+            return self.choices
+        found = []
+        for part in self.parts:
+            if part.gas is not None and part.gas not in found:
+                found.append(part.gas)
+        return found
+
+    def parameter(self, name):
+        for parameter in self.parameters:
+            if parameter.name == name:
+                return parameter
+        raise AccountingError(
+            "source %s has no parameter %s" % (quoted(self.id), quoted(name)),
+            hint(name, [p.name for p in self.parameters], "its parameters"),
+        )
+
+
+class Method:
+    """id, version, appendix_a (item of Annex A of the terminal's standard, or None), name_zh, name_en, document, start
+    and end of validity in ms (or None), superseded (None or (by, from ms or None)), gwp_set (None: CO2 only), gwp_sets
+    (sets to choose from), fuel_set, gases, sources (list of Source), total, rules (texts), basis, confidence, note."""
+
+    __slots__ = ("id", "version", "appendix_a", "name_zh", "name_en", "document", "start", "end", "superseded",
+                 "gwp_set", "gwp_sets", "fuel_set", "gases", "sources", "total", "rules", "basis", "confidence",
+                 "note")  # fmt: skip
+
+    def source(self, name):
+        for source in self.sources:
+            if source.id == name:
+                return source
+        raise AccountingError(
+            "method %s has no source %s" % (quoted(self.id), quoted(name)),
+            hint(name, [s.id for s in self.sources], "its sources"),
+        )
+
+
+class Factor:
+    """id, name_zh, value (Number), unit, document, source (where the value was read), basis, confidence, start and end
+    of validity in ms (end exclusive; None: open), uncertainty (text or None), note, evidence (SM3 of the file that
+    proves a factor of one's own, hex, or None), confirmation (who confirmed it against which print, or None)."""
+
+    __slots__ = ("id", "name_zh", "value", "unit", "document", "source", "basis", "confidence", "start", "end",
+                 "uncertainty", "note", "evidence", "confirmation")  # fmt: skip
+
+    @property
+    def unconfirmed(self):
+        """From memory or of low confidence: every output that used it says so until a person has confirmed it."""
+        return doubtful(self.basis, self.confidence)
+
+
+class Factors:
+    """All factors of a library by id."""
+
+    def __init__(self):
+        self.by_id = {}
+        self.sets = {}  # set id -> ids of its factors, as in the file
+        self.fuels = {}  # set id -> {fuel id: name_zh}
+
+    def factor(self, id, at_ms):
+        """The Factor of an id; AccountingError where it is unknown or not valid at that moment."""
+        found = self.by_id.get(id)
+        if found is None:
+            raise AccountingError("unknown factor " + quoted(id), hint(id, list(self.by_id), "known factors"))
+        in_force("factor " + quoted(id), found.start, found.end, at_ms)
+        return found
+
+    def fuel(self, set_id, name):
+        """Id "set/fuel" of a fuel by its id or Chinese name in a set, or by "set/fuel"."""
+        if "/" in name:
+            set_id, name = name.split("/", 1)
+        fuels = self.fuels.get(set_id)
+        if fuels is None:
+            set_id = str(set_id)
+            raise AccountingError("unknown fuel set " + quoted(set_id), hint(set_id, list(self.fuels), "sets"))
+        for id in fuels:
+            if name == id or name == fuels[id]:
+                return set_id + "/" + id
+        known = list(fuels) if name < "\x7f" else list(fuels.values())
+        raise AccountingError(
+            "fuel set %s has no fuel %s" % (quoted(set_id), quoted(name)), hint(name, known, "its fuels")
+        )
+
+    def of(self, choose):
+        """Ids of the factors of a set, or of those whose ids begin with `choose` and a slash."""
+        return self.sets.get(choose) or sorted(id for id in self.by_id if id.startswith(choose + "/"))
