@@ -105,6 +105,9 @@ def fields():
     return _NAME, _NUMBER, _text, _bytes, _as_it_is
 
 
+CHECKS = _integer, _choice, _optional, _text  # further ones
+
+
 # one function for all the fields that are checked alike
 _NAME, _NAME_OR_NONE = _text(64), _optional(_text(64))
 _NUMBER = _optional(_number)
@@ -434,14 +437,15 @@ def _share(values, texts):
 class Site:
     """`Site(document)`: document is the decoded canonical array. Raises SiteError naming the row and the field.
 
-    The parts of TAIL come last; a document leaves out those at its end that are empty. `boundary`: a
-    carbonterm.accounting.boundary.Boundary, or None. operators, manual, virtual: rows of carbonterm.site_formed;
-    all_points: what an index of a point counts, those of meters, then the manual and the virtual ones.
+    The parts of TAIL come last; a document leaves out those at its end that are empty. boundary: a Boundary of
+    carbonterm.accounting.boundary, or None; operators, manual, virtual: rows of carbonterm.site_formed; series: {point:
+    row} of carbonterm.site_series; all_points: what an index counts: those of meters, then manual, then virtual ones.
     """
 
     ROWS = (("buses", Bus), ("meters", Meter), ("points", Point), ("sources", Source), ("centres", Centre))
-    TAIL = ("nodes", "boundary", "formed")
+    TAIL = ("nodes", "boundary", "formed", "series")
     operators = manual = virtual = ()
+    series = {}  # noqa: RUF012 - never changed
 
     def __init__(self, document, spend=False):
         if not isinstance(document, list) or not 0 <= len(document) - 11 <= len(self.TAIL) or (
@@ -477,6 +481,10 @@ class Site:
             from carbonterm import site_formed
 
             site_formed.take(self, tail[2])
+        if tail[3]:
+            from carbonterm import site_series
+
+            site_series.take(self, tail[3])
         self._check()
         if tail[2]:
             site_formed.check(self)
@@ -510,7 +518,7 @@ class Site:
                 )
             for feed in source.inputs:
                 for point, _, _ in feed.points:
-                    if point >= len(self.all_points) or self.all_points[point].kind == INSTANT:
+                    if point >= len(self.all_points) or not self.is_amount(point):
                         raise SiteError("source %s: point %d is no running total" % (quoted(source.name), point))
 
     def _check_places(self):
@@ -545,6 +553,15 @@ class Site:
                         raise SiteError("meters %s and %s have one serial number, %s" % both, "correct one of them")
                 known.append(meter)
 
+    def is_amount(self, point):
+        """Whether the settlements of a point are amounts, which add up and may feed a source."""
+        return self.all_points[point].kind != INSTANT or (point in self.series and self.series[point].settles == 0)
+
+    def unit(self, point):
+        """The unit that a point settles in: a rate's is that of its amount."""
+        row = self.series.get(point)
+        return self.all_points[point].unit if row is None or row.unit is None else row.unit
+
     def calibrations(self, at_ms, days):
         """[(meter, days left)] of certificates that end within `days` of a moment, or have ended (0 or less)."""
         found = [(meter, meter.certificate.days_left(at_ms, self.zone)) for meter in self.meters if meter.certificate]
@@ -558,6 +575,7 @@ class Site:
         tail = [[row.canonical() for row in self.nodes], self.boundary.canonical() if self.boundary else []]
         formed = [[row.canonical() for row in rows] for rows in (self.operators, self.manual, self.virtual)]
         tail.append(formed if formed != [[], [], []] else [])
+        tail.append([self.series[point].canonical() for point in sorted(self.series)])
         while tail and not tail[-1]:
             tail.pop()
         head = [self.format, self.version, self.terminal_id, self.name, self.zone]
