@@ -114,14 +114,25 @@ def two(*sources, **own):
     )  # fmt: skip
 
 
+def shared(*parts, submeters=None):
+    """Two sources, each fed by a virtual point of its own, the sum of one part."""
+    doc = two(electric("one", 4), electric("two", 5), submeters=submeters)
+    virtual = [[name, "energy", "kWh", "sum", [part]] for name, part in zip(("V1", "V2"), parts)]
+    return doc + [[[], [], virtual]]
+
+
 @pytest.mark.requirement("T-9.3-4", part="nothing counts twice")
 def test_nothing_counts_twice():
     shop, hall = electric("shop", 0), electric("hall", 2)
     for doc, named in (
-        (two(shop, hall), "'shop' and 'hall' are both fed by meter 'M0'"),  # the total and a tariff of one meter
-        (two(shop, electric("hall", 0)), "both fed by meter 'M0'"),
-        (two(shop, electric("hall", 1), submeters=[[1, 0]]), "'shop' is fed by meter 'M0', and source 'hall' by its"),
-        (two(electric("hall", 1), shop, submeters=[[1, 2], [2, 0]]), "by its submeter 'M1'"),
+        (two(shop, hall), "'shop' by meter 'M0' and source 'hall' by meter 'M0'"),  # the total and a tariff of a meter
+        (two(shop, electric("hall", 0)), "source 'hall' by meter 'M0'"),
+        (two(shop, electric("hall", 1), submeters=[[1, 0]]), "'hall' by meter 'M1' and source 'shop' by meter 'M0'"),
+        (two(electric("hall", 1), shop, submeters=[[1, 2], [2, 0]]), "source 'shop' by meter 'M0'"),
+        (two(electric("shop", 0, 1), electric("hall", 3), submeters=[[1, 0]]), "'shop' by meter 'M0'"),
+        (shared([0, 6, 10], [0, 5, 10]), "source 'two' by meter 'M0'"),
+        (shared([0, 1, 1], [1, 1, 1], submeters=[[1, 0]]), "source 'two' by meter 'M1' and source 'one' by meter 'M0'"),
+        (shared([0, 1, 1], [1, 1, 10], submeters=[[1, 0]]), "source 'two' by meter 'M1' and source 'one' by meter 'M0'"),
     ):
         with pytest.raises(SiteError) as caught:
             site.Site(doc)
@@ -135,7 +146,13 @@ def test_nothing_counts_twice():
         two(shop, electric("hall", 2, scope=3)),
         two(shop, electric("hall", 1), submeters=[[0, 2], [1, 2]]),
         two(shop, electric("hall", 3), submeters=[[2, 0]]),
+        shared([0, 6, 10], [0, 4, 10]),
+        shared([0, 1, 3], [0, 2, 3]),
+        shared([0, 10, 1], [1, 1, 1]),  # one typical machine stands for ten
     ]
+    less = shared([0, 1, 1], [1, 1, 1], submeters=[[1, 0]])
+    less[13][2][0][4].append([1, -1, 1])  # the main meter less its submeter, beside the submeter
+    fine.append(less)
     for doc in fine:
         site.Site(doc)
     only = site.Site(two(shop, electric("hall", 1)))

@@ -8,8 +8,8 @@ what is left out and why, and what must not be counted twice. It is a plain list
     entity   = [name, code, equivalent, type, registration, contact, attachments, annual]    only the name is never null
                code: unified social credit code; equivalent: why it is accounted like a legal person without one
     units    = [[name, index of the unit above or null], …]     sectors = [[id, name, extension], …]
-    places   = [[source, unit or null, sector or null, kind, category, custom, share, reason or null], …]
-               a reason: this share of the source is outside the boundary
+    places   = [[source, unit, sector, kind, category, custom, share, reason], …]     unit to category may be null
+               a reason, not null: this share of the source is outside the boundary
     submeters = [[meter, main meter], …]        apart = [[meter, why two sources may both use it], …]
     clean    = [[point, type], …]               clean energy: shown as energy, in no total
     absent   = [[sector, item, reason], …]      extra = [[sector, name, unit, source or null, parameter or null], …]
@@ -18,9 +18,10 @@ what is left out and why, and what must not be counted twice. It is a plain list
 An amount, a share and a weight are [mantissa, exponent]; all references are indices.
 """
 
+from carbonterm import units
 from carbonterm.accounting.source import SCOPE, SIGN
 from carbonterm.errors import CarbonError, SiteError, quoted
-from carbonterm.number import Number
+from carbonterm.number import Number, Ratio
 
 DIVIDES = ("none", "purpose", "site")
 TYPES = ("key", "general")  # 重点排放单位, 非重点排放单位
@@ -189,15 +190,10 @@ class Boundary:
         self._twice(sources, points, meters)
 
     def _twice(self, sources, points, meters):
-        for one, other, meter, main in doubles(self, sources, points):
-            names = quoted(sources[one].name), quoted(sources[other].name)
-            if meter == main:
-                what = "sources %s and %s are both fed by meter %s" % (names + (quoted(meters[meter].name),))
-            else:
-                named = quoted(meters[main].name), quoted(meters[meter].name)
-                what = "source %s is fed by meter %s, and source %s by its submeter %s" % (
-                    (names[1], named[0], names[0], named[1])
-                )
+        for meter, parts in doubles(self, sources, points):
+            told = ["source %s by meter %s" % (quoted(sources[source].name), quoted(meters[at].name))
+                    for source, at in parts[:3]]  # fmt: skip
+            what = "what meter %s measures feeds %s" % (quoted(meters[meter].name), " and ".join(told))
             raise SiteError("boundary: %s: it would count twice" % what, TWICE_HINT)
 
 
@@ -205,8 +201,9 @@ TWICE_HINT = "let one source have it, exclude one, or say under apart why what t
 
 
 class Place:
-    """Where a share of a source belongs: source, unit, sector (indices or None), kind, category (ISO 14064-1, 1 to 6),
-    custom (its method is none of the sector's), share (Number, above 0, at most 1), reason it is outside, or None."""
+    """Where a share of a source belongs: source, unit, sector (indices or None), kind, category (ISO 14064-1, 1 to 6;
+    both None: what its method says), custom (its method is none of the sector's), share (Number, above 0, at most 1),
+    reason it is outside, or None."""
 
     __slots__ = ("source", "unit", "sector", "kind", "category", "custom", "share", "reason")
 
@@ -215,7 +212,8 @@ class Place:
         self.source = _index(row[0], 65536, "place, source")
         self.unit = None if row[1] is None else _index(row[1], units, "place, unit")
         self.sector = None if row[2] is None else _index(row[2], sectors, "place, sector")
-        self.kind, self.category = _choice(row[3], KINDS, "place"), _integer(row[4], 1, 6, "place, category")
+        self.kind = None if row[3] is None else _choice(row[3], KINDS, "place, kind")
+        self.category = None if row[4] is None else _integer(row[4], 1, 6, "place, category")
         self.custom, self.share = _flag(row[5]), _number(row[6], "place, share")
         if not self.share.ratio() > 0 or self.share > 1:
             raise SiteError("boundary, place: a share is above 0 and at most 1, not %s" % self.share)
@@ -223,41 +221,78 @@ class Place:
 
 
 def doubles(boundary, sources, points):
-    """[(source, other source, meter, main meter)] of what would count twice in one scope: one meter under both, or a
-    submeter under the one and its main meter under the other. meter == main: it is one meter."""
-    from carbonterm import units
+    """[(meter, [(source, meter that feeds it), …])] of the meters whose flow counts more than once in a scope.
 
-    fed = {}  # (scope, sign, meter): [(source, unit of its point)]
-    inside = [place.source for place in boundary.places if place.reason is None]
-    for index in range(len(sources)):
-        if index not in inside:
-            continue
+    What flows through a meter also flows through its main meter. So what it counts is the sum of the shares with which
+    it and its main meters feed sources of one scope and sign that are inside, and that is at most 1: a main meter less
+    its submeter beside the submeter is right, and so are shares of one meter that sum to one.
+    """
+    inside = {}
+    for place in boundary.places:
+        if place.reason is None:
+            inside[place.source] = inside.get(place.source, Number(0)) + place.share
+    fed = {}  # (scope, sign, meter): [(source, share, unit)]
+    for index in sorted(inside):
         compiled = sources[index].compiled
-        for feed in sources[index].inputs:
-            for row in feed.points:
-                point = points[row[0]]
-                if point.meter is not None:
-                    key = compiled[SCOPE], compiled[SIGN], point.meter
-                    fed.setdefault(key, []).append((index, point.unit))
+        for (meter, unit), share in _shares(sources[index], points).items():
+            key = compiled[SCOPE], compiled[SIGN], meter
+            fed.setdefault(key, []).append((index, share * inside[index], unit))
     found = []
     for scope, sign, meter in sorted(fed):
-        main = meter
-        while main is not None:
-            if meter not in boundary.apart:
-                for index, unit in fed[(scope, sign, meter)]:
-                    for other, measured in fed.get((scope, sign, main), ()):
-                        twice = other > index if main == meter else other != index
-                        if twice and units.fits(unit, measured) and (index, other, meter, main) not in found:
-                            found.append((index, other, meter, main))
-            main = boundary.submeters.get(main)
+        for _, _, unit in fed[(scope, sign, meter)]:
+            parts, total, at = [], Ratio(0), meter
+            while at is not None and meter not in boundary.apart:
+                for source, share, measured in fed.get((scope, sign, at), ()):
+                    if units.fits(unit, measured):
+                        parts.append((source, at))
+                        total = total + share
+                at = boundary.submeters.get(at)
+                if at in boundary.apart:
+                    break
+            if len(parts) > 1 and total > 1 and (meter, parts) not in found:
+                found.append((meter, parts))
+    return found
+
+
+def _shares(source, points):
+    """{(meter, unit): share of what it measures, at most 1} that feed a source; of several points of a meter in one
+    unit (its tariffs, its channels) the largest counts."""
+    found = {}
+    for feed in source.inputs:
+        for row in feed.points:
+            for meter, unit, share in _leaves(points, row[0], Ratio(1)):
+                known = found.get((meter, unit))
+                share = Ratio(1) if share > 1 else share
+                if known is None or share > known:
+                    found[(meter, unit)] = share
+    return found
+
+
+def _leaves(points, index, share):
+    """[(meter, unit, share)] of the meters' points that a point is made of; what a person enters has none."""
+    row = points[index]
+    if row.meter is not None:
+        return [(row.meter, row.unit, share)]
+    found = []
+    for part, numerator, denominator in getattr(row, "parts", ()):
+        own = Ratio(numerator, denominator)
+        same = units.fits(points[part].unit, row.unit)
+        if row.op == "sum" and same:  # its ratio converts units, too
+            found.extend(_leaves(points, part, share * own / units.factor(points[part].unit, row.unit)))
+        elif same:
+            found.extend(_leaves(points, part, share))
     return found
 
 
 def unlinked(boundary, sources, points, meters):
     """Indices of the meters of which no point feeds a source, a clean energy, a measure or a product."""
-    used = [points[row[0]].meter for source in sources for feed in source.inputs for row in feed.points]
+    fed = [row[0] for source in sources for feed in source.inputs for row in feed.points]
     for rows, at in ((boundary.clean, 0), (boundary.measures, 3), (boundary.products, 2)):
-        used.extend([points[row[at]].meter for row in rows if row[at] is not None])
+        fed.extend([row[at] for row in rows if row[at] is not None])
+    used = []
+    for index in fed:  # what is behind a virtual point is found behind it in the list
+        used.append(points[index].meter)
+        fed.extend([part[0] for part in getattr(points[index], "parts", ()) if part[0] not in fed])
     return [index for index in range(len(meters)) if index not in used]
 
 
