@@ -8,18 +8,18 @@ from carbonterm.accounting.load import load_factors, load_method
 FOLDER = "protocols/carbonterm/accounting/"
 
 
-def files(kind):
-    """[(name, dict)] of methods or factors, in the order of the names."""
+def files(kind, wanted=()):
+    """[(name, dict)] of methods or factors, in the order of the names; all files, or those named without .json."""
     found = []
-    for name in sorted(os.listdir(FOLDER + kind)):
+    for name in [part + ".json" for part in wanted] or sorted(os.listdir(FOLDER + kind)):
         with open(FOLDER + kind + "/" + name) as f:
             found.append((name, json.load(f)))
     return found
 
 
-def methods():
-    return {data["id"]: load_method(data) for _, data in files("methods")}
+def methods(*names):
+    return {data["id"]: load_method(data) for _, data in files("methods", names)}
 
 
-def factors():
-    return load_factors(*[data for _, data in files("factors")])
+def factors(*names):
+    return load_factors(*[data for _, data in files("factors", names)])
