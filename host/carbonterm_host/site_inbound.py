@@ -10,7 +10,7 @@ from carbonterm import site, units
 from carbonterm.errors import CarbonError
 from carbonterm.field import hj212, inbound, models
 from carbonterm.number import Number
-from carbonterm_host import site_instrument
+from carbonterm_host import site_instrument, site_series
 
 BUS_KEYS = {
     inbound.MQTT: ("host", "port", "timeout", "client", "login", "ca", "keep_alive", "state"),
@@ -109,7 +109,7 @@ def meter(reader, node, kind):
 def point(reader, node, kind):
     """(name, row) of a value that is sent."""
     keys = reader.table(node, f"a point of a meter on a bus of kind {kind}", ("name", "meter", "every"),
-                        (*_POINT_KEYS[kind], *_VALUE_KEYS))  # fmt: skip
+                        (*_POINT_KEYS[kind], *_VALUE_KEYS, *site_series.KEYS))  # fmt: skip
     index = reader.reference(keys["meter"], reader.meter_index, "meter")
     model, register = reader.meters[index][1], None
     if kind == inbound.HJ212:

@@ -12,7 +12,7 @@ from carbonterm import site, units
 from carbonterm.errors import CarbonError, SiteError
 from carbonterm.field import dlt645_items, inbound, models, places
 from carbonterm.number import Number
-from carbonterm_host import site_instrument, site_nodes
+from carbonterm_host import site_instrument, site_nodes, site_series
 
 METER_KEYS = ("unit", "address", "baud", "parity", "stop", "gap", "silence", "timeout", "retries", "ct", "pt", "type",
               "order", "unit_first")  # fmt: skip
@@ -69,7 +69,7 @@ def same_address_twice(reader, node):
 
 def point(reader, node):
     """(name, row) of a point."""
-    keys = reader.table(node, "a point", ("name", "meter"), POINT_KEYS)
+    keys = reader.table(node, "a point", ("name", "meter"), POINT_KEYS + site_series.KEYS)
     index = reader.reference(keys["meter"], reader.meter_index, "meter")
     if reader.meters[index] is None:
         raise reader.given_up()

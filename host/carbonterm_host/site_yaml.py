@@ -14,8 +14,9 @@ from carbonterm.accounting import library
 from carbonterm.accounting.source import INPUTS
 from carbonterm.errors import CarbonError
 from carbonterm.field import plan
+from carbonterm.series.instant import AMOUNT
 from carbonterm_host import library as files
-from carbonterm_host import site_inbound, site_instrument, site_meter, site_nodes
+from carbonterm_host import site_inbound, site_instrument, site_meter, site_nodes, site_series
 from carbonterm_host.yaml_reader import Bad, Mistakes, Reader
 
 DEFAULTS = {
@@ -72,17 +73,22 @@ class _Reader(Reader):
         site_instrument.same_serial_twice(self, top["meters"])
         self.points, self.point_index = self.each(top["points"], "points", self._point)
         site_inbound.stack_without_carbon(self, top["meters"])
+        self.series = site_series.read(self, top["points"])
         nodes = site_nodes.read(self, top.get("nodes"))
         site_nodes.environment(self, nodes, top["points"])
         self.used_points = {}
         sources, _ = self.each(top.get("sources"), "sources", self._source)
         centres, _ = self.each(top.get("centres"), "centres", self._centre)
         settings = self._settings(top.get("settings"))
+        site_series.check_months(self, top["points"], self.series, settings[0])
         if self.mistakes:
             raise Mistakes(self.mistakes)
+        tail = [nodes, [], [], [self.series[point] for point in sorted(self.series)]]
+        while tail and not tail[-1]:
+            tail.pop()
         rows = [self.buses, [m[0] for m in self.meters], self.points, sources, centres]
         try:
-            found = site.Site([*head, *rows, settings, *([nodes] if nodes else [])])
+            found = site.Site([*head, *rows, settings, *tail])
         except CarbonError as error:
             raise Mistakes([(self.file, 1, 1, error.what, error.hint)]) from None
         for index, node in enumerate(self.rows(top["buses"], "buses")):
@@ -178,7 +184,7 @@ class _Reader(Reader):
             raise Bad
         try:
             factors = files.factors_with({"id": "site", "name_zh": "本站点", "name_en": "this site", "factors": own})
-            units_of = {parameter: self.points[points[0]][3] for parameter, points in feeds.items()}
+            units_of = {parameter: self._unit(points[0]) for parameter, points in feeds.items()}
             compiled = library.compile_source(method, source, given, factors, self.at_ms, units_of)
             inputs = []
             for parameter, unit in compiled[INPUTS]:
@@ -186,7 +192,7 @@ class _Reader(Reader):
                     what = f"source '{name}' lacks {parameter} ({source.parameter(parameter).name_zh}, {unit})"
                     way = f"feed it: {parameter}: [point, …], or give {{value: …, source: …}}"
                     raise self.bad(keys["parameters"], what, way)
-                ratios = [(point, units.convert(1, self.points[point][3], unit)) for point in feeds[parameter]]
+                ratios = [(point, units.convert(1, self._unit(point), unit)) for point in feeds[parameter]]
                 inputs.append([parameter, [[point, ratio.numerator, ratio.denominator] for point, ratio in ratios]])
         except CarbonError as error:
             raise self.bad(keys["parameters"], f"source '{name}': {error.what}", error.hint) from None
@@ -200,9 +206,9 @@ class _Reader(Reader):
             row = self.points[point]
             if row is None:
                 raise Bad
-            if row[9] != site.REGISTER:
+            if row[9] != site.REGISTER and self.series.get(point, (0, None))[1] != AMOUNT:
                 raise self.bad(item, f"point '{row[0]}' is a value of the moment, not a running total",
-                               "only a register's increments are activity data; choose the meter's total")  # fmt: skip
+                               "choose the meter's total, or make an amount of a rate: integrate: linear")  # fmt: skip
             if point in self.used_points:
                 what = f"point '{row[0]}' already feeds source '{self.used_points[point]}': it would count twice"
                 raise self.bad(item, what, "let it feed one source only")
@@ -211,6 +217,11 @@ class _Reader(Reader):
         if not points:
             raise self.bad(node, "the list of points is empty")
         return points
+
+    def _unit(self, point):
+        """The unit that a point settles in."""
+        row = self.series.get(point)
+        return self.points[point][3] if row is None or row[4] is None else row[4]
 
     def _own_factor(self, name, parameter, node):
         """A factor of the site's own, as a row of a factor set: `{value, source, unit}`."""
