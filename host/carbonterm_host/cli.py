@@ -17,6 +17,7 @@ COMMANDS = {
     "account": "account",
     "bridge": "bridge",
     "bundle": "bundle",
+    "cems": "cems",
     "decode": "decode",
     "demo": "demo",
     "explain": "explain",
