@@ -9,8 +9,9 @@ import numpy as np
 from carbonterm import formula
 from carbonterm.accounting import source as accounting
 from carbonterm.errors import CarbonError
+from carbonterm.ledger.entry import INVALID
 from carbonterm.number import Number, Ratio, half_even
-from carbonterm.pipeline import INVALID, PLACES
+from carbonterm.pipeline import PLACES
 from carbonterm_host.batch.series import integers
 
 
@@ -59,9 +60,8 @@ def emissions(site, index, settled, period):
 
 def straight(source):
     """The Line of a site's Source, or None where its formula is none."""
-    programs = _programs(source.compiled)
     names = [name for name, _ in source.compiled[accounting.INPUTS]]
-    if programs is None or not all(affine(steps, names) for steps in programs):
+    if not all(affine(steps, names) for _, steps, _ in accounting.parts(source.compiled)):
         return None
     nothing = dict.fromkeys(names, 0)
     try:
@@ -96,11 +96,6 @@ def affine(steps, names):
                 return False
             stack.append(left or right)
     return True
-
-
-def _programs(compiled):
-    """The programs of a compiled source; None for a form whose shape is not known here."""
-    return [compiled[accounting.STEPS]] if compiled[0] == accounting.FORM else None
 
 
 def _common(a, b):
