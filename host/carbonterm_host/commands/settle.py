@@ -1,4 +1,4 @@
-"""`carbonterm settle`: settlements of the readings in a CSV file, by the rules of the terminal (T/CSMT clause 8.2)."""
+"""`carbonterm settle`: settlements of the readings in a CSV file, by a terminal's rules (T/CSMT 8.1, 8.2, 12.4)."""
 
 from enum import StrEnum
 
@@ -8,14 +8,19 @@ from rich.table import Table
 from carbonterm import clock
 from carbonterm.errors import CarbonError, SeriesError, quoted
 from carbonterm.number import Number
-from carbonterm.series.closing import Settler
+from carbonterm.series import gaps
+from carbonterm.series.closing import Settlement, Settler
+from carbonterm.series.instant import AMOUNT, MEAN, Instant
 from carbonterm.series.register import LATE, ROLLOVER, WORDS
+from carbonterm.series.validity import in_range
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, put, say
 from carbonterm_host.series_csv import Line, median, name_of, ordered, readings, refuse, table
 
 EVENTS = ("replaced", "reset")
-QUALITIES = {"good": "正常", "estimated": "估算", "suspect": "可疑"}
-_WHY_ZH = {"backwards": "读数倒退", "faster than the limit": "增量超限"}
+QUALITIES = {"good": "正常", "estimated": "估算", "suspect": "可疑", "invalid": "无效"}
+_HOW_ZH = {"linear": "线性插值", "nearest": "最近邻插值"}
+OUTSIDE = "outside the range"
+_WHY_ZH = {"backwards": "读数倒退", "faster than the limit": "增量超限", OUTSIDE: "超出有效范围"}
 
 
 class Period(StrEnum):
@@ -24,6 +29,27 @@ class Period(StrEnum):
     day = "day"
     month = "month"
     year = "year"
+
+
+class Values(StrEnum):
+    mean = "mean"
+    s = "s"
+    min = "min"
+    h = "h"
+    d = "d"
+
+
+class Filling(StrEnum):
+    linear = "linear"
+    nearest = "nearest"
+
+
+class Between(StrEnum):
+    linear = "linear"
+    step = "step"
+
+
+_PER_MS = {Values.s: 1000, Values.min: 60000, Values.h: 3600000, Values.d: 86400000, Values.mean: 1}
 
 
 def main(
@@ -36,12 +62,19 @@ def main(
     interval: int | None = typer.Option(
         None, metavar="SECONDS", min=1, help="sampling interval, default the median spacing · 采集间隔，缺省取中位数"
     ),
+    least: str | None = typer.Option(None, "--min", metavar="N", help="lowest valid value · 有效最小值"),
+    most: str | None = typer.Option(None, "--max", metavar="N", help="highest valid value · 有效最大值"),
+    instant: Values | None = typer.Option(
+        None, help="values of the moment: their mean, or a rate per s, min, h, d as an amount · 瞬时量：平均或积分"
+    ),
+    rule: Between = typer.Option(Between.linear, help="between two values of the moment · 相邻两值之间"),
+    fill: Filling | None = typer.Option(None, help="fill gaps from the two days around them · 缺失补全（前后两天）"),
     json: bool = JSON,
 ):
     """Settle the readings of one register: increment, max and min per period · 日结：周期增量与最大、最小值
 
-    The sum of all periods is last minus first, over rollovers, replacements and outages. Exit code 1 where readings
-    are suspect (held, in no total). docs/series.md says the rules.
+    With --instant they are values of the moment. The sum of all periods is last minus first, over rollovers,
+    replacements and outages. Exit code 1 where readings are suspect (in no total). docs/series.md says the rules.
     """
     mistakes = []
     rows = readings(file, mistakes)
@@ -53,16 +86,37 @@ def main(
     level = clock.PERIODS.index(period)
     try:
         zone_minutes = clock.parse_zone(zone)
-        settler = Settler(zone_minutes, modulus, limit, interval_ms, (level,))
+        ends = [None if text is None else Number(text) for text in (least, most)]
+        if instant:
+            if modulus or limit or events:
+                raise SeriesError("values of the moment have no modulus, limit or events", "leave them out")
+            settles = (MEAN, AMOUNT)[instant != Values.mean], gaps.METHODS.index(rule)
+            how = None if fill is None else gaps.method(fill)
+            settler = Instant(zone_minutes, *settles, _PER_MS[instant], interval_ms, how, (level,))
+        else:
+            if fill == Filling.nearest:
+                hint = "what a register counted in a gap is known: --fill linear lays it evenly over the gap"
+                raise SeriesError("a register's gap is not filled by the nearer reading", hint)
+            settler = Settler(zone_minutes, modulus, limit, interval_ms, (level,))
     except CarbonError as error:
         raise Failure(USAGE, error.what, error.hint) from error
-    settlements, suspect = _settle(settler, present, changes, events, zone_minutes)
+    outside = [row for row in present if not in_range(row[2], *ends)]
+    inside = [row for row in present if in_range(row[2], *ends)]
+    fills = []
+    if instant:
+        settlements, suspect = _flow(settler, inside, fills), []
+        if settler.value is None:
+            raise Failure(USAGE, say("no reading lies in the range", "没有有效读数"))
+    else:
+        settlements, suspect = _settle(settler, inside, changes, events, zone_minutes, fills if fill else None)
+    suspect += [_suspect(line, time_ms, value, OUTSIDE, zone_minutes) for line, time_ms, value in outside]
+    suspect.sort(key=lambda row: row["line"])
     last = settler.open(level)
-    if not settlements or last.start_ms < settler.register.time_ms:
+    if not settlements or last.start_ms < (settler.time_ms if instant else settler.register.time_ms):
         settlements.append(last)
     view = {
         "periods": [_view(s, zone_minutes) for s in settlements],
-        "total": str(settler.total),
+        "total": None if instant == Values.mean else str(settler.total),
         "readings": len(present),
         "missing": len(rows) - len(present),
         "duplicates": duplicates,
@@ -70,6 +124,7 @@ def main(
         "last": {"time": clock.text(present[-1][1], zone_minutes), "value": str(present[-1][2])},
         "interval": None if interval_ms is None else str(Number(interval_ms, -3).normal()),
         "suspect": suspect,
+        "fills": [_filled(one, zone_minutes) for one in fills],
     }
     if json:
         put(view)
@@ -92,9 +147,24 @@ def _events(file, mistakes):
 # --- the series ----------------------------------------------------------------------------------------------------
 
 
-def _settle(settler, rows, changes, events, zone):
-    """(settlements, suspect readings). A reading at an event's own time is the old meter's, and comes before the event,
-    where it is nearer to the old register than to the new one."""
+def _flow(settler, rows, fills):
+    """Settlements of values of the moment, each period once: what a fill added is in it, with the latest quality."""
+    found = {}
+    for _, time_ms, value in rows:
+        for one in settler.feed(time_ms, value):
+            before = found.get(one.start_ms)
+            if before is not None and before.increment is not None:
+                total = before.increment + one.increment
+                one = Settlement(one.period, one.start_ms, one.end_ms, total, before.max, before.min, one.quality,
+                                 before.readings)  # fmt: skip
+            found[one.start_ms] = one
+        fills += settler.fills
+    return [found[start] for start in sorted(found)]
+
+
+def _settle(settler, rows, changes, events, zone, fills=None):
+    """(settlements, suspect readings); gaps go to `fills` if it is a list. A reading at an event's own time is the old
+    meter's, and comes before the event, where it is nearer to the old register than to the new one."""
     borders = {time_ms: (last, first) for _, time_ms, last, first in changes}
     steps = []
     for row in rows:
@@ -109,11 +179,13 @@ def _settle(settler, rows, changes, events, zone):
             with Line(events, line, refused):
                 settlements += settler.replaced(time_ms, row[2], row[3])
             continue
-        value = row[2]
+        value, since = row[2], settler.gap(time_ms)
         settlements += settler.feed(time_ms, value)
+        if fills is not None and since and settler.verdict <= ROLLOVER:
+            fills.append(gaps.counted(since, time_ms, value, settler.total))
         if settler.verdict > ROLLOVER and not (settler.verdict == LATE and value == settler.register.value):
             why = WORDS[settler.verdict]
-            suspect.append({"line": line, "time": clock.text(time_ms, zone), "value": str(value), "why": why})
+            suspect.append(_suspect(line, time_ms, value, why, zone))
     if refused:
         raise Failure(USAGE, "\n".join(refused))
     if settler.register.value is None:
@@ -126,11 +198,26 @@ def _view(settlement, zone):
     return {
         "start": clock.text(settlement.start_ms, zone),
         "end": clock.text(settlement.end_ms, zone),
-        "increment": str(settlement.increment),
+        "increment": None if settlement.increment is None else str(settlement.increment),
         "max": None if settlement.max is None else str(settlement.max),
         "min": None if settlement.min is None else str(settlement.min),
         "quality": list(QUALITIES)[settlement.quality],
     }
+
+
+def _suspect(line, time_ms, value, why, zone):
+    return {"line": line, "time": clock.text(time_ms, zone), "value": str(value), "why": why}
+
+
+def _filled(fill, zone):
+    """A gap and what became of it; "added" is null where too little is known of the two days around it."""
+    return {
+        "from": clock.text(fill.from_ms, zone), "to": clock.text(fill.to_ms, zone), "method": gaps.METHODS[fill.rule],
+        "first": str(fill.first), "last": str(fill.last),
+        "known_hours": [str((Number(part) / 3600000).round(2).normal()) for part in fill.days],
+        "before": str(fill.before), "after": None if fill.after is None else str(fill.after),
+        "added": None if fill.after is None else str(fill.after - fill.before),
+    }  # fmt: skip
 
 
 def _show(view, level, file):
@@ -145,10 +232,24 @@ def _show(view, level, file):
     for row in view["periods"]:
         quality = say(row["quality"], QUALITIES[row["quality"]])
         start = row["start"][:size].replace("T", " ")
-        table.add_row(start, row["increment"], row["max"] or "—", row["min"] or "—", quality)
+        table.add_row(start, row["increment"] or "—", row["max"] or "—", row["min"] or "—", quality)
     screen.print(table)
     total, count = view["total"], view["readings"]
-    screen.print(say(f"Total {total} from {count} readings", f"合计 {total}，读数 {count} 个"))
+    if total is None:
+        screen.print(say(f"Means of {count} readings, weighted by time", f"{count} 个读数的时间加权平均"))
+    else:
+        screen.print(say(f"Total {total} from {count} readings", f"合计 {total}，读数 {count} 个"))
+    for row in view["fills"]:
+        span = f"{row['from']} – {row['to']}"
+        if row["added"] is None:
+            known = ", ".join(row["known_hours"])
+            what = say(f"not filled: of the four days around it {known} h are known, 18 each are needed",
+                       f"未补全：前后四天已知 {known} 小时，每天需 18 小时")  # fmt: skip
+        elif row["method"] == "counted":
+            what = say(f"the register counted {row['added']}, laid evenly", f"表计累计 {row['added']}，均匀分摊")
+        else:
+            what = say(f"{row['method']}, {row['added']} added", f"{_HOW_ZH[row['method']]}，补入 {row['added']}")
+        screen.print(say("gap", "缺失") + f" {span}: {what}", soft_wrap=True)
     for key, text in (
         ("duplicates", say("copies of readings left out", "重复读数已忽略")),
         ("missing", say("rows without a value", "缺失值")),

@@ -259,6 +259,15 @@ class Settler:
                 return self._settlement(level, self._sum, doubt)
         raise SeriesError("period %s is not settled here" % quoted(str(period)))
 
+    def gap(self, time_ms):
+        """(time_ms, value, total) of the last believed reading where one at `time_ms` would end a gap; else None."""
+        register = self.register
+        if register.value is None or register.interval_ms is None or self._marks is not None:
+            return None
+        if time_ms - register.time_ms <= 2 * register.interval_ms or register.time_ms < self._reached:
+            return None
+        return register.time_ms, register.value, self.total
+
     # --- the fold ----------------------------------------------------------------------------------------------------
 
     def _begin(self, time_ms, value, quality):

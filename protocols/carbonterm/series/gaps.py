@@ -6,7 +6,7 @@ after it are known well enough. What is filled is told in a `fill` entry and mar
 """
 
 from carbonterm.errors import SeriesError, quoted
-from carbonterm.number import half_even
+from carbonterm.number import Number, half_even
 
 LINEAR, NEAREST, COUNTED, STEP = range(4)  # COUNTED: a register went on counting; STEP: a value holds until the next
 METHODS = ("linear", "nearest", "counted", "step")
@@ -79,3 +79,11 @@ class Fill:
         self.days = days
         self.before = before
         self.after = after
+
+
+def counted(since, time_ms, value, total):
+    """The Fill of a gap through which a register went on counting. since: as `closing.Settler.gap` says it; the reading
+    (time_ms, Number) that ended it, and the total behind it."""
+    exponent = min(since[2].exponent, total.exponent)
+    before, after = Number(since[2].at(exponent), exponent), Number(total.at(exponent), exponent)
+    return Fill(COUNTED, since[0], time_ms, since[1], value, (), before, after)
