@@ -132,7 +132,7 @@ def test_nothing_counts_twice():
         (two(electric("shop", 0, 1), electric("hall", 3), submeters=[[1, 0]]), "'shop' by meter 'M0'"),
         (shared([0, 6, 10], [0, 5, 10]), "source 'two' by meter 'M0'"),
         (shared([0, 1, 1], [1, 1, 1], submeters=[[1, 0]]), "source 'two' by meter 'M1' and source 'one' by meter 'M0'"),
-        (shared([0, 1, 1], [1, 1, 10], submeters=[[1, 0]]), "source 'two' by meter 'M1' and source 'one' by meter 'M0'"),
+        (shared([0, 1, 1], [1, 1, 10], submeters=[[1, 0]]), "'two' by meter 'M1' and source 'one' by meter 'M0'"),
     ):
         with pytest.raises(SiteError) as caught:
             site.Site(doc)
