@@ -1,42 +1,43 @@
 """The way through: log entries in, the derived entries that must follow them out.
 
-`Pipeline` is a fold over the log. Its whole state comes from `config`, `readings` and `meter` entries; what it gives
-are the bodies of `closing` and `emission` entries. The terminal appends them when they arise, `Replay` compares them
-with the ones in a log: both run this code, so a log whose derived entries differ by a bit was not made by it.
+`Pipeline` is a fold over the log. Its whole state comes from `config`, `readings`, `meter` and `manual` entries; what
+it gives are the bodies of `closing` and `emission` entries. The terminal appends them when they arise, `Replay`
+compares them with the ones in a log: both run this code, so a log whose derived entries differ by a bit was not made by
+it.
 """
 
 from carbonterm import cbor
 from carbonterm import site as sites
-from carbonterm.accounting import source as accounting
 from carbonterm.clock import FLOOR_MS
 from carbonterm.errors import CarbonError, LedgerError, SeriesError
+from carbonterm.figures import PLACES, Figures
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
-from carbonterm.number import Number, Ratio
-from carbonterm.series.closing import Settlement, Settler
+from carbonterm.number import Number
+from carbonterm.series.closing import Settler
 
-PLACES = 6  # an emission is recorded to 0.000001 t, one gram
-SUSPECT, INVALID = 2, 3
+__all__ = ("PLACES", "Pipeline", "Replay")
+SUSPECT = 2
 REPLACED, RESET = 0, 1
 DERIVED = (entries.CLOSING, entries.EMISSION)
-MOVING = (entries.CONFIG, entries.READINGS, entries.CLOCK, entries.METER)
+MOVING = (entries.CONFIG, entries.READINGS, entries.CLOCK, entries.METER, entries.MANUAL)
 NOT_TOLD = (entries.SNAPSHOT, entries.GAP)  # what the log itself writes, unseen by the fold of a running terminal
-MAX_WAITING = 2048  # figures that wait for a point that is silent; beyond them the oldest stay unknown for good
 
 
 class Pipeline:
     """State of the fold: `site` in force and its canonical `document` (None before the first config), one settler per
-    register point; `time_ms`: the last time that a clock showed which was set, None before the first. known: a Site
-    that is taken where a document is its own, so that it is not held twice."""
+    register point; `figures`: what settlements come to; `manuals`: what is entered by hand, None where nobody may;
+    `time_ms`: the last time that a clock showed which was set, None before the first. known: a Site that is taken where
+    a document is its own, so that it is not held twice."""
 
     def __init__(self, known=None):
         self._known = known
         self.site = None
         self.time_ms = None
         self.settlers = []
-        self.digests = []
+        self.figures = None
+        self.manuals = None
         self.document = None
-        self._waiting = {}
 
     def fold(self, entry):
         """The derived entries of `entry`, in order: list of (time_ms, clock_state, kind, body). LedgerError if the
@@ -83,6 +84,8 @@ class Pipeline:
             except SeriesError:
                 return []  # an event that cannot be: it stays in the log and changes no total
             return self._derived(entry, {point: _in_order(found)})
+        elif entry.kind == entries.MANUAL:
+            return self._by_hand(entry, unset)
         return []
 
     def moves(self, entry):
@@ -102,26 +105,63 @@ class Pipeline:
                 closed[point] = _in_order(settler.stepped(before_ms, after_ms))
         return closed
 
+    def admit(self, record, now_ms):
+        """CarbonError, saying why, unless a carbonterm.ledger.manual Record may be taken; now_ms None: clock unset."""
+        if self.manuals is None:
+            hint = "operators: [{name: …, public: …}] in the site document (docs/manual.md)"
+            raise LedgerError("nobody may enter anything here", hint)
+        self.manuals.check(record, now_ms)
+
+    def _by_hand(self, entry, unset):
+        """What follows from a `manual` entry; nothing where it cannot be taken: it stays in the log, for who asks."""
+        from carbonterm.ledger import manual as records
+
+        try:
+            record = records.Record(*entry.body)
+            self.admit(record, None if unset else entry.time_ms)
+        except CarbonError:
+            return ()
+        streams = self.manuals.take(record, entry.time_ms)
+        if record.what == records.RECALCULATE:
+            names = [source.name for source in self.site.sources]
+            reason = "%s: %s" % (record.operator, record.note)
+            found = self.figures.again(names.index(record.name), record.start_ms, record.end_ms, reason)
+            return ((entry.time_ms, entry.clock_state, kind, body) for kind, body in found)
+        what = records.REJECTED if record.what == records.REVIEW else "corrected" if record.of else "entered"
+        note = ": " + record.note if record.note else ""
+        return self._derived(entry, streams, "%s by %s, entry %d%s" % (what, record.operator, entry.seq, note))
+
     def emitted(self, index):
         """tCO2e of a source from all its increments so far, exact (Ratio); None where it cannot be evaluated."""
-        return self._evaluate(self.site.sources[index], lambda point: self.settlers[point].total)
+        return self.figures.evaluate(index, self.total)
+
+    def total(self, point):
+        """Sum of all increments of a point (Number), None where it has none."""
+        measured = len(self.settlers)
+        if point < measured:
+            settler = self.settlers[point]
+            return None if settler is None else settler.total
+        if point < measured + len(self.site.manual):
+            return self.manuals.entered[point - measured].total
+        return self.figures.total(point, self.total)
 
     def state(self):
         """All that later derived entries depend on, for a snapshot: [document or null, settlers' states, waiting,
-        time_ms or null]."""
-        waiting = []
-        for key in sorted(self._waiting):
-            rows = []
-            for point, settlement in sorted(self._waiting[key].items()):
-                increment = settlement.increment
-                rows.append([point, settlement.quality, increment.exponent, str(increment.mantissa)])
-            waiting.append([key[0], key[1], key[2], rows])
-        return [self.document, [None if s is None else s.state() for s in self.settlers], waiting, self.time_ms]
+        time_ms or null], then [[name, state], …] of what a site has more, if it has."""
+        waiting = [] if self.figures is None else self.figures.state()
+        own = [self.document, [None if s is None else s.state() for s in self.settlers], waiting, self.time_ms]
+        more = []
+        if self.figures is not None and self.figures.keeps:
+            more.append(["figures", self.figures.kept_state()])
+        if self.manuals is not None:
+            more.append(["manual", self.manuals.state()])
+        return own + [more] if more else own
 
     def restore(self, state):
         """Goes on from a `state()`; LedgerError if it is not one, and then the pipeline is not to be used."""
         try:
-            document, settlers, waiting, time_ms = state
+            document, settlers, waiting, time_ms = state[:4]
+            more = dict([(name, one) for name, one in (state[4] if len(state) > 4 else ())])
             self.time_ms = None if time_ms is None else time_ms + 0
             if document is not None:
                 self._take(document)
@@ -132,14 +172,13 @@ class Pipeline:
                     raise ValueError
                 if settler is not None:
                     settler.restore(one)
-            self._waiting = {}
-            for index, period, start_ms, rows in waiting:
-                have = {}
-                for point, quality, exponent, mantissa in rows:
-                    increment = Number(int(mantissa), exponent)
-                    have[point] = Settlement(period, start_ms, None, increment, None, None, quality, None)
-                self._waiting[(index, period, start_ms)] = have
-        except (ValueError, TypeError, IndexError, AttributeError) as error:
+            if self.figures is not None:
+                self.figures.restore(waiting, more.pop("figures", ()))
+            if self.manuals is not None:
+                self.manuals.restore(more.pop("manual"))
+            if more:
+                raise ValueError
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
             why = error.what if isinstance(error, CarbonError) else "it has not the shape of one"
             raise LedgerError("a snapshot cannot be restored: " + why, "verify the log, and replay it whole")
 
@@ -168,9 +207,15 @@ class Pipeline:
                 )
             else:
                 settlers.append(None)
-        self.site, self.settlers, self._waiting = site, settlers, {}
+        self.figures = Figures(site, range(len(site.points), len(site.points) + len(site.manual)), self.figures)
+        if site.operators:
+            from carbonterm.series.manual import Manuals  # most sites have meters only
+
+            self.manuals = Manuals(site, self.time_ms, self.manuals)
+        else:
+            self.manuals = None
+        self.site, self.settlers = site, settlers
         self.document = site.canonical()
-        self.digests = [sm3.digest(cbor.encode(source.canonical())) for source in site.sources]
 
     def _settler(self, entry, point):
         if self.site is None:
@@ -179,14 +224,14 @@ class Pipeline:
             raise LedgerError("entry %d: point %d is not in the site document" % (entry.seq, point))
         return self.settlers[point]
 
-    def _derived(self, entry, streams):
-        return self._stamped(entry, streams) if streams else ()
+    def _derived(self, entry, streams, reason=""):
+        return self._stamped(entry, streams, reason) if streams else ()
 
-    def _stamped(self, entry, streams):
-        for kind, body in self._close(streams):
+    def _stamped(self, entry, streams, reason):
+        for kind, body in self._close(streams, reason):
             yield entry.time_ms, entry.clock_state, kind, body
 
-    def _close(self, streams):
+    def _close(self, streams, reason):
         """Bodies of the closings and emissions of {point: settlements, each in order of `_when`}, in the same order, a
         period's points together."""
         heads = []  # [_when, point, settlement, the ones after it]
@@ -201,50 +246,7 @@ class Pipeline:
                 else:
                     heads.append(head)
             _, period, start_ms = first
-            rows = [(point, settlement) for _, point, settlement, _ in rows]
-            yield entries.CLOSING, [period, start_ms, [_closing_row(point, s) for point, s in rows]]
-            emissions = self._emissions(period, start_ms, rows)
-            if emissions:
-                yield entries.EMISSION, [period, start_ms, 1, emissions]
-
-    def _emissions(self, period, start_ms, rows):
-        found = []
-        for index, source in enumerate(self.site.sources):
-            needed = [row[0] for feed in source.inputs for row in feed.points]
-            fresh = [(point, s) for point, s in rows if point in needed]
-            if not fresh:
-                continue
-            key = (index, period, start_ms)
-            have = self._waiting.setdefault(key, {})
-            for point, settlement in fresh:
-                have[point] = _together(have.get(point), settlement)
-            if len(have) < len(set(needed)):
-                # the figure waits for its last point; until then it is unknown, not smaller
-                if len(self._waiting) > MAX_WAITING:
-                    del self._waiting[min(self._waiting, key=lambda k: (k[2], k[1], k[0]))]
-                continue
-            del self._waiting[key]
-            value = self._evaluate(source, lambda point, have=have: have[point].increment)
-            if value is None or accounting.expired(source.compiled, start_ms):
-                # no figure rather than a guessed one: a division by a zero production, a factor past its validity
-                found.append([index, INVALID, 0, None, self.digests[index]])
-            else:
-                figure = value.round(PLACES)
-                quality = max([s.quality for s in have.values()])
-                found.append([index, quality, figure.exponent, figure.mantissa, self.digests[index]])
-        return found
-
-    def _evaluate(self, source, amount):
-        values = {}
-        for feed in source.inputs:
-            total = Ratio(0)
-            for point, numerator, denominator in feed.points:
-                total = total + Ratio(numerator, denominator) * amount(point)
-            values[feed.parameter] = total
-        try:
-            return accounting.evaluate_compiled(source.compiled, values)
-        except CarbonError:
-            return None
+            yield from self.figures.close(period, start_ms, [(row[1], row[2]) for row in rows], reason)
 
 
 class Replay:
@@ -345,16 +347,3 @@ def _advance(heads, point, stream):
         heads.append((_when(settlement), point, settlement, stream))
         return
 
-
-def _together(first, second):
-    """Two settlements of one period, which closed twice because the clock was set, as one for the figure that waits."""
-    if first is None:
-        return second
-    increment, quality = first.increment + second.increment, max(first.quality, second.quality)
-    return Settlement(second.period, second.start_ms, second.end_ms, increment, None, None, quality, None)
-
-
-def _closing_row(point, settlement):
-    numbers = [settlement.increment, settlement.max, settlement.min]
-    exponent = min([n.exponent for n in numbers if n is not None])
-    return [point, settlement.quality, exponent] + [None if n is None else n.at(exponent) for n in numbers]

@@ -10,13 +10,23 @@ from carbonterm.accounting import source as accounting
 from carbonterm.clock import DAY, HOUR, MINUTE, MONTH, YEAR, stamp
 from carbonterm.errors import CarbonError, SiteError, quoted
 from carbonterm.field import places
-from carbonterm.number import Number
+from carbonterm.site_rows import INSTANT, REGISTER, Row
+from carbonterm.site_rows import as_it_is as _as_it_is
+from carbonterm.site_rows import choice as _choice
+from carbonterm.site_rows import index as _INDEX
+from carbonterm.site_rows import integer as _integer
+from carbonterm.site_rows import listed as _list
+from carbonterm.site_rows import name as _NAME
+from carbonterm.site_rows import name_or_none as _NAME_OR_NONE
+from carbonterm.site_rows import number as _number
+from carbonterm.site_rows import number_or_none as _NUMBER
+from carbonterm.site_rows import octets as _bytes
+from carbonterm.site_rows import optional as _optional
+from carbonterm.site_rows import text as _text
 
 # the second has meters of other protocols than Modbus; the first is read for the logs that hold it
 FORMATS = ("carbonterm-site-1", "carbonterm-site-2")
 FORMAT = FORMATS[-1]
-REGISTER, INSTANT = "register", "instant"  # a running total, or a value of the moment
-MANUAL, VIRTUAL = "manual", "virtual"  # entered by a person, or made of other points (carbonterm.site_formed)
 # serial: a line whose meters may speak different protocols; inbound: who is there sends by itself
 BUS_KINDS = ("modbus-tcp", "modbus-rtu", "serial") + places.SENDERS
 STOPS = ("any", "majority")
@@ -24,68 +34,6 @@ PARITIES = ("none", "even", "odd")
 LOGGED_PERIODS = (MINUTE, HOUR, DAY, MONTH, YEAR)
 # where a plant has to be metered (park, 6.1, 6.3): 主要生产设施, 锅炉, 电力配电设备, 关键消耗节点, 排放口, 环境
 NODES = ("production", "boiler", "distribution", "consumption", "outlet", "environment")
-
-
-# --- field checks: value of the canonical form -> value of the row, or SiteError --------------------------------
-
-
-def _text(limit):
-    def check(value):
-        if not isinstance(value, str) or not 0 < len(value) <= limit:
-            raise SiteError("must be a text of 1 to %d characters" % limit)
-        return value
-
-    return check
-
-
-def _integer(low, high):
-    def check(value):
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise SiteError("must be an integer from %d to %d" % (low, high))
-        return value
-
-    return check
-
-
-def _choice(*allowed):
-    def check(value):
-        if value not in allowed:
-            raise SiteError("must be one of " + ", ".join([str(a) for a in allowed]))
-        return value
-
-    return check
-
-
-def _number(value):
-    if not isinstance(value, list) or len(value) != 2:
-        raise SiteError("must be a number [mantissa, exponent]")
-    return Number(value[0], value[1])
-
-
-def _as_it_is(value):
-    return value
-
-
-def _optional(check):
-    return lambda value: None if value is None else check(value)
-
-
-def _bytes(low, high):
-    def check(value):
-        if not isinstance(value, bytes) or not low <= len(value) <= high:
-            raise SiteError("must be %d to %d bytes" % (low, high))
-        return value
-
-    return check
-
-
-def _list(check, high=65535):
-    def checked(value):
-        if not isinstance(value, list) or len(value) > high:
-            raise SiteError("must be a list of at most %d" % high)
-        return [check(item) for item in value]
-
-    return checked
 
 
 def terminal_id(value):
@@ -98,59 +46,6 @@ def terminal_id(value):
     if not good:
         raise SiteError("%s is no terminal id" % quoted(str(value)), "use 1 to 32 of A-Z a-z 0-9 . -")
     return value
-
-
-def fields():
-    """The checks that rows in other modules need: of a name, a number or None, texts, bytes, and of anything."""
-    return _NAME, _NUMBER, _text, _bytes, _as_it_is
-
-
-CHECKS = _integer, _choice, _optional, _text  # further ones
-
-
-# one function for all the fields that are checked alike
-_NAME, _NAME_OR_NONE = _text(64), _optional(_text(64))
-_NUMBER = _optional(_number)
-_INDEX = _integer(0, 65535)
-
-
-class Row:
-    """A row of the document: FIELDS names its places and how each is checked.
-
-    LATER: places that a document of the first format does not have: (name, check, the value it then stands for).
-    What is usually the same is an attribute of the class, and a row's own where it is not: rows are most of a site.
-    """
-
-    FIELDS = ()
-    LATER = ()
-    NAME = "row"
-    _first = False
-
-    def __init__(self, values, where, first=False):
-        if first:
-            self._first = True
-        fields = self.fields()
-        if not isinstance(values, list) or len(values) != len(fields):
-            raise SiteError("%s must have %d fields" % (where, len(fields)))
-        for name, _, value in self.LATER:
-            self._set(name, value)
-        for (name, check), value in zip(fields, values):
-            try:
-                self._set(name, check(value))
-            except CarbonError as error:
-                raise SiteError("%s, %s: %s" % (where, name, error.what), error.hint)
-
-    def _set(self, name, value):
-        usual = getattr(self, name, Row)
-        if type(usual) is not type(value) or usual != value:
-            setattr(self, name, value)
-
-    def fields(self):
-        """[(name, check)] of the places that this row has in its document."""
-        return list(self.FIELDS) + ([] if self._first else [row[:2] for row in self.LATER])
-
-    def canonical(self):
-        return [plain(getattr(self, name)) for name, _ in self.fields()]
 
 
 class Bus(Row):
@@ -587,14 +482,3 @@ def decode(data):
     site = Site(cbor.decode(data), True)
     site._bytes = data if isinstance(data, bytes) else bytes(data)
     return site
-
-
-def plain(value):
-    """A value of a row as the canonical document has it."""
-    if isinstance(value, Number):
-        return [value.mantissa, value.exponent]
-    if isinstance(value, Row):
-        return value.canonical()
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value

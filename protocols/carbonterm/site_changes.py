@@ -3,7 +3,8 @@
 from carbonterm import cbor
 from carbonterm.errors import quoted
 from carbonterm.gm import sm3
-from carbonterm.site import Node, Row, Site, plain
+from carbonterm.site import Node, Site
+from carbonterm.site_rows import Row, plain
 
 
 def changes(old, new):

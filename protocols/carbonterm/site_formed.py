@@ -11,30 +11,28 @@ virtual point after the manual ones. Only a site that has such a part loads this
 
 from carbonterm.errors import SiteError, quoted
 from carbonterm.series import combine
-from carbonterm.site import INSTANT, MANUAL, VIRTUAL, Row, fields
-
-_NAME, _NUMBER, _text, _bytes, _as_it_is = fields()
+from carbonterm.site_rows import INSTANT, MANUAL, VIRTUAL, Row, as_it_is, name, number_or_none, octets, text
 
 
 class Operator(Row):
     """Who may give manual data: the name in the record, the key that signs it."""
 
     NAME = "operator"
-    FIELDS = (("name", _NAME), ("public", _bytes(64, 64)))
+    FIELDS = (("name", name), ("public", octets(64, 64)))
 
 
 class Manual(Row):
-    """An amount that a person enters by period (人工采集, 6.2), in `unit`; minimum, maximum: of an entry, both valid."""
+    """An amount that a person enters by period (人工采集, 6.2) in `unit`; minimum, maximum: of an entry, both valid."""
 
     NAME = "manual point"
     kind = MANUAL
     meter = minimum = maximum = None
     FIELDS = (
-        ("name", _NAME),
-        ("quantity", _NAME),
-        ("unit", _text(32)),
-        ("minimum", _NUMBER),
-        ("maximum", _NUMBER),
+        ("name", name),
+        ("quantity", name),
+        ("unit", text(32)),
+        ("minimum", number_or_none),
+        ("maximum", number_or_none),
     )
 
 
@@ -45,11 +43,11 @@ class Virtual(Row):
     kind = VIRTUAL
     meter = None
     FIELDS = (
-        ("name", _NAME),
-        ("quantity", _NAME),
-        ("unit", _text(32)),
-        ("op", _as_it_is),
-        ("parts", _as_it_is),
+        ("name", name),
+        ("quantity", name),
+        ("unit", text(32)),
+        ("op", as_it_is),
+        ("parts", as_it_is),
     )
 
     def __init__(self, values, where, first=False):
@@ -65,8 +63,8 @@ def take(site, part):
     if not isinstance(part, list) or len(part) != 3 or not all([isinstance(rows, list) for rows in part]):
         raise SiteError("the part of operators, manual and virtual points is [operators, manual, virtual]")
     kinds = (("operators", Operator), ("manual", Manual), ("virtual", Virtual))
-    for (name, row), rows in zip(kinds, part):
-        setattr(site, name, [row(values, "%s %d" % (row.NAME, i)) for i, values in enumerate(rows)])
+    for (attribute, row), rows in zip(kinds, part):
+        setattr(site, attribute, [row(values, "%s %d" % (row.NAME, i)) for i, values in enumerate(rows)])
     site.all_points = site.points + site.manual + site.virtual
 
 

@@ -12,9 +12,8 @@ from carbonterm.clock import MONTH
 from carbonterm.errors import SiteError, quoted
 from carbonterm.series import gaps
 from carbonterm.series.instant import AMOUNT, MEAN, Instant
-from carbonterm.site import CHECKS, INSTANT, REGISTER, Row
+from carbonterm.site_rows import INSTANT, REGISTER, Row, choice, integer, optional, text
 
-_integer, _choice, _optional, _text = CHECKS
 PER_MS = (1000, 60000, 3600000, 86400000)
 
 
@@ -23,13 +22,13 @@ class Settling(Row):
 
     NAME = "series"
     FIELDS = (
-        ("point", _integer(0, 65535)),
-        ("settles", _choice(None, AMOUNT, MEAN)),
-        ("rule", _choice(None, gaps.LINEAR, gaps.STEP)),
-        ("per_ms", _choice(None, *PER_MS)),
-        ("unit", _optional(_text(32))),
-        ("fill", _choice(None, gaps.LINEAR, gaps.NEAREST)),
-        ("history", _choice(False, True)),
+        ("point", integer(0, 65535)),
+        ("settles", choice(None, AMOUNT, MEAN)),
+        ("rule", choice(None, gaps.LINEAR, gaps.STEP)),
+        ("per_ms", choice(None, *PER_MS)),
+        ("unit", optional(text(32))),
+        ("fill", choice(None, gaps.LINEAR, gaps.NEAREST)),
+        ("history", choice(False, True)),
     )
 
     def check(self, site):

@@ -27,8 +27,11 @@ FLOORS = (
     ("formula", "field", "ledger"),
     ("series", "uplink"),
     ("accounting",),
+    ("site_rows",),
+    ("site_formed", "site_series"),
     ("site",),
-    ("pipeline", "site_changes"),
+    ("figures", "site_changes"),
+    ("pipeline",),
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 # what the core may use of a runtime: nothing that tells the time, waits, talks or throws dice

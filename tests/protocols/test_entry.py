@@ -30,7 +30,9 @@ BODIES = (
     (entry.CLOCK, [entry.STEP, 1 << 32, 253402300799999, 3, 3, None]),
     (entry.CLOCK, [entry.REBASE, 5000, 1750000000000, 0, 3, 9999999999]),
     (entry.AUDIT, ["terminal", "identified", "em-1: 0042"]),
-    (entry.MANUAL, [0, 1]),
+    (entry.UPGRADE, [0, 1]),
+    (entry.MANUAL, [b"record", bytes(64)]),
+    (entry.EMISSION, [4, 1748707200000, 2, [[0, 0, -6, 233, DIGEST]], "corrected by zhang, entry 17"]),
     (entry.SNAPSHOT, [[bytes(32), bytes(range(32))], [1, None, ["state"]]]),
 )
 
@@ -46,6 +48,12 @@ BROKEN = (
     (entry.CONFIG, [DIGEST, "site"], "document"),
     (entry.READINGS, [[], DIGEST + b"x"], "frames"),
     (entry.READINGS, [[]], "array of 2"),
+    (entry.MANUAL, [b"record", bytes(63)], "signature"),
+    (entry.MANUAL, ["record", bytes(64)], "record"),
+    (entry.MANUAL, [b"record"], "array of 2"),
+    (entry.EMISSION, [4, 0, 2, []], "no reason"),
+    (entry.EMISSION, [4, 0, 1, [], "why"], "no reason"),
+    (entry.EMISSION, [4, 0, 2, [], 5], "reason"),
     (entry.READINGS, [5, None], "rows"),
     (entry.READINGS, [[5], None], "readings row"),
     (entry.READINGS, [[[0, 0, 0, 0]], None], "array of 5"),
@@ -167,17 +175,17 @@ def test_a_body_too_deep():
     body = 0
     for _ in range(15):
         body = [body]
-    raw = entry.encode("T1", 0, 0, 0, 0, entry.MANUAL, body)
+    raw = entry.encode("T1", 0, 0, 0, 0, entry.UPGRADE, body)
     assert entry.decode(raw).body == body
     with pytest.raises(LedgerError, match="deeper"):
-        entry.encode("T1", 0, 0, 0, 0, entry.MANUAL, [body])
+        entry.encode("T1", 0, 0, 0, 0, entry.UPGRADE, [body])
 
 
 def test_size_limit():
-    whole = entry.encode("T1", 0, 0, 0, 0, entry.MANUAL, bytes(entry.MAX_ENTRY - 16))
+    whole = entry.encode("T1", 0, 0, 0, 0, entry.UPGRADE, bytes(entry.MAX_ENTRY - 16))
     assert len(whole) <= entry.MAX_ENTRY
     with pytest.raises(LedgerError, match="more than"):
-        entry.encode("T1", 0, 0, 0, 0, entry.MANUAL, bytes(entry.MAX_ENTRY))
+        entry.encode("T1", 0, 0, 0, 0, entry.UPGRADE, bytes(entry.MAX_ENTRY))
     with pytest.raises(LedgerError, match="more than"):
         entry.decode(bytes(entry.MAX_ENTRY + 1))
 

@@ -136,6 +136,8 @@ def check_body(kind, body):
         return
     fields, rule = shape
     what = KINDS[kind]
+    if kind == EMISSION and isinstance(body, (list, tuple)) and len(body) == 5:
+        fields = fields + _REASON  # of a later version
     _check_fields(what, fields, body)
     if rule:
         why = rule(body)
@@ -262,6 +264,12 @@ def _config_rule(body):
     return None if sm3.digest(body[1]) == body[0] else "has a digest that is not the SM3 of its document"
 
 
+def _emission_rule(body):
+    if (body[2] > 1) != (len(body) == 5):
+        return "of a later version has no reason, or the first one has one"
+    return _emission_rows(body)
+
+
 def _days(value):
     return isinstance(value, (list, tuple)) and len(value) in (0, 4) and all([_whole(0, 86400000)(n) for n in value])
 
@@ -290,6 +298,13 @@ _closing_rows = _rows(
     2, 3,
 )  # fmt: skip
 
+_emission_rows = _rows(
+    "an emission row",
+    (("source", _INDEX), ("quality", _QUALITY), ("exponent", _EXPONENT), ("mantissa", _VALUE), ("digest", _digest)),
+    3, 3,
+)  # fmt: skip
+_REASON = (("reason", _text),)
+
 # kind: ((name, test of the field), …), rule of the whole body or None
 _SHAPES = {
     START: (
@@ -315,12 +330,7 @@ _SHAPES = {
     CLOSING: ((("period", _PERIOD), ("start_ms", _TIME), ("rows", _array)), _closing_rule),
     EMISSION: (
         (("period", _PERIOD), ("start_ms", _TIME), ("version", _whole(0, 1 << 32)), ("rows", _array)),
-        _rows(
-            "an emission row",
-            (("source", _INDEX), ("quality", _QUALITY), ("exponent", _EXPONENT), ("mantissa", _VALUE),
-             ("digest", _digest)),
-            3, 3,
-        ),
+        _emission_rule,
     ),
     FILL: (
         (("point", _INDEX), ("method", _whole(FILL_LINEAR, FILL_COUNTED)), ("from_ms", _TIME), ("to_ms", _TIME),
@@ -328,6 +338,7 @@ _SHAPES = {
          ("total exponent", _EXPONENT), ("before", _integer), ("after", _VALUE)),
         _fill_rule,
     ),
+    MANUAL: ((("record", _bytes), ("signature", lambda v: isinstance(v, bytes) and len(v) == 64)), None),
     METER: (
         (("point", _INDEX), ("event", _whole(REPLACED, RESET)), ("time_ms", _TIME), ("exponent", _EXPONENT),
          ("last", _integer), ("first", _integer)),

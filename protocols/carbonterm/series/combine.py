@@ -53,7 +53,7 @@ def combine(op, parts, amount):
         elif value == 0:
             return None
         else:
-            found = found / value
+            found = found * Ratio(value.denominator, value.numerator)
     number = found.number()
     return found.round(PLACES) if number is None else number
 
