@@ -1,17 +1,17 @@
 """`carbonterm account METHOD SOURCE NAME=VALUE…`: one source's emissions, exactly, with the working shown."""
 
-import datetime
 import re
 
 import typer
 from rich.table import Table
 
 from carbonterm import clock
-from carbonterm.accounting.library import account, canonical, date
+from carbonterm.accounting.library import account, canonical
 from carbonterm.errors import AccountingError, CarbonError, quoted
 from carbonterm.gm import sm3
 from carbonterm.number import Number
 from carbonterm_host import library
+from carbonterm_host.commands import methods
 from carbonterm_host.screen import JSON, OK, USAGE, Failure, console, language, put, say
 
 _VALUE = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*(.*)", re.ASCII | re.DOTALL)
@@ -25,21 +25,23 @@ def main(
     source: str | None = typer.Argument(None, help="source, e.g. fuel_combustion · 排放源"),
     values: list[str] | None = typer.Argument(None, metavar="NAME=VALUE…", help="FC=1000 or FC=84082Nm3 · 参数=数值"),
     at: str | None = typer.Option(None, "--at", help="day of the emission, default today · 排放日期 YYYY-MM-DD"),
+    folder: str | None = library.LIBRARY,
     json: bool = JSON,
 ):
     """Account one source by a method, exactly · 按方法核算一个排放源
 
     A value may carry a unit (FC=84082Nm3) or name a factor (EF=cn-nat-2022); fuel=natural_gas gives NCV, CC and OF.
+    A name given several times makes lines (M=20000 d=0.48 M=30000 d=0.055); gas=CF4 chooses a gas.
     Without SOURCE it lists sources, without METHOD it lists methods.
     """
     try:
         if method is None:
-            return _methods(json)
-        chosen = library.method(method)
+            return _methods(json, folder)
+        chosen = library.method(method, folder)
         if source is None:
             return _sources(chosen, json)
-        when = _moment(at)
-        result = account(chosen, source, _all_given(values or []), library.factors(), when)
+        when = library.moment(at)
+        result = account(chosen, source, _all_given(values or []), library.factors(folder), when)
     except CarbonError as error:
         raise Failure(USAGE, error.what, error.hint) from error
     view = _view(chosen, chosen.source(source), result, when)
@@ -80,14 +82,6 @@ def _given(text):
         raise AccountingError(f"{name}: {quoted(value)} is not a number", "write it like 1000, 0.94 or 84082Nm3")
     number, unit = Number(found[1]), found[2].strip()
     return name, ((number, unit) if unit else number)
-
-
-def _moment(text):
-    """Start of a day in China in ms, of YYYY-MM-DD, or of an ISO 8601 time; today where None."""
-    if text is None:
-        china = datetime.timezone(datetime.timedelta(minutes=ZONE))
-        text = datetime.datetime.now(china).date().isoformat()
-    return clock.parse(text) if "T" in text else date(text, "--at")
 
 
 def decimal(ratio, places=6):
@@ -197,12 +191,8 @@ def _origin(row):
     return f"{mark} {row['basis']}/{row['confidence']} {row['id']}: {row['document']}"
 
 
-def _methods(json):
-    rows = [
-        {"id": m.id, "version": m.version, "name_zh": m.name_zh, "name_en": m.name_en, "document": m.document,
-         "sources": [s.id for s in m.sources]}
-        for m in library.methods().values()
-    ]  # fmt: skip
+def _methods(json, folder):
+    rows = [methods.summary(method) for method in library.methods(folder).values()]
     if json:
         put({"methods": rows})
         return OK
@@ -213,25 +203,11 @@ def _methods(json):
     return OK
 
 
-def _parameter(p):
-    return {"name": p.name, "name_zh": p.name_zh, "name_en": p.name_en, "unit": " | ".join(p.units), "kind": p.kind,
-            "default": p.default, "choose": p.choose, "derive": p.derive}  # fmt: skip
-
-
 def _sources(method, json):
-    rows = [
-        {"id": s.id, "name_zh": s.name_zh, "name_en": s.name_en, "scope": s.scope, "gases": s.gases, "sign": s.sign,
-         "formula": s.formula, "gives": s.gives, "parameters": [_parameter(p) for p in s.parameters]}
-        for s in method.sources
-    ]  # fmt: skip
+    rows = [methods.source_view(source) for source in method.sources]
     if json:
         put({"method": method.id, "sources": rows})
         return OK
     for row in rows:
-        console().print(f"[bold]{row['id']}[/] {row[say('name_en', 'name_zh')]}: {row['formula']}")
-        for p in row["parameters"]:
-            chosen = p["choose"] and say("choose from ", "选自 ") + p["choose"]
-            ways = (p["default"], chosen, p["derive"] and "= " + p["derive"])
-            way = say(", or ", "，或 ").join(way for way in ways if way)
-            console().print(f"  {p['name']:8} {p['unit']:20} {p[say('name_en', 'name_zh')]}  {way}")
+        methods.show_source(console(), row)
     return OK

@@ -27,8 +27,8 @@ from carbonterm.number import Ratio
 
 __all__ = [
     "FUEL", "PLACES", "Factor", "Factors", "Method", "Parameter", "Result", "Row", "Source", "account", "by_gas",
-    "canonical", "check", "compile_source", "date", "doubtful", "evaluate_compiled", "expired", "load_factors",
-    "load_method", "unconfirmed", "warnings",
+    "canonical", "check", "compile_source", "date", "doubtful", "evaluate_compiled", "expired", "lacking",
+    "load_factors", "load_method", "unconfirmed", "warnings",
 ]  # fmt: skip
 
 PLACES = 6  # decimals of a recorded tCO2e: 1 g
@@ -102,6 +102,13 @@ def compile_source(method, source, given, factors, at_ms, inputs=None):
     return settled.compiled(True)
 
 
+def lacking(method, source, values, factors, at_ms):
+    """Parameters that `account` would still need beside `values`."""
+    source = source if isinstance(source, Source) else method.source(source)
+    settled = _Settled(method, source, values, factors, at_ms, {})
+    return [source.parameter(split(key, [p.name for p in source.parameters])[0]) for key in settled.lacking]
+
+
 def warnings(method, at_ms):
     """What to know of a method: that a newer one has taken its place."""
     if method.superseded is None:
@@ -121,10 +128,14 @@ class _Settled:
         self.method, self.source, self.factors = method, source, factors
         self.given = of_given.sort(method, source, values, factors, at_ms, inputs)
         names = [p.name for p in source.parameters]
-        defaults = {}
+        defaults, self.outdated = {}, {}
         for p in source.parameters:
             if p.name not in self.given.keys:
-                value = of_given.default(p, self.given, factors, at_ms)
+                try:
+                    value = of_given.default(p, self.given, factors, at_ms)
+                except AccountingError as error:
+                    self.outdated[p.name] = error
+                    continue
                 if value is not None:
                     defaults[p.name] = value
         unroller = Unroller(source, self.given.keys, list(defaults))
@@ -221,6 +232,8 @@ class _Settled:
         for name in self.lacking:
             p = self._parameter(name)
             text = "%s (%s, %s)" % (p.name, p.name_zh, " or ".join(of_given.unit_texts(p, self.given)))
+            if p.name in self.outdated:
+                text += ", whose default " + self.outdated[p.name].what
             if p.program is not None:
                 text += " or " + " and ".join(formula.names(p.program))
             parts.append(text)

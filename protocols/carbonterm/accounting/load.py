@@ -225,8 +225,7 @@ def _load_fuel(factors, set_id, row, shared, where):
 def _add(factors, set_id, factor, where):
     if factor.id in factors.by_id:
         raise AccountingError("%s: factor %s is there twice" % (where, quoted(factor.id)))
-    factors.by_id[factor.id] = factor
-    factors.sets.setdefault(set_id, []).append(factor.id)
+    factors.add(set_id, factor)
 
 
 class _Fields:

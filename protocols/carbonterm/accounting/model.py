@@ -4,7 +4,7 @@ A *method* is a guide's way to account; its *sources* have formulas over *parame
 factors, and constants of the formula. A *factor* has a unit, a document, a validity and says how sure its value is.
 """
 
-from carbonterm.accounting.source import doubtful, in_force
+from carbonterm.accounting.source import doubtful, holds, in_force
 from carbonterm.errors import AccountingError, quoted
 from carbonterm.nearest import hint
 
@@ -99,19 +99,54 @@ class Factor:
 
 
 class Factors:
-    """All factors of a library by id."""
+    """All factors of a library by id. An id may have versions: a new one stands beside the old, never in its place."""
 
     def __init__(self):
-        self.by_id = {}
+        self.by_id = {}  # the newest version of each
+        self.versions = {}  # id -> [Factor, …], oldest first; only of ids that have several
         self.sets = {}  # set id -> ids of its factors, as in the file
         self.fuels = {}  # set id -> {fuel id: name_zh}
 
     def factor(self, id, at_ms):
-        """The Factor of an id; AccountingError where it is unknown or not valid at that moment."""
-        found = self.by_id.get(id)
+        """The Factor of an id at a moment: the newest version that is valid then; "id@2" is the second version.
+
+        AccountingError where it is unknown or not valid at that moment.
+        """
+        found = self.of_id(id)
         if found is None:
             raise AccountingError("unknown factor " + quoted(id), hint(id, list(self.by_id), "known factors"))
-        in_force("factor " + quoted(id), found.start, found.end, at_ms)
+        for at in range(len(found) - 1, -1, -1):
+            if holds(found[at].start, found[at].end, at_ms):
+                return found[at]
+        in_force("factor " + quoted(id), found[-1].start, found[-1].end, at_ms)
+
+    def of_id(self, id):
+        """Versions of an id, oldest first; the one of "id@2"; None where there is none."""
+        if id in self.by_id:
+            return self.versions.get(id) or [self.by_id[id]]
+        cut = id.rfind("@")
+        if cut < 0 or id[:cut] not in self.by_id:
+            return None
+        return [f for at, f in enumerate(self.of_id(id[:cut]), 1) if id[cut + 1 :] == str(at)] or None
+
+    def add(self, set_id, factor):
+        """One more factor, or one more version of one that is there."""
+        if factor.id in self.by_id:
+            self.versions[factor.id] = self.of_id(factor.id) + [factor]
+        elif factor.id not in self.sets.setdefault(set_id, []):
+            self.sets[set_id].append(factor.id)
+        self.by_id[factor.id] = factor
+
+    def joined(self, other):
+        """These Factors and the other ones, which are newer, as a new Factors."""
+        found = Factors()
+        for one in (self, other):
+            for set_id in one.sets:
+                for id in one.sets[set_id]:
+                    for factor in one.of_id(id):
+                        found.add(set_id, factor)
+            for set_id in one.fuels:
+                found.fuels.setdefault(set_id, {}).update(one.fuels[set_id])
         return found
 
     def fuel(self, set_id, name):

@@ -101,12 +101,12 @@ def doubtful(basis, confidence):
 
 def expired(compiled, at_ms):
     """Ids of the factors that are not valid at a moment."""
-    return [origin[0] for origin in origins(compiled) if not _holds(origin[4], origin[5], at_ms)]
+    return [origin[0] for origin in origins(compiled) if not holds(origin[4], origin[5], at_ms)]
 
 
 def in_force(what, start, end, at_ms):
     """Refuses (AccountingError) a moment outside start <= at_ms < end; None is open."""
-    if not _holds(start, end, at_ms):
+    if not holds(start, end, at_ms):
         first = "the beginning" if start is None else clock.text(start, ZONE)[:10]
         last = "now on" if end is None else clock.text(end - 1, ZONE)[:10]
         raise AccountingError(
@@ -115,7 +115,7 @@ def in_force(what, start, end, at_ms):
         )
 
 
-def _holds(start, end, at_ms):
+def holds(start, end, at_ms):
     return (start is None or at_ms >= start) and (end is None or at_ms < end)
 
 
