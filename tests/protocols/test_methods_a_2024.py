@@ -56,6 +56,7 @@ ROWS = (
     ("common", "purchased_heat", "AD_h=1000", "110/1", "1000*0.11"),
     ("common", "hot_water_gj", "Ma_w=100 T_w=75", "115137/5000", "100*(75-20)*4.1868/1000"),
     ("common", "steam_gj", "Ma_st=100 En_st=2777", "134663/500", "100*(2777-83.74)/1000"),
+    ("common", "steam_gj", "Ma_st=100 En_st=steam-saturated/1.0MPa", "67329/250", "100*(2776.9-83.74)/1000"),
 )  # fmt: skip
 
 
