@@ -181,6 +181,12 @@ def test_the_published_clinker_factor():
         ("cn-2013-grid", "sf6", "CAP=120 CAP=80 REC=100 REC=72 REC=1", "lines"),
         ("cn-2013-grid", "sf6", "CAP=120L REC=100", "do not measure the same"),
         ("cn-2013-magnesium", "purchased_electricity", "AD_e=1 EF_e=cn-nat-2021", "valid"),
+        ("cn-2013-magnesium", "dolomite", "D=1000 DX=98", "fraction from 0 to 1"),
+        ("cn-2013-flat-glass", "carbonate", "M=9000", "lacks EF"),
+        ("cn-2013-flat-glass", "carbon_powder", "Qc=300 Cc=95", "fraction from 0 to 1"),
+        ("cn-2013-ceramics", "raw_material", "F=1000 Cca=5 Cmg=2", "fraction from 0 to 1"),
+        ("cn-2013-aviation", "fossil_combustion", "FC=100 fuel=jet", "has no fuel"),
+        ("cn-2013-aviation", "biomass_blend", "FC=1 NCV=44.1 fuel=av_kerosene", "lacks BF"),
     ),
 )  # fmt: skip
 def test_what_people_get_wrong(method, source, text, why):
