@@ -43,7 +43,7 @@ setup: .venv/ready
 	    exit 1; fi; \
 	  echo "making .venv with $$($$python -V)"; $$python -m venv --clear .venv; fi; \
 	echo "installing carbonterm and what it needs into .venv"; \
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bridges,platform,reports,tests]' || { \
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[boards,bridges,platform,reports,tests]' || { \
 	  echo "make: pip could not install everything; mend what it says above and run make setup again" >&2; exit 1; }
 	@touch $@
 

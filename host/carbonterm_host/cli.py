@@ -40,6 +40,7 @@ COMMANDS = {
     "simulate": "simulate",
     "site": "site",
     "trace": "trace",
+    "uncertainty": "uncertainty",
     "verifier": "verifier",
     "verify": "verify",
     "watch": "watch",

@@ -36,7 +36,7 @@ _IGNPAR, _INPCK = 0o4, 0o20
 _CS8, _CSTOPB, _CREAD, _PARENB, _PARODD, _CLOCAL = 0o60, 0o100, 0o200, 0o400, 0o1000, 0o4000
 _VTIME, _VMIN = 5, 6
 _IPPROTO_TCP, _TCP_NODELAY = 6, 1
-_EINPROGRESS, _EAGAIN, _EIO, _EACCES, _EEXIST, _ENAMETOOLONG, _EINVAL = 115, 11, 5, 13, 17, 36, 22
+_EAGAIN, _EIO, _EACCES, _EEXIST, _ENAMETOOLONG, _EINVAL = 11, 5, 13, 17, 36, 22
 _TERMIOS = OSError if MICROPYTHON else (OSError, termios.error)
 _S_IFMT, _S_IFSOCK, _S_IWOTH = 0o170000, 0o140000, 0o2
 
@@ -150,16 +150,6 @@ def server_context(certificate, key):
     return made
 
 
-def is_numeric(host):
-    """Whether `host` is an IPv4 or IPv6 address, so that no name server is needed."""
-    if ":" in host:
-        return True
-    for c in host:
-        if not ("0" <= c <= "9" or c == "."):
-            return False
-    return len(host) > 0
-
-
 def _configure(fd, path, baud, parity, stop):
     """Raw bytes at `baud`, 8 data bits; a read never waits (VMIN=0): with VMIN=1 it would stop the event loop."""
     if baud not in BAUDS:
@@ -190,7 +180,17 @@ def _configure(fd, path, baud, parity, stop):
 if MICROPYTHON:
     import select
 
-    ticks_ms, ticks_add, ticks_diff, sleep_ms = time.ticks_ms, time.ticks_add, time.ticks_diff, asyncio.sleep_ms
+    from carbonterm_device.ports.streams import (
+        console_lines,
+        open_tcp,
+        open_tls,
+        sleep_ms,
+        ticks_add,
+        ticks_diff,
+        ticks_ms,
+        uncancel,
+        wait_ms,
+    )
 
     def reserve_polls(count):
         """Makes room for `count` descriptors in asyncio's poll set; to be called before the first TLS stream is in it.
@@ -206,85 +206,6 @@ if MICROPYTHON:
         for file in files:
             poller.unregister(file)
             file.close()
-
-    async def console_lines(handle):
-        """Calls handle(line) for each line of stdin, and handle(b"") at its end."""
-        reader, line = asyncio.StreamReader(sys.stdin.buffer), b"\n"
-        while line:
-            line = await reader.readline()
-            handle(line)
-
-    async def wait_ms(event, ms):
-        """Returns when the event is set, or after `ms` milliseconds."""
-        try:
-            await asyncio.wait_for_ms(event.wait(), ms)
-        except asyncio.TimeoutError:
-            pass
-
-    def uncancel(task):
-        """After a task has caught a cancellation that was meant for one of its steps only."""
-
-    def _writable(s):
-        yield asyncio.core._io_queue.queue_write(s)
-
-    async def _address(host, port):
-        if is_numeric(host):
-            return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
-        # the resolver blocks, so it gets a thread of its own
-        import _thread
-
-        found = []
-
-        def resolve():
-            try:
-                found.append(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0])
-            except OSError as error:
-                found.append(error)
-
-        _thread.start_new_thread(resolve, ())
-        while not found:
-            await sleep_ms(10)
-        if isinstance(found[0], OSError):
-            raise found[0]
-        return found[0]
-
-    class _TcpLink:
-        def __init__(self, s):
-            self._socket = s
-            self.read = asyncio.StreamReader(s).read  # bound once: a poll costs no layer more than the stream itself
-
-        def send(self, data):
-            if self._socket.write(data) != len(data):
-                raise OSError(_EAGAIN)  # a request of some bytes does not fit: the other end has long stopped reading
-
-        def discard(self):
-            count = 0
-            while True:
-                data = self._socket.read(256)
-                if not data:
-                    return count
-                count += len(data)
-
-        def close(self):
-            self._socket.close()
-
-    async def _connected(host, port):
-        family, kind, protocol, _, address = await _address(host, port)
-        s = socket.socket(family, kind, protocol)
-        try:
-            s.setblocking(False)
-            s.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
-            try:
-                s.connect(address)
-            except OSError as error:
-                if error.errno != _EINPROGRESS:
-                    raise
-                await _writable(s)
-                s.connect(address)  # now it is connected, or says why not
-        except BaseException:
-            s.close()
-            raise
-        return s
 
     def _readable(s):
         yield asyncio.core._io_queue.queue_read(s)
@@ -304,23 +225,6 @@ if MICROPYTHON:
         finally:
             s.close()
             os.remove(path)
-
-    async def open_tcp(host, port):
-        """A connected TcpLink without Nagle's delay. OSError with the reason; cancelling it leaves nothing open."""
-        return _TcpLink(await _connected(host, port))
-
-    async def open_tls(host, port, context):
-        """(reader, writer) streams over TLS to a server that must prove to be `host`; the handshake comes with the
-        first write. Errors as open_tcp. asyncio.open_connection would leak a socket with every attempt that fails."""
-        s = await _connected(host, port)
-        try:
-            secure = context.wrap_socket(s, server_hostname=host, do_handshake_on_connect=False)
-            secure.setblocking(False)
-        except BaseException:
-            s.close()
-            raise
-        stream = asyncio.StreamReader(secure)
-        return stream, stream
 
     class _SerialLink:
         def __init__(self, device, path):

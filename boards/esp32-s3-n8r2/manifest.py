@@ -1,0 +1,1 @@
+include("../manifest.py")  # noqa: F821 - MicroPython's manifest language
