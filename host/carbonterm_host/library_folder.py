@@ -10,18 +10,19 @@ import json
 import os
 from copy import copy
 
-from carbonterm import cbor
-from carbonterm.accounting.load import date, load_factors, load_method
+from carbonterm import cbor, clock
+from carbonterm.accounting.load import ZONE, date, load_factors, load_method
 from carbonterm.errors import AccountingError, CarbonError, quoted
-from carbonterm.gm import sm2, sm3
+from carbonterm.gm import sm3
 from carbonterm.nearest import hint
 from carbonterm.number import Number
-from carbonterm_host import library_package
+from carbonterm_host import gm_backends, library_package
 
 CONFIRMATIONS = "confirmations.jsonl"
 OWN = "own.json"
 FORM = "carbonterm-confirmation-1"
-_FIELDS = ("factor", "version", "value", "document", "page", "by", "on", "valid_from", "valid_to")
+# `was` and `was_from` (value and first day) name the version that was compared; `value` is what is printed, if other
+_FIELDS = ("factor", "was", "was_from", "value", "document", "page", "by", "on", "valid_from", "valid_to")
 
 
 def methods(folder):
@@ -103,7 +104,8 @@ def signed_rightly(record):
     """True for a record whose signature is right, or that has none (it is dated only)."""
     if record["signature"] is None and record["public"] is None:
         return True
-    return sm2.verify(bytes.fromhex(record["public"]), _signed(record), bytes.fromhex(record["signature"]))
+    public, signature = bytes.fromhex(record["public"]), bytes.fromhex(record["signature"])
+    return gm_backends.verify(public, _signed(record), signature, gm_backends.best())
 
 
 def _signed(record):
@@ -115,9 +117,18 @@ def _confirmable(known, record):
     if versions is None:
         id = str(record["factor"])
         raise AccountingError("unknown factor " + quoted(id), hint(id, list(known.by_id), "known factors"))
-    if not isinstance(record["version"], int) or not 1 <= record["version"] <= len(versions):
-        raise AccountingError(f"{record['factor']} has no version {record['version']}", f"it has {len(versions)}")
-    return versions[record["version"] - 1]
+    for factor in reversed(versions):
+        if was(factor) == (record["was"], record["was_from"]):
+            return factor
+    raise AccountingError(
+        f"no version of {record['factor']} is {record['was']} from {record['was_from'] or 'the beginning'}",
+        "carbonterm factors show lists its versions",
+    )
+
+
+def was(factor):
+    """(value, first day or None), by which a confirmation names a version."""
+    return str(factor.value), None if factor.start is None else clock.text(factor.start, ZONE)[:10]
 
 
 def _corrected(factor, record):
@@ -147,7 +158,7 @@ def _confirmed(factors, record):
         return
     versions = factors.of_id(factor.id)
     if len(versions) > 1:
-        versions[record["version"] - 1] = found
+        versions[versions.index(factor)] = found
     if factors.by_id[factor.id] is factor:
         factors.by_id[factor.id] = found
 

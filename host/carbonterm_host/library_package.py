@@ -15,7 +15,7 @@ from pathlib import Path
 from carbonterm import cbor
 from carbonterm.accounting.load import load_factors, load_method
 from carbonterm.errors import AccountingError, CarbonError, quoted
-from carbonterm.gm import sm2
+from carbonterm_host import gm_backends
 
 FORM = "carbonterm-library-1"
 KINDS = ("method", "factors")
@@ -56,7 +56,7 @@ def parse(data):
         form, content, public, signature = cbor.decode(data)
         if form != FORM or not all(isinstance(part, bytes) for part in (content, public, signature)):
             raise _bad(f"it is not [{FORM!r}, content, public key, signature]")
-        if not sm2.verify(public, content, signature):
+        if not gm_backends.verify(public, content, signature, gm_backends.best()):
             raise AccountingError("the library's signature is not that of its key", "fetch the file again")
         name, version, made_ms, rows = cbor.decode(content)
         if not (isinstance(name, str) and NAME.fullmatch(name)) or not type(version) is type(made_ms) is int:

@@ -10,8 +10,9 @@ from carbonterm.accounting.library import account, canonical
 from carbonterm.errors import AccountingError, CarbonError, quoted
 from carbonterm.gm import sm3
 from carbonterm.number import Number
-from carbonterm_host import library
+from carbonterm_host import library, uncertain
 from carbonterm_host.commands import methods
+from carbonterm_host.budget_table import show_budget
 from carbonterm_host.screen import JSON, OK, USAGE, Failure, console, language, put, say
 
 _VALUE = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*(.*)", re.ASCII | re.DOTALL)
@@ -25,6 +26,7 @@ def main(
     source: str | None = typer.Argument(None, help="source, e.g. fuel_combustion · 排放源"),
     values: list[str] | None = typer.Argument(None, metavar="NAME=VALUE…", help="FC=1000 or FC=84082Nm3 · 参数=数值"),
     at: str | None = typer.Option(None, "--at", help="day of the emission, default today · 排放日期 YYYY-MM-DD"),
+    uncertainty: list[str] = uncertain.OPTION,
     folder: str | None = library.LIBRARY,
     json: bool = JSON,
 ):
@@ -41,18 +43,23 @@ def main(
         if source is None:
             return _sources(chosen, json)
         when = library.moment(at)
-        result = account(chosen, source, _all_given(values or []), library.factors(folder), when)
+        result = account(chosen, source, all_given(values or []), library.factors(folder), when)
+        budget = uncertain.of_result(chosen.source(source), result, uncertainty, values) if uncertainty else None
     except CarbonError as error:
         raise Failure(USAGE, error.what, error.hint) from error
     view = _view(chosen, chosen.source(source), result, when)
+    if budget:
+        view["uncertainty"] = budget
     if json:
         put(view)
     else:
         _show(view)
+        if budget:
+            show_budget(console(), budget)
     return OK
 
 
-def _all_given(texts):
+def all_given(texts):
     """{name: value}; what is given several times makes lines: M=1 M=2 is M.1 and M.2."""
     lines = {}
     for text in texts:

@@ -50,8 +50,8 @@ def list_(
     if as_json:
         put({"set": set_id, "factors": rows})
         return OK
-    table = Table(say("factor", "因子"), say("value", "数值"), say("unit", "单位"), say("valid", "有效期"), "", box=None,
-                  pad_edge=False)  # fmt: skip
+    table = Table(say("factor", "因子"), say("value", "数值"), say("unit", "单位"), say("valid", "有效期"), "",
+                  box=None, pad_edge=False)  # fmt: skip
     for row in rows:
         mark = "⚠" if row["unconfirmed"] else "✓"
         table.add_row(f"{mark} {row['id']}", row["value"], row["unit"], _span(row), row["name_zh"])
@@ -125,8 +125,12 @@ def confirm(
 ):
     """Records that a person compared a factor with the print; a correction is a version beside the old. 核对因子"""
     own, known = _own(folder), library.factors(folder)
-    count = len(known.of_id(factor) or [0])
-    record = {"factor": factor, "version": number or count, "value": value, "document": document, "page": page,
+    _versions(known, factor)  # says what is near where it is unknown
+    versions = known.of_id(factor)
+    if number is not None and not 1 <= number <= len(versions):
+        raise Failure(USAGE, f"{factor} has no version {number}", f"it has {len(versions)}")
+    was, was_from = library_folder.was(versions[-1 if number is None else number - 1])
+    record = {"factor": factor, "was": was, "was_from": was_from, "value": value, "document": document, "page": page,
               "by": by, "on": on or _today(), "valid_from": valid_from, "valid_to": valid_to,
               "public": None}  # fmt: skip
     written = library_folder.confirm(own, known, record, keys.load(key)[0] if key else None)

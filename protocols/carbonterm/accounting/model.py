@@ -130,8 +130,11 @@ class Factors:
         return [f for at, f in enumerate(self.of_id(id[:cut]), 1) if id[cut + 1 :] == str(at)] or None
 
     def add(self, set_id, factor):
-        """One more factor, or one more version of one that is there."""
+        """One more factor, or one more version of one that is there; the same again is no version."""
         if factor.id in self.by_id:
+            for one in self.of_id(factor.id):
+                if _same(one, factor):
+                    return
             self.versions[factor.id] = self.of_id(factor.id) + [factor]
         elif factor.id not in self.sets.setdefault(set_id, []):
             self.sets[set_id].append(factor.id)
@@ -168,3 +171,12 @@ class Factors:
     def of(self, choose):
         """Ids of the factors of a set, or of those whose ids begin with `choose` and a slash."""
         return self.sets.get(choose) or sorted(id for id in self.by_id if id.startswith(choose + "/"))
+
+
+def _same(a, b):
+    """Whether two versions say the same: value with its digits, unit, validity, document, evidence."""
+    return _said(a) == _said(b)
+
+
+def _said(f):
+    return [str(f.value), f.unit, f.start, f.end, f.document, f.evidence]
