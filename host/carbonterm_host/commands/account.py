@@ -11,8 +11,8 @@ from carbonterm.errors import AccountingError, CarbonError, quoted
 from carbonterm.gm import sm3
 from carbonterm.number import Number
 from carbonterm_host import library, uncertain
-from carbonterm_host.commands import methods
 from carbonterm_host.budget_table import show_budget
+from carbonterm_host.commands import methods
 from carbonterm_host.screen import JSON, OK, USAGE, Failure, console, language, put, say
 
 _VALUE = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*(.*)", re.ASCII | re.DOTALL)
@@ -43,8 +43,9 @@ def main(
         if source is None:
             return _sources(chosen, json)
         when = library.moment(at)
+        stated = uncertain.options(uncertainty, values or [])
         result = account(chosen, source, all_given(values or []), library.factors(folder), when)
-        budget = uncertain.of_result(chosen.source(source), result, uncertainty, values) if uncertainty else None
+        budget = uncertain.of_result(chosen.source(source), result, stated) if uncertainty else None
     except CarbonError as error:
         raise Failure(USAGE, error.what, error.hint) from error
     view = _view(chosen, chosen.source(source), result, when)
