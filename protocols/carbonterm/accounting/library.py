@@ -166,10 +166,20 @@ class _Settled:
     def _refuse_unused(self, used):
         for key in self.given.values:
             if key not in used and key not in self.given.fuelled:
+                if self._leads_to(self.lacking, self._parameter(key).name):
+                    raise self.missing()  # a derivation that is given in part
                 raise AccountingError(
                     "%s of %s is not needed: what it would give is given itself" % (key, self.source.id),
                     "leave it out, or leave out the other",
                 )
+
+    def _leads_to(self, names, name):
+        """Whether one of the parameters `names` may be derived from `name`."""
+        for lacking in names:
+            within = formula.names(self._parameter(lacking).program or ())
+            if name in within or self._leads_to(within, name):
+                return True
+        return False
 
     def _units(self, ties):
         """{key: (which alternative, whether something decides it)}: keys of one tie have the same."""
