@@ -149,6 +149,7 @@ def _refused(method, source, text, why):
         ("petrochem", "ethylene_decoke", "Q_wg=5000m3/h T=1 V_CO2=0.1 V_CO=0", "same thing"),
         ("coking", "coking_process", "PM=1 CC_PM=0.76 COK=1 CC_COK=0.8", "COG .*CC_COG"),
         ("coking", "coking_process", "PM=1 CC_PM=76% COK=1 CC_COK=0.8 COG=1 CC_COG=2", "tC/t"),
+        ("coal", "underground_ch4", "q_avg=12 Q_drain=1 Q_flare=0 Q_use=0", "lacks Q_vent .* or q_avg and days"),
         ("coal", "surface_ch4", "AD=1000m3", "same thing"),
         ("coal", "postmining_ch4", "AD=1000", "EF"),
     ),
@@ -167,5 +168,5 @@ def test_successors_are_warned_of_not_refused():
         method = METHODS["cn-2014-" + name]
         assert library.warnings(method, AT) == []
         (warning,) = library.warnings(method, date("2024-07-01"))
-        assert "GB/T 32151.%s-2023" % by in warning and "2024-07-01" in warning
+        assert "GB/T 32151.%s—2023" % by in warning and "2024-07-01" in warning
         print(warning)

@@ -110,6 +110,9 @@ def _refused(method, source, text, why):
 @pytest.mark.parametrize(
     "method, source, text, why",
     (
+        ("paper", "wastewater_ch4", "W=100 COD_in=3 R=0", "lacks TOW .* or W and COD_in and COD_out"),
+        ("paper", "wastewater_ch4", "TOW=100 W=5 R=0", "W of wastewater_ch4 is not needed"),
+        ("machinery", "gas_equipment", "gas=SF6 IB=1 AC=2 IE=1 MB=5 EL=0", "lacks DI"),
         ("paper", "wastewater_ch4", "TOW=100 R=0 MCF=50", "fraction from 0 to 1, not 50"),
         ("nonferrous", "reductant", "AD=20t EF=ndrc-2015/reductant/natural_gas", "same thing"),
         ("nonferrous", "carbonate", "AD=300 EF=ndrc-2015/carbonate_goods/limestone", "PUR"),

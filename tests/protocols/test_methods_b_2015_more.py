@@ -117,6 +117,7 @@ def _refused(method, source, text, why):
         ("food", "purchased_co2_loss", "AD=500m3", "same thing"),
         ("building", "fuel_combustion", "FC=50", "NCV"),
         ("building", "purchased_electricity", "AD=12000kW EF=0.5", "power|same thing"),
+        ("land-transport", "fuel_combustion", "V=1000 fuel=gasoline", "lacks FC .* or V and rho"),
         ("land-transport", "fuel_combustion", "FC=10 fuel=gasoline", "lacks .*CC"),
         ("land-transport", "mobile_ch4", "k=1000 EF=ndrc-2015/vehicle_N2O/heavy_diesel_all", "same thing"),
         ("land-transport", "mobile_n2o", "k=1000 EF=ndrc-2015/vehicle_N2O/heavy_gas_IV", "unknown factor"),

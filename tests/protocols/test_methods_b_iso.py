@@ -106,5 +106,5 @@ def test_categories_cover_the_six_of_iso_14064():
 
 def test_the_edition_of_2025_is_named():
     (warning,) = library.warnings(METHODS["gbt32150-2015"], date("2026-07-01"))
-    assert "GB/T 32150-2025" in warning
+    assert "GB/T 32150—2025" in warning
     assert library.warnings(METHODS["gbt32150-2015"], date("2026-06-30")) == []
