@@ -16,7 +16,7 @@ from carbonterm.errors import CarbonError
 from carbonterm.field import plan
 from carbonterm.series.instant import AMOUNT
 from carbonterm_host import library as files
-from carbonterm_host import site_inbound, site_instrument, site_meter, site_nodes, site_series
+from carbonterm_host import site_boundary, site_inbound, site_instrument, site_meter, site_nodes, site_series
 from carbonterm_host.yaml_reader import Bad, Mistakes, Reader
 
 DEFAULTS = {
@@ -50,7 +50,7 @@ class _Reader(Reader):
         try:
             top = self.table(
                 self.root, "the site", ("terminal", "name", "zone", "buses", "meters", "points"),
-                ("version", "factors_on", "nodes", "sources", "centres", "settings"),
+                ("version", "factors_on", "nodes", "sources", "boundary", "centres", "settings"),
             )  # fmt: skip
         except Bad:
             raise Mistakes(self.mistakes) from None
@@ -77,20 +77,21 @@ class _Reader(Reader):
         nodes = site_nodes.read(self, top.get("nodes"))
         site_nodes.environment(self, nodes, top["points"])
         self.used_points = {}
-        sources, _ = self.each(top.get("sources"), "sources", self._source)
+        sources, self.source_index = self.each(top.get("sources"), "sources", self._source)
+        boundary = site_boundary.read(self, top.get("boundary"), sources)
         centres, _ = self.each(top.get("centres"), "centres", self._centre)
         settings = self._settings(top.get("settings"))
         site_series.check_months(self, top["points"], self.series, settings[0])
         if self.mistakes:
             raise Mistakes(self.mistakes)
-        tail = [nodes, [], [], [self.series[point] for point in sorted(self.series)]]
-        while tail and not tail[-1]:
-            tail.pop()
         rows = [self.buses, [m[0] for m in self.meters], self.points, sources, centres]
-        try:
-            found = site.Site([*head, *rows, settings, *tail])
-        except CarbonError as error:
-            raise Mistakes([(self.file, 1, 1, error.what, error.hint)]) from None
+        series = [self.series[point] for point in sorted(self.series)]
+        found = self._made([*head, *rows, settings], [nodes, [], [], series])
+        if boundary:
+            site_boundary.check(self, top["boundary"], boundary, found)
+            if self.mistakes:
+                raise Mistakes(self.mistakes)
+            found = self._made([*head, *rows, settings], [nodes, boundary, [], series])
         for index, node in enumerate(self.rows(top["buses"], "buses")):
             try:
                 plan.Budget(found, index)
@@ -99,6 +100,15 @@ class _Reader(Reader):
         if self.mistakes:
             raise Mistakes(self.mistakes)
         return found
+
+    def _made(self, document, tail):
+        """The Site of a document; tail: its last parts, of which it leaves out the empty ones at its end."""
+        while tail and not tail[-1]:
+            tail = tail[:-1]
+        try:
+            return site.Site([*document, *tail])
+        except CarbonError as error:
+            raise Mistakes([(self.file, 1, 1, error.what, error.hint)]) from None
 
     def _day(self, node):
         try:
