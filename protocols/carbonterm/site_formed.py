@@ -11,7 +11,7 @@ virtual point after the manual ones. Only a site that has such a part loads this
 
 from carbonterm.errors import SiteError, quoted
 from carbonterm.series import combine
-from carbonterm.site_rows import INSTANT, MANUAL, VIRTUAL, Row, as_it_is, name, number_or_none, octets, text
+from carbonterm.site_rows import MANUAL, VIRTUAL, Row, as_it_is, name, number_or_none, octets, text
 
 
 class Operator(Row):
@@ -81,12 +81,10 @@ def check(site):
         for part in row.parts:
             if part[0] >= len(site.all_points):
                 raise SiteError("virtual point %s is made of a point that is not there" % quoted(row.name))
-            if site.all_points[part[0]].kind == INSTANT:
-                raise SiteError(
-                    "virtual point %s: %s is a value of the moment" % (quoted(row.name),
-                                                                     quoted(site.all_points[part[0]].name)),
-                    "amounts can be combined: registers, manual and virtual points",
-                )  # fmt: skip
+            if not site.is_amount(part[0]):
+                named = quoted(row.name), quoted(site.all_points[part[0]].name)
+                hint = "amounts can be combined: registers, integrated rates, manual and virtual points"
+                raise SiteError("virtual point %s: %s is a value of the moment" % named, hint)
     try:
         combine.in_order(site.virtual, first)
     except combine.SeriesError as error:

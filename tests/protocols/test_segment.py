@@ -137,7 +137,7 @@ def test_rotation_and_restart():
     print([(name, storage.size(name)) for _, _, name in found])
     assert len(found) == 7 and max(storage.size(name) for _, _, name in found) < 1000 + 4 * 110
     # a large entry goes where there is still room, and ends its segment
-    log.append(T0, 1, entry.MANUAL, bytes(3000))
+    log.append(T0, 1, entry.UPGRADE, bytes(3000))
     log.commit()
     readings(log, 1)
     log.commit()
@@ -544,7 +544,7 @@ def test_ripe():
     log = opened(MemoryStorage(), Stamp(), size=3000)
     ends = []
     for i in range(60):
-        log.append(T0 + i, 3, entry.MANUAL, [i, bytes(60)])
+        log.append(T0 + i, 3, entry.UPGRADE, [i, bytes(60)])
         if log.ripe(1024):
             log.commit()
             ends.append(log._file_size)

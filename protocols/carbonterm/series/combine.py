@@ -108,7 +108,7 @@ def shares(texts):
 
 def leaves(site, point):
     """[(index of a point that is measured or entered, sign 1 or -1)] that a point of a site is made of, each once."""
-    first = len(site.series) - len(site.virtual)
+    first = len(site.all_points) - len(site.virtual)
     if point < first:
         return [(point, 1)]
     found = []
