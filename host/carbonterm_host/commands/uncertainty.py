@@ -55,8 +55,10 @@ def _short(found):
 
 def simulated(model, total, settings, seed=None):
     """The simulation beside the analytic interval of 95 %."""
-    from carbonterm_host import monte_carlo  # numpy takes its time
-
+    try:
+        from carbonterm_host import monte_carlo  # numpy takes its time
+    except ImportError as error:
+        raise Failure(USAGE, f"no Monte Carlo: {error}", "make setup; or --no-monte-carlo") from None
     if not isinstance(settings, dict) or not set(settings) <= {"seed", "trials"}:
         raise Failure(USAGE, "monte_carlo has seed and trials", "like {seed: 1, trials: 200000}")
     numbers = {"seed": "1", "trials": str(monte_carlo.MOST)} | settings

@@ -113,7 +113,8 @@ def _density(gas):
 
 def _oxygen(value, what):
     if value < 0 or value >= TOO_MUCH_OXYGEN:
-        raise AccountingError("%s is %s %%" % (what, value), "flue gas has 0 to 20.9 % of oxygen, air has 20.9 %")
+        shown = value.ratio().round(4).normal()
+        raise AccountingError("%s is %s %%" % (what, shown), "flue gas has 0 to 20.9 % of oxygen, air has 20.9 %")
     return value
 
 

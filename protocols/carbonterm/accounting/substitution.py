@@ -10,8 +10,9 @@ lookback in valid hours]; the first that fits is taken:
     deviation      mean + `number` × standard deviation of all valid hours
     potential      the maximum potential value, which the user states
 
-Where fewer valid hours than the lookback lie before the gap, `initial` is taken in its place, or, if it is null, what
-there is. An hour whose tier cannot be had stays missing. Values are integers (see accounting.cems).
+Where fewer valid hours than the lookback lie before the gap, `initial` is taken in place of the tier's method (as 40
+CFR 75.31 before 75.33), or, if it is null, what there is. An hour whose tier cannot be had stays missing. Values are
+integers (see accounting.cems).
 """
 
 from carbonterm import clock
@@ -38,10 +39,10 @@ RULES = {
         "tiers": {
             "c": [["0.95", 24, "adjacent", None, 720], ["0.95", None, "percentile", 90, 720],
                   ["0.9", 8, "adjacent", None, 720], ["0.9", None, "percentile", 95, 720],
-                  ["0.8", None, "maximum", None, 720], ["0", None, "potential", None, None]],
+                  ["0.8", None, "maximum", None, 720], ["0", None, "potential", None, 720]],
             "q": [["0.95", 24, "adjacent", None, 2160], ["0.95", None, "percentile", 90, 2160],
                   ["0.9", 8, "adjacent", None, 2160], ["0.9", None, "percentile", 95, 2160],
-                  ["0.8", None, "maximum", None, 2160], ["0", None, "potential", None, None]],
+                  ["0.8", None, "maximum", None, 2160], ["0", None, "potential", None, 2160]],
         },
     },
     "mrr": {
