@@ -13,6 +13,7 @@ from carbonterm.series.closing import Settlement, Settler
 from carbonterm.series.instant import AMOUNT, MEAN, Instant
 from carbonterm.series.register import LATE, ROLLOVER, WORDS
 from carbonterm.series.validity import in_range
+from carbonterm_host.commands import settle_year
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, put, say
 from carbonterm_host.series_csv import Line, median, name_of, ordered, readings, refuse, table
 
@@ -53,7 +54,9 @@ _PER_MS = {Values.s: 1000, Values.min: 60000, Values.h: 3600000, Values.d: 86400
 
 
 def main(
-    file: str = typer.Argument(..., metavar="FILE.csv", help="columns time,value; or - · 列 time,value，- 为标准输入"),
+    file: str = typer.Argument(
+        ..., metavar="FILE", help="CSV with columns time,value, or - · 列 time,value，- 为标准输入; Parquet; bundle"
+    ),
     modulus: str | None = typer.Option(None, metavar="N", help="10000 for 0…9999 · 满刻度模数（最大输出数 + 1）"),
     events: str | None = typer.Option(None, metavar="FILE", help="columns time,event,last,first · 换表、清零事件"),
     period: Period = typer.Option(Period.day, help="period to settle · 结算周期"),
@@ -69,13 +72,24 @@ def main(
     ),
     rule: Between = typer.Option(Between.linear, help="between two values of the moment · 相邻两值之间"),
     fill: Filling | None = typer.Option(None, help="fill gaps from the two days around them · 缺失补全（前后两天）"),
+    site: str | None = typer.Option(None, metavar="SITE.yaml", help="its points and sources, for Parquet · 站点配置"),
+    out: str | None = typer.Option(None, metavar="FILE.parquet", help="every period of every point · 输出文件"),
     json: bool = JSON,
 ):
     """Settle the readings of one register: increment, max and min per period · 日结：周期增量与最大、最小值
 
     With --instant they are values of the moment. The sum of all periods is last minus first, over rollovers,
     replacements and outages. Exit code 1 where readings are suspect (in no total). docs/series.md says the rules.
+    Parquet (time and a column for each point, or time,point,value) and bundles are settled and accounted whole.
     """
+    if settle_year.is_one(file):
+        if any(one is not None for one in (events, least, most, instant, fill)):
+            what = "--events, --min, --max, --instant and --fill are for CSV"
+            raise Failure(USAGE, what, "a site.yaml says what its points are: --site SITE.yaml")
+        own = {"zone": zone, "modulus": modulus, "limit": limit, "interval_ms": interval and interval * 1000}
+        return settle_year.run(file, period.value, json, site, out, **own)
+    if site or out:
+        raise Failure(USAGE, "--site and --out are for Parquet and bundles", "leave them out")
     mistakes = []
     rows = readings(file, mistakes)
     changes = _events(events, mistakes) if events else []
