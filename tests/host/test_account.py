@@ -71,7 +71,7 @@ def test_people_see_parameters_factors_formula_and_result():
     shown = run("cn-2015-other-industry", "ch4_recovery", "Q_ext=1", "PUR_ext=50%", "Q_self=0", "PUR_self=0",
     lang="zh").stdout
     for part in ("回收外供第三方的甲烷气量", "found/high", "ndrc-2015/OX",
-    "(Q_ext*PUR_ext+Q_self*PUR_self*OX)*rho × −1", "-3.585 t CH4",
+    "(sum(Q_ext*PUR_ext)+sum(Q_self*PUR_self*OX))*rho × −1", "-3.585 t CH4",
                  "-75.285 tCO2e", "-15057/200"):  # fmt: skip
         assert part in shown.replace("\n", " "), part
 
@@ -98,7 +98,10 @@ def test_lists():
         (["common", "fossil_combustion", "FC=nan"], "unknown factor 'nan'", "known factors"),
         (["common", "fossil_combustion", "FC=1e9999"], "'1e9999'", ""),
         (["common", "fossil_combustion", "NVC=1"], "no parameter 'NVC'", "NCV"),
-        (["common", "purchased_heat", "AD_h=1", "AD_h=2"], "AD_h is given twice", "once"),
+        (["iso14064-1-2018", "process", "AD=1", "EF=1", "gas=CH4", "gas=CO2"], "gas is given 2 times", "once"),
+        (["common", "fossil_combustion", "FC=1", "FC=2", "fuel=coke", *["OF=1"] * 3], "has 3 lines, FC 2", "once"),
+        (["common", "fossil_combustion", "FC=1", "FC.2=2", "fuel=coke"], "the lines of FC are 0, 2", "FC.1, FC.2"),
+        (["common", "fossil_combustion", "FC=1", "fuel=coke", "OF=98"], "is a fraction from 0 to 1, not 98", "0.98"),
         (["common", "purchased_heat", "AD_h=1kW"], "'kW' and 'GJ'", "integrate"),
         (["common", "purchased_heat", "AD_h=1", "--at", "2022-02-30"], "--at: ", ""),
         (["common", "purchased_heat", "AD_h=1", "--at", "yesterday"], "'yesterday' is not a date", "2024-05-01"),

@@ -5,13 +5,12 @@ import json
 import pytest
 
 import shipped
-from carbonterm import cbor, clock, formula
+from carbonterm import cbor, clock
 from carbonterm.accounting import library, source
 from carbonterm.errors import AccountingError, CarbonError, FormulaError
 from carbonterm.gm import sm3
 from carbonterm.number import Number, Ratio
 from seeded import Random
-from vectors import load
 
 METHODS = shipped.methods()
 FACTORS = shipped.factors()
@@ -21,45 +20,6 @@ AT = clock.stamp(2022, 3, 4)
 
 def account(method, name, values, at=AT):
     return library.account(method, name, values, FACTORS, at)
-
-
-@pytest.mark.requirement("T-9.1-1")
-def test_worked_examples_to_the_printed_digits():
-    seen = 0
-    for case in load("worked_examples")["examples"]:
-        if case["method"] not in METHODS or "expected_fraction" not in case:
-            continue
-        values = {name: Number(text) for name, text in case["inputs"].items()}
-        result = account(METHODS[case["method"]], case["source_id"], values)
-        assert str(result.ratio) == case["expected_fraction"], case["id"]
-        assert str(result.tco2e) == case["expected_exact"]
-        away = result.ratio - Number(case["expected_published"])
-        assert abs(away) <= Number(case["tolerance"])
-        print(case["id"], result.tco2e, result.ratio)
-        seen += 1
-    assert seen == 3
-
-
-@pytest.mark.requirement("T-9.1-1")
-def test_a_published_enterprise_report():
-    """The machinery report of 2022-03-04 prints whole tonnes, cut off: 181 + 851 + 232 = 1264."""
-    case = next(c for c in load("worked_examples")["examples"] if c["id"] == "we-machinery-2022")
-    inputs, expected = case["inputs"], case["expected"]
-    year = clock.stamp(2021, 12, 31)
-    fuel = account(
-        MACHINERY, "fuel_combustion", {"FC": Number(inputs["natural_gas_10k_Nm3"]), "fuel": "natural_gas"}, year
-    )
-    assert [str(f.value.normal()) for f in fuel.factors[:3]] == ["389.31", "0.0153", "0.99"]
-    electricity = account(
-        MACHINERY, "purchased_electricity", {"AD": Number(inputs["electricity_MWh"]), "EF": "cn-region-2012-华中"}, year
-    )
-    # the report gives the CO2 itself: pure CO2 of 44 g/mol as shielding gas
-    process = account(MACHINERY, "co2_welding", {"W": Number(inputs["process_co2_t"]), "P_CO2": 1, "SUM_PM": 44}, year)
-    whole = [r.ratio.numerator // r.ratio.denominator for r in (fuel, electricity, process)]
-    assert [str(n) for n in whole] == [expected["fuel_tCO2"], expected["electricity_tCO2"], expected["process_tCO2"]]
-    assert str(sum(whole)) == expected["total_tCO2e"]
-    print(fuel.ratio, electricity.ratio, process.ratio)
-    assert (str(fuel.tco2e), str(electricity.tco2e), str(process.tco2e)) == ("181.801159", "851.489432", "232.000000")
 
 
 def test_hand_worked_cases_of_every_other_source():
@@ -94,7 +54,7 @@ def test_values_may_come_in_other_units():
         other = account(MACHINERY, "fuel_combustion",
         {"FC": (Number(text), unit), "fuel": "ndrc-2013-chem/natural_gas"})
         assert other.ratio == plain.ratio
-        assert [row[1] for row in other.rows] == ["10^4Nm3", "GJ/10^4Nm3", "tC/GJ", "fraction"]
+        assert [row.unit for row in other.rows] == ["10^4Nm3", "GJ/10^4Nm3", "tC/GJ", "fraction"]
     own = {"FC": (1000, "kg"), "NCV": (20000, "kJ/kg"), "CC": (Number("27.49"), "tC/TJ"), "OF": (94, "%")}
     assert account(COMMON, "fossil_combustion", own).ratio * 1000 == Ratio(1421233, 750)
     mixed = {"FC": 1, "fuel": "diesel", "NCV": 43}
@@ -259,8 +219,12 @@ def first(kind, name):
         ({"valid_from": "2015-13-06"}, "2015"),
         ({"valid_from": "2014-01-02", "valid_to": "2014-01-01"}, "ends before it begins"),
         ({"basis": "hearsay"}, "one of found"), ({"sources": {}}, "is not a list"),
-        ({"sources": ["x"]}, "is not an object"), ({"gases": []}, "gas of source"),
+        ({"sources": ["x"]}, "is not an object"), ({"gases": []}, "gas 'CO2' of source"),
+        ({"gases": [1]}, "list of texts"),
         ({"surces": []}, "did you mean sources"),
+        ({"gwp_sets": ["AR5"]}, "is not among its gwp_sets"), ({"appendix_a": 0}, "from 1 to 99"),
+        ({"superseded": "x"}, "is an object"), ({"superseded": {}}, "lacks 'by'"), ({"rules": [2]}, "list of texts"),
+        ({"superseded": {"by": "x", "from": "soon"}}, "not a date"),
     ),
 )  # fmt: skip
 def test_mistakes_in_a_method_are_named(change, why):
@@ -279,7 +243,9 @@ def test_mistakes_in_a_method_are_named(change, why):
         ({"formula": "FC*"}, "ends where"), ({"gas": "XYZ"}, "unknown unit 'tXYZ'"),
         ({"carries": "foo"}, "unknown unit"), ({"sign": 0}, "sign is 1"),
         ({"scope": 4}, "from 1 to 3"), ({"parameters": None}, "lacks 'parameters'"),
-        ({"id": "purchased_heat"}, "is there twice"),
+        ({"id": "purchased_heat"}, "is there twice"), ({"category": 7}, "from 1 to 6"), ({"kind": "x"}, "one of comb"),
+        ({"gas": []}, "is not a text"), ({"gas": None}, "lacks 'gas'"), ({"gas": ["CO2", 1]}, "list of texts"),
+        ({"parts": []}, "parts are empty"), ({"parts": [{"gas": "CO2", "formula": "FC"}]}, "unknown field"),
     ),
 )  # fmt: skip
 def test_mistakes_in_a_source_are_named(change, why):
@@ -296,7 +262,9 @@ def test_mistakes_in_a_source_are_named(change, why):
         ({"unit": "tt"}, "unknown unit"), ({"unit": "t | kg | g"}, "as many units"),
         ({"kind": "guess"}, "one of activity, factor"),
         ({"name": "NCV"}, "unknown name 'FC'|there twice"), ({"colour": "red"}, "unknown field 'colour'"),
-        ({"name_en": None}, "lacks 'name_en'"),
+        ({"name_en": None}, "lacks 'name_en'"), ({"derive": "X*2"}, "unknown name 'X'"),
+        ({"derive": "FC*2"}, "derived from itself"), ({"carries": "x"}, "unknown unit"),
+        ({"optional": "yes"}, "true or false"), ({"derive": 5}, "is not a text"),
     ),
 )  # fmt: skip
 def test_mistakes_in_a_parameter_are_named(change, why):
@@ -361,18 +329,6 @@ def test_one_factor_is_there_once():
             library.load_factors(bad)
         with pytest.raises(AccountingError):
             library.load_method(bad)
-
-
-def test_random_activity_gives_the_same_digits_everywhere():
-    random = Random(31)
-    for name in sorted(METHODS):
-        for part in METHODS[name].sources:
-            for _ in range(10):
-                values = {p.name: Number(random.between(1, 10**9), -random.below(7)) for p in part.parameters}
-                result = account(METHODS[name], part, values)
-                by_hand = formula.evaluate(part.steps, values) * FACTORS.by_id["gwp/SAR/" + part.gas].value * part.sign
-                assert result.ratio == by_hand
-                print(result.ratio, result.tco2e)
 
 
 def test_loaded_data_has_no_floats():

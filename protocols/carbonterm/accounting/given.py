@@ -171,7 +171,10 @@ def _with_fuel(method, source, given, factors, names):
         fuel = factors.fuel(method.fuel_set, given[key])
         for name in fuelled:
             full = name + key[len(FUEL) :]
-            if fuel + "/" + name in factors.by_id and given.get(full) is None and given.get(name) is None:
+            by_hand = [k for k in given if given[k] is not None and split(k, [name])[0] == name]
+            if key != FUEL:
+                by_hand = [k for k in by_hand if k in (full, name)]  # the other lines are other fuels'
+            if fuel + "/" + name in factors.by_id and not by_hand:
                 filled[full] = fuel + "/" + name
                 keys.append(full)
     for key in given:

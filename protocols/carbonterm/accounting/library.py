@@ -244,6 +244,7 @@ class _Settled:
             text = "%s (%s, %s)" % (p.name, p.name_zh, " or ".join(of_given.unit_texts(p, self.given)))
             if p.name in self.outdated:
                 text += ", whose default " + self.outdated[p.name].what
+                ways.append("or " + self.outdated[p.name].hint)
             if p.program is not None:
                 text += " or " + " and ".join(formula.names(p.program))
             parts.append(text)

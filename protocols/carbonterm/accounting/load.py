@@ -89,6 +89,8 @@ def _load_source(data, where):
             source.choices = gas
         source.parts.append(_load_part(f, None if source.gives or source.choices else gas, where, names))
     else:
+        if not rows:
+            raise AccountingError(where + ": parts are empty", "one for each gas")
         for row in rows:
             g = _Fields(row, where + ", part")
             source.parts.append(_load_part(g, g.text("gas"), where, names))
@@ -316,7 +318,7 @@ class _Fields:
         return {key: self.data[key] for key in keys if key in self.data}
 
     def done(self):
-        for key in self.data:
+        for key in sorted(self.data):
             if key not in self.taken:
                 what = "%s: unknown field %s" % (self.where, quoted(str(key)))
                 raise AccountingError(what, hint(str(key), self.taken))
