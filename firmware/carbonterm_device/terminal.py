@@ -9,7 +9,9 @@ from carbonterm.clock import DAY, UNSET
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import room
-from carbonterm.pipeline import Replay
+from carbonterm.number import Number
+from carbonterm.pipeline import DERIVED, Replay
+from carbonterm.series.validity import in_range
 from carbonterm_device.journal import issued
 from carbonterm_device.upkeep import Missed, says
 
@@ -36,6 +38,7 @@ class Terminal:
         self.failed = None
         self.step = room.NORMAL
         self.thinned, self.missed = Missed(), Missed()
+        self.above = {}  # readings of a point since the last one that was within twice its largest valid month
         self._full = full
         self._commit_bytes = commit_bytes
         self._unsure = []  # (seq, time_ms, rows, done) of readings that wait for a commit
@@ -128,10 +131,27 @@ class Terminal:
                 if done is not None:
                     done(False)
                 return
+        kept = self._judged(time_ms, kept)
         body = [kept, sm3.digest(frames) if frames else None]
         seq = self._append(time_ms, self.clock.state, entries.READINGS, body)
         self._unsure.append((seq, time_ms, len(kept), done))
         self._replay.readings += len(kept)
+
+    def _judged(self, time_ms, rows):
+        """The rows, with those suspect that go on by more than twice the largest valid month (8.1.2)."""
+        pipeline = self._replay.pipeline
+        if not pipeline.histories:
+            return rows
+        found = []
+        for row in rows:
+            point, offset, quality, exponent, mantissa = row
+            if quality < SUSPECT and pipeline.above(point, time_ms + offset, Number(mantissa, exponent)):
+                self.above[point] = self.above.get(point, 0) + 1
+                row = [point, offset, SUSPECT, exponent, mantissa]
+            elif quality < SUSPECT:
+                self.above.pop(point, None)
+            found.append(row)
+        return found
 
     def hurry(self):
         """Asks for a commit now: somebody waits for it."""
@@ -166,8 +186,8 @@ class Terminal:
         if self._full and self.log.ripe(self._commit_bytes):
             self._full()
         entry = entries.Entry(self.site.terminal_id, self.log.epoch, seq, time_ms, state, kind, body, None)
-        if kind in (entries.CLOSING, entries.EMISSION):
-            self._day_ended = self._day_ended or body[0] >= DAY
+        if kind in DERIVED:
+            self._day_ended = self._day_ended or (kind != entries.FILL and body[0] >= DAY)
             return seq
         self._follow(self._replay.pipeline.derive(entry))
         return seq
@@ -244,13 +264,13 @@ class Terminal:
         return [(i, s.register.value, s.register.held) for i, s in enumerate(settlers) if s and s.register.held]
 
     def totals(self):
-        """What the log says so far: per register point (name, unit, total), per source (name, scope, tCO2e text)."""
+        """What the log says so far: per point of amounts (name, unit, total), per source (name, scope, tCO2e)."""
         points, sources = [], []
         if self.site is None or self.failed:
             return points, sources
-        for point, settler in zip(self.site.points, self._replay.pipeline.settlers):
-            if settler is not None:
-                points.append((point.name, point.unit, str(settler.total)))
+        for index, settler in enumerate(self._replay.pipeline.settlers):
+            if settler is not None and self.site.is_amount(index):
+                points.append((self.site.points[index].name, self.site.unit(index), str(settler.total)))
         for index, source in enumerate(self.site.sources):
             value = self._replay.pipeline.emitted(index)
             sources.append((source.name, source.scope(), None if value is None else str(value.round(6))))
@@ -262,8 +282,7 @@ def reading(index, point, offset_ms, value):
     if value is None:
         return missing(index, offset_ms, INVALID)
     low, high = point.minimum, point.maximum
-    suspect = (low is not None and value < low) or (high is not None and value > high)
-    return [index, offset_ms, SUSPECT if suspect else GOOD, value.exponent, value.mantissa]
+    return [index, offset_ms, GOOD if in_range(value, low, high) else SUSPECT, value.exponent, value.mantissa]
 
 
 def missing(index, offset_ms, quality):

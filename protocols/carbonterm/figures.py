@@ -77,6 +77,9 @@ class Figures:
         """The bodies of the closing of `rows` [(point, Settlement)] of one period, with the virtual points that are
         complete with them, and of the emissions that follow: (kind, body) in order."""
         rows = list(rows)
+        if reason and period < DAY:  # an hour's figures stay as they closed first; those of its day are computed again
+            yield entries.CLOSING, [period, start_ms, [_closing_row(point, s) for point, s in rows]]
+            return
         for at in self._order:
             self._combined(at, period, start_ms, rows)
         yield entries.CLOSING, [period, start_ms, [_closing_row(point, s) for point, s in rows]]

@@ -8,18 +8,20 @@ it.
 
 from carbonterm import cbor
 from carbonterm import site as sites
-from carbonterm.clock import FLOOR_MS
+from carbonterm.clock import FLOOR_MS, MONTH, text
 from carbonterm.errors import CarbonError, LedgerError, SeriesError
 from carbonterm.figures import PLACES, Figures
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number
+from carbonterm.series import gaps
 from carbonterm.series.closing import Settler
+from carbonterm.series.register import ROLLOVER
 
 __all__ = ("PLACES", "Pipeline", "Replay")
 SUSPECT = 2
 REPLACED, RESET = 0, 1
-DERIVED = (entries.CLOSING, entries.EMISSION)
+DERIVED = (entries.CLOSING, entries.EMISSION, entries.FILL)
 MOVING = (entries.CONFIG, entries.READINGS, entries.CLOCK, entries.METER, entries.MANUAL)
 NOT_TOLD = (entries.SNAPSHOT, entries.GAP)  # what the log itself writes, unseen by the fold of a running terminal
 
@@ -27,6 +29,7 @@ NOT_TOLD = (entries.SNAPSHOT, entries.GAP)  # what the log itself writes, unseen
 class Pipeline:
     """State of the fold: `site` in force and its canonical `document` (None before the first config), one settler per
     register point; `figures`: what settlements come to; `manuals`: what is entered by hand, None where nobody may;
+    `filled`: indices of points whose gaps are told; `histories`: {point: validity.History};
     `time_ms`: the last time that a clock showed which was set, None before the first. known: a Site that is taken where
     a document is its own, so that it is not held twice."""
 
@@ -37,6 +40,8 @@ class Pipeline:
         self.settlers = []
         self.figures = None
         self.manuals = None
+        self.filled = ()
+        self.histories = {}
         self.document = None
 
     def fold(self, entry):
@@ -57,23 +62,10 @@ class Pipeline:
                 if settler is not None:
                     settler.adrift(entry.time_ms)
         elif entry.kind == entries.READINGS:
-            streams = {}
-            for point, offset, quality, exponent, mantissa in entry.body[0]:
-                settler = self._settler(entry, point)
-                if settler is None or mantissa is None or quality >= SUSPECT:
-                    continue
-                time_ms = entry.time_ms + offset
-                before = list(streams.pop(point, ()))  # of the same point in the same round
-                if unset or time_ms < FLOOR_MS:
-                    settler.unset(time_ms, Number(mantissa, exponent), quality)
-                    found = ()
-                else:
-                    found = settler.closings(time_ms, Number(mantissa, exponent), quality)
-                if before or found:
-                    streams[point] = before + list(found) if before else found
-            return self._derived(entry, streams)
+            return self._readings(entry, unset)
         elif entry.kind == entries.CLOCK:
-            return self._derived(entry, self._set(*entry.body[:4]))
+            fills = []
+            return self._derived(entry, self._set(fills, *entry.body[:4]), "", fills)
         elif entry.kind == entries.METER:
             point, _, time_ms, exponent, last, first = entry.body
             settler = self._settler(entry, point)
@@ -88,13 +80,37 @@ class Pipeline:
             return self._by_hand(entry, unset)
         return []
 
+    def _readings(self, entry, unset):
+        """What follows from a `readings` entry."""
+        streams, fills = {}, []
+        for point, offset, quality, exponent, mantissa in entry.body[0]:
+            settler = self._settler(entry, point)
+            if settler is None or mantissa is None or quality >= SUSPECT:
+                continue
+            time_ms, value = entry.time_ms + offset, Number(mantissa, exponent)
+            before = list(streams.pop(point, ()))  # of the same point in the same round
+            if unset or time_ms < FLOOR_MS:
+                settler.unset(time_ms, value, quality)
+                found = ()
+            elif point in self.filled:
+                since = settler.gap(time_ms)
+                found = settler.closings(time_ms, value, quality)
+                if since and settler.verdict <= ROLLOVER:
+                    fills.append((point, gaps.counted(since, time_ms, value, settler.total)))
+                fills += [(point, fill) for fill in getattr(settler, "fills", ())]
+            else:
+                found = settler.closings(time_ms, value, quality)
+            if before or found:
+                streams[point] = before + list(found) if before else found
+        return self._derived(entry, streams, "", fills)
+
     def moves(self, entry):
         """Whether `entry` may change a settler."""
         unset = entry.clock_state == entries.CLOCK_UNSET or entry.time_ms < FLOOR_MS
         return entry.kind in MOVING or (entry.kind == entries.START and unset)
 
-    def _set(self, event, before_ms, after_ms, state):
-        """{point: settlements} that a `clock` entry closes."""
+    def _set(self, fills, event, before_ms, after_ms, state):
+        """{point: settlements} that a `clock` entry closes; (point, Fill) go to `fills`."""
         closed = {}
         for point, settler in enumerate(self.settlers):
             if settler is None:
@@ -103,6 +119,8 @@ class Pipeline:
                 closed[point] = _in_order(settler.landed(after_ms - before_ms))
             elif event == entries.STEP and state != entries.CLOCK_UNSET:
                 closed[point] = _in_order(settler.stepped(before_ms, after_ms))
+            if point in self.filled:
+                fills += [(point, fill) for fill in getattr(settler, "fills", ())]
         return closed
 
     def admit(self, record, now_ms):
@@ -155,6 +173,8 @@ class Pipeline:
             more.append(["figures", self.figures.kept_state()])
         if self.manuals is not None:
             more.append(["manual", self.manuals.state()])
+        if self.histories:
+            more.append(["history", [[point, self.histories[point].state()] for point in sorted(self.histories)]])
         return own + [more] if more else own
 
     def restore(self, state):
@@ -176,6 +196,9 @@ class Pipeline:
                 self.figures.restore(waiting, more.pop("figures", ()))
             if self.manuals is not None:
                 self.manuals.restore(more.pop("manual"))
+            if self.histories:
+                for point, one in more.pop("history"):
+                    self.histories[point].restore(one)
             if more:
                 raise ValueError
         except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
@@ -195,19 +218,24 @@ class Pipeline:
         else:
             site = sites.decode(document)
         settlers = []
-        before = [] if self.site is None else [_shape(self.site, point) for point in self.site.points]
-        for point in site.points:
+        before = [] if self.site is None else [_shape(self.site, at) for at in range(len(self.site.points))]
+        for index, point in enumerate(site.points):
             # a point keeps its series over a new document as long as nothing that shapes its numbers changes
-            shape = _shape(site, point)
+            shape = _shape(site, index)
             if shape in before:
                 settlers.append(self.settlers[before.index(shape)])
             elif point.kind == sites.REGISTER:
                 settlers.append(
                     Settler(site.zone, point.modulus, point.limit, point.interval_ms, tuple(site.settings.closings))
                 )
+            elif index in site.series:
+                settlers.append(site.series[index].settler(site))
             else:
                 settlers.append(None)
-        self.figures = Figures(site, range(len(site.points), len(site.points) + len(site.manual)), self.figures)
+        self._follow_series(site, settlers)
+        revised = [index for index in self.filled if site.points[index].kind == sites.INSTANT]
+        revised += range(len(site.points), len(site.points) + len(site.manual))
+        self.figures = Figures(site, revised, self.figures)
         if site.operators:
             from carbonterm.series.manual import Manuals  # most sites have meters only
 
@@ -217,6 +245,27 @@ class Pipeline:
         self.site, self.settlers = site, settlers
         self.document = site.canonical()
 
+    def _follow_series(self, site, settlers):
+        """What the document says of fills and histories; a settler that goes on keeps its point's history."""
+        old = dict([(id(self.settlers[point]), self.histories[point]) for point in self.histories])
+        self.filled = tuple([point for point in sorted(site.series) if site.series[point].fill is not None])
+        self.histories = {}
+        for point in site.series:
+            if site.series[point].history:
+                from carbonterm.series.validity import History  # few sites have one
+
+                self.histories[point] = old.get(id(settlers[point])) or History()
+
+    def above(self, point, time_ms, value):
+        """8.1.2: whether a reading of a point would go on by more than twice its largest valid month."""
+        if point not in self.histories:
+            return False
+        from carbonterm.series import validity
+
+        register = self.settlers[point].register
+        way = validity.grown(register, value)
+        return way is not None and self.histories[point].judge(way, time_ms - register.time_ms) == validity.ABOVE
+
     def _settler(self, entry, point):
         if self.site is None:
             raise LedgerError("entry %d: there are readings before the first site document" % entry.seq)
@@ -224,10 +273,17 @@ class Pipeline:
             raise LedgerError("entry %d: point %d is not in the site document" % (entry.seq, point))
         return self.settlers[point]
 
-    def _derived(self, entry, streams, reason=""):
-        return self._stamped(entry, streams, reason) if streams else ()
+    def _derived(self, entry, streams, reason="", fills=()):
+        return self._stamped(entry, streams, reason, fills) if streams or fills else ()
 
-    def _stamped(self, entry, streams, reason):
+    def _stamped(self, entry, streams, reason, fills):
+        for point, fill in fills:
+            yield entry.time_ms, entry.clock_state, entries.FILL, fill.body(point)
+            if fill.closed:
+                span = [text(at, self.site.zone) for at in (fill.from_ms, fill.to_ms)]
+                why = "gap from %s to %s filled, %s" % (span[0], span[1], gaps.METHODS[fill.rule])
+                for kind, body in self._close({point: fill.closed}, why):
+                    yield entry.time_ms, entry.clock_state, kind, body
         for kind, body in self._close(streams, reason):
             yield entry.time_ms, entry.clock_state, kind, body
 
@@ -246,6 +302,10 @@ class Pipeline:
                 else:
                     heads.append(head)
             _, period, start_ms = first
+            if period == MONTH:
+                for head in rows:
+                    if head[1] in self.histories:
+                        self.histories[head[1]].month(start_ms, head[2].increment, head[2].quality)
             yield from self.figures.close(period, start_ms, [(row[1], row[2]) for row in rows], reason)
 
 
@@ -329,8 +389,11 @@ class Replay:
         self._begun = True
 
 
-def _shape(site, point):
-    return point.canonical()[2:] + [site.meters[point.meter].name, point.name, site.zone, site.settings.closings]
+def _shape(site, index):
+    point = site.points[index]
+    settled = site.series[index].canonical()[1:6] if point.kind == sites.INSTANT and index in site.series else None
+    where = [site.meters[point.meter].name, point.name, site.zone, site.settings.closings]
+    return point.canonical()[2:] + where + [settled]
 
 
 def _when(settlement):

@@ -66,11 +66,11 @@ def enough(days):
 class Fill:
     """What became of a gap: rule, from_ms and to_ms of the readings on its two sides, their values `first` and `last`
     (Numbers), `days` (as `around`; () of a register), totals `before` and `after` (Numbers of one exponent; None where
-    it was not filled)."""
+    it was not filled), `closed`: the Settlements of closed periods, what the fill adds to each."""
 
-    __slots__ = ("rule", "from_ms", "to_ms", "first", "last", "days", "before", "after")
+    __slots__ = ("rule", "from_ms", "to_ms", "first", "last", "days", "before", "after", "closed")
 
-    def __init__(self, rule, from_ms, to_ms, first, last, days, before, after):
+    def __init__(self, rule, from_ms, to_ms, first, last, days, before, after, closed=()):
         self.rule = rule
         self.from_ms = from_ms
         self.to_ms = to_ms
@@ -79,6 +79,14 @@ class Fill:
         self.days = days
         self.before = before
         self.after = after
+        self.closed = closed
+
+    def body(self, point):
+        """The body of the `fill` entry that tells it of a point (docs/formats.md)."""
+        exponent = min(self.first.exponent, self.last.exponent)
+        after = None if self.after is None else self.after.mantissa
+        return [point, self.rule, self.from_ms, self.to_ms, list(self.days), exponent, self.first.at(exponent),
+                self.last.at(exponent), self.before.exponent, self.before.mantissa, after]  # fmt: skip
 
 
 def counted(since, time_ms, value, total):

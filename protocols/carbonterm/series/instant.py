@@ -89,11 +89,12 @@ class Instant:
         return Number(self._amount(self._sum) + self._filled, -PLACES) if self.settles == AMOUNT else Number(0)
 
     def feed(self, time_ms, value, quality=0):
-        """As `closing.Settler.feed`."""
-        return list(self.closings(time_ms, value, quality))
+        """As `closing.Settler.feed`; what `fills` add to closed periods comes first."""
+        closed = list(self.closings(time_ms, value, quality))
+        return [one for fill in self.fills for one in fill.closed] + closed
 
     def closings(self, time_ms, value, quality=0):
-        """As `closing.Settler.closings`: what fills add to closed periods comes first, then what the reading closes."""
+        """As `closing.Settler.closings`, without what `fills` add to closed periods, which is older."""
         self.fills = []
         if value is None or quality >= SUSPECT:
             return ()
@@ -114,8 +115,8 @@ class Instant:
             return ()
         self.verdict = FORWARD
         self._finer(value.exponent)
-        found = self._decide(time_ms)
-        return _chain(found, self._next(time_ms, value, quality, drift is None))
+        self._decide(time_ms)
+        return self._next(time_ms, value, quality, drift is None)
 
     def _next(self, time_ms, value, quality, clean):
         """Counts the way to a reading: an iterable of the settlements that this closes."""
@@ -142,6 +143,7 @@ class Instant:
 
     def stepped(self, before_ms, after_ms):
         """As `closing.Settler.stepped`."""
+        self.fills = []
         if self.time_ms is None or self._drift is not None:
             return []
         shift = after_ms - before_ms
@@ -182,13 +184,13 @@ class Instant:
 
     def landed(self, shift_ms):
         """As `closing.Settler.landed`: from the first reading by the unset clock to the last the area lies evenly."""
-        drift, self._drift = self._drift, None
+        drift, self._drift, self.fills = self._drift, None, []
         if drift is None or drift[0] is None:
             if drift is not None and self.time_ms is not None:
                 self._lump(drift)
             return []
         first_ms, value = drift[0][0] + shift_ms, drift[0][1]
-        closed, self.fills = [], []
+        closed = []
         if self.time_ms is None or first_ms > self.time_ms:
             closed = list(self.closings(first_ms, value, ESTIMATED))
         elif self._reached > first_ms + BACK:  # the clock was ahead for longer than is waited for
@@ -205,6 +207,9 @@ class Instant:
         self.time_ms, self.value = time_ms, value
         self._mark(ESTIMATED)
         return closed
+
+    def gap(self, time_ms):
+        """None: what became of a gap stands in `fills`."""
 
     def replaced(self, time_ms, last, first):
         """A value of the moment has no register that could be replaced."""
@@ -359,27 +364,24 @@ class Instant:
                 self._holes[0][4] = False
 
     def _decide(self, now_ms):
-        """Decides on the gaps behind which two days have passed: list of settlements."""
-        closed = []
+        """Decides on the gaps behind which two days have passed, into `fills`."""
         if not self._holes:
-            return closed
+            return
         holes = list(self._holes)
         if now_ms - self.time_ms > 2 * self.interval_ms:
             holes.append([self.time_ms, now_ms])  # the gap that ends now
         for hole in self._holes:
             if hole[4] and now_ms >= hole[1] + gaps.SIDE_MS:
                 days = gaps.around(self._begun, holes, hole[0], hole[1])
-                before = self.total
-                after = None
+                before, after, closed = self.total, None, ()
                 if gaps.enough(days):
-                    closed.extend(self._fill(hole))
+                    closed = self._fill(hole)
                     after = self.total
                 hole[4] = False
-                self.fills.append(gaps.Fill(self.fill, hole[0], hole[1], hole[2], hole[3], days, before, after))
+                self.fills.append(gaps.Fill(self.fill, *(hole[:4] + [days, before, after, closed])))
         kept = 2 * gaps.SIDE_MS
         opened = min([hole[0] for hole in self._holes if hole[4]] + [now_ms])
         self._holes = [hole for hole in self._holes if hole[1] + kept > opened]
-        return closed
 
     def _fill(self, hole):
         """Adds the way through a gap to its periods: what is closed closes again with the difference."""
@@ -458,8 +460,3 @@ def _level(row):
     level.base, level.extra = int(row[7]), int(row[10])
     level.max, level.min = [None if text is None else int(text) for text in row[8:10]]
     return level
-
-
-def _chain(first, second):
-    yield from first
-    yield from second
