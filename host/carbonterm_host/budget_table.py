@@ -5,7 +5,7 @@ from rich.table import Table
 from carbonterm_host.screen import say
 from carbonterm_host.uncertain import GROUPS_ZH
 
-SHAPES_ZH = {"normal": "正态", "rectangular": "均匀", "triangular": "三角", "arcsine": "反正弦"}
+SHAPES_ZH = {"normal": "正态", "rectangular": "均匀", "triangular": "三角", "arcsine": "反正弦", "student": "t"}
 
 
 def show_budget(screen, view):

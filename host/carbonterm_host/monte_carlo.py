@@ -3,7 +3,8 @@
 Draws are in doubles, by PCG64 with a seed that stands in the result: the same seed and number of trials give the same
 figures. Blocks of 10 000 trials are added until mean, standard deviation and both ends of the 95 % interval are stable
 (JCGM 101 clause 7.9), or `most` trials are made. The analytic result agrees if both ends of its interval lie within
-δ of the simulated ones (clause 8), δ being half a unit of the first significant digit of the standard uncertainty.
+δ of the simulated ones (clause 8). There δ is half a unit of the last of one or two significant digits of u, which is
+from 0.5 % to 50 % of u, as its first digit is; here it is 5 % of u, whatever its digits are.
 """
 
 import math
@@ -34,7 +35,7 @@ class Simulated:
 def simulate(model, u, seed=1, most=MOST):
     """Simulated total of a carbonterm_host.uncertain.Model. u: its analytic standard uncertainty, which sets δ."""
     generator = numpy.random.Generator(numpy.random.PCG64(seed))
-    delta = tolerance(float(u))
+    delta = float(u) / 20
     correlated = _correlated(model)
     blocks, figures = [], []
     while True:
@@ -45,13 +46,6 @@ def simulate(model, u, seed=1, most=MOST):
         stable = count > 1 and _stable(figures, delta / 5)
         if (stable and count >= 10) or (count + 1) * BLOCK > most:
             return Simulated(numpy.concatenate(blocks), seed, bool(stable), delta)
-
-
-def tolerance(u, digits=1):
-    """Half a unit of the last of `digits` significant digits of u."""
-    if not u > 0:
-        return 0.0
-    return 0.5 * 10.0 ** (math.floor(math.log10(u)) - digits + 1)
 
 
 def _stable(figures, limit):
@@ -101,7 +95,7 @@ def _one(one, generator, count):
         return value + u * math.sqrt(6) * generator.triangular(-1, 0, 1, count)
     if one.shape == "arcsine":
         return value + u * math.sqrt(2) * numpy.sin(generator.uniform(-math.pi, math.pi, count))
-    if one.dof is not None:  # a scaled and shifted t distribution (JCGM 101 clause 6.4.9)
+    if one.shape == "student":  # of repeated readings: a scaled and shifted t distribution (JCGM 101 clause 6.4.9)
         return value + u * generator.standard_t(_number(one.dof), count)
     return value + u * generator.standard_normal(count)
 

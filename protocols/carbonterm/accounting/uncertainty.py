@@ -102,8 +102,8 @@ def student(level, dof=None):
 
 
 class Input:
-    """name, value (Ratio), variance (Ratio), dof (Ratio, None for infinitely many), shape (of SHAPES, for Monte Carlo),
-    group: what its uncertainty is of: "acquisition", "factor", "model" or ""."""
+    """name, value (Ratio), variance (Ratio), dof (Ratio, None for infinitely many), shape (for Monte Carlo: of SHAPES,
+    or "student" for repeated readings), group: what its uncertainty is of: "acquisition", "factor", "model" or ""."""
 
     __slots__ = ("name", "value", "variance", "dof", "shape", "group")
 
@@ -154,7 +154,7 @@ def stated(fields, value):
     if name == "readings":
         readings = [Number(str(reading)) for reading in fields[name]]
         _, variance = repeated(readings)
-        return variance * Ratio(1, len(readings)), Ratio(len(readings) - 1), "normal"
+        return variance * Ratio(1, len(readings)), Ratio(len(readings) - 1), "student"
     width = amount(fields[name] if name != "class" else "%s%%" % fields[name], value)
     if name in ("u", "U", "U95"):
         k = Number("1") if name == "u" else Number("1.959964") if name == "U95" else Number(str(fields.get("k", "2")))
@@ -269,6 +269,8 @@ class Budget:
     def expanded(self, level=None, k=None, digits=DIGITS):
         """(U, k): of a stated k, or of the t of a coverage level and the effective degrees of freedom."""
         k = student(level, self.dof) if k is None else Number(str(k))
+        if not k > 0:
+            raise AccountingError("a coverage factor of %s" % k, "usually 2")
         return root(self.variance * k * k, digits), k
 
     def relative(self, digits=DIGITS):
