@@ -16,6 +16,7 @@ from carbonterm_host.screen import FINDING, USAGE, Failure, put
 COMMANDS = {
     "account": "account",
     "board": "board",
+    "boundary": "boundary",
     "bridge": "bridge",
     "bundle": "bundle",
     "cems": "cems",
@@ -25,6 +26,7 @@ COMMANDS = {
     "factors": "factors",
     "fuse": "fuse",
     "gm": "gm",
+    "inventory": "inventory",
     "key": "key",
     "meters": "meters",
     "methods": "methods",

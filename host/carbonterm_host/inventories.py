@@ -1,0 +1,289 @@
+"""The inventory of a log over its boundary, as one plain object for commands, pages and programs (9.3, 9.4, 11.7).
+
+`of_entries` gives the figures of a log and the site in force at its end, `report` what they come to over a span. All
+amounts are exact decimals as text, in tCO2e to the gram.
+"""
+
+from carbonterm import clock, units
+from carbonterm import site as sites
+from carbonterm.accounting import boundary as boundaries
+from carbonterm.accounting import inventory
+from carbonterm.accounting.records import POINT, Records, span
+from carbonterm.errors import AccountingError, CarbonError
+from carbonterm.ledger import entry as formats
+from carbonterm.number import Number, Ratio
+
+# kinds of sources in the order of clause 9.4: (kind, scope, Chinese, English)
+KINDS = (
+    ("combustion", 1, "化石燃料燃烧", "fossil fuel combustion"),
+    ("feedstock", 1, "原料或还原剂", "feedstock and reductants"),
+    ("carbonate", 1, "碳酸盐分解", "carbonate decomposition"),
+    ("recovery", 1, "销毁或回收利用", "destruction and recovery"),
+    ("process", 1, "行业特定过程", "sector-specific processes"),
+    ("fugitive", 1, "逸散", "fugitive"),
+    ("transport", 1, "运输", "transport"),
+    ("other", 1, "其他", "other"),
+    ("electricity", 2, "电力消费隐含", "electricity use"),
+    ("heat", 2, "热力消费隐含", "heat use"),
+    ("sink", 1, "碳汇", "carbon sinks"),
+)
+ALWAYS = ("combustion", "feedstock", "carbonate", "recovery", "process", "electricity", "heat")
+DIMENSIONS = (
+    ("total", "碳排放总量", "total emissions"),
+    ("direct", "直接排放", "direct emissions"),
+    ("energy", "电力/热力间接排放", "electricity and heat, indirect"),
+    ("other", "其他间接排放", "other indirect"),
+    ("sink", "碳汇", "carbon sinks"),
+    ("net", "净排放", "net of sinks"),
+)
+CATEGORIES = ("直接排放与清除 direct", "输入能源 imported energy", "运输 transport", "使用的产品 products used",
+              "产品的使用 use of products", "其他 other")  # fmt: skip
+BY = ("source", "unit", "category", "kind", "gas", "scope", "energy", "method")
+_TITLES = {row[0]: row[2:] for row in KINDS}
+_SIGNIFICANT = 6  # digits of an intensity as a decimal; the fraction stands beside it
+
+
+def of_entries(found):
+    """(Records, Site in force at the end) of an iterable of Entry; AccountingError where there is no site document."""
+    site = records = None
+    for entry in found:
+        if entry.kind == formats.CONFIG:
+            site = sites.decode(entry.body[1])
+            records = records or Records(site.zone)
+        elif entry.kind == formats.SNAPSHOT and site is None and entry.body[1][2][0] is not None:
+            site = sites.decode(entry.body[1][2][0])  # the log's beginning was dropped
+            records = Records(site.zone)
+        if records is not None:
+            if entry.kind in (formats.CLOSING, formats.EMISSION):
+                records.take(entry, site)
+            else:
+                records.heard(entry.time_ms)
+    if site is None:
+        raise AccountingError("the log has no site document", "pull it whole, or begin with a snapshot")
+    return records, site
+
+
+def last_year(records, site):
+    """The civil year of the last entry, as the text of a period."""
+    return "1970" if records.last_ms is None else clock.text(records.last_ms, site.zone)[:4]
+
+
+def report(site, records, period):
+    """The inventory of a Site and its Records over "2026", "2026-05" or "2026-05-03"."""
+    begin, end = span(period, site.zone)
+    found = inventory.lines(site, records, begin, end)
+    root = inventory.tree(site, found)
+    grams = _dimensions(root.grams)
+    boundary = site.boundary
+    year = Number(grams["total"], -inventory.PLACES) if len(period) == 4 else None
+    clean = _clean(site, records, begin, end)
+    return {
+        "terminal": site.terminal_id, "name": site.name, "period": period,
+        "from": clock.text(begin, site.zone), "to": clock.text(end, site.zone),
+        "until": _time(site, records.last_ms),
+        "entity": entity(boundary), "type": boundaries.type_of(boundary, year) if boundary else None,
+        "total": {name: tonnes(value) for name, value in grams.items()},
+        "incomplete": root.unknown,
+        "change": _changes(site, records, begin, end, grams["total"], root.unknown),
+        "tree": node(site, root),
+        "by": {name: grouped(site, found, name) for name in BY},
+        "sinks": [{"source": line.source, "tco2e": tonnes(line.grams)} for line in found
+                  if line.dimension == "sink" and line.reason is None],
+        "excluded": [{"source": line.source, "share": str(line.share), "tco2e": tonnes(line.grams),
+                      "reason": line.reason} for line in found if line.reason is not None],
+        "unknown": [{"source": line.source, "from": clock.text(a, site.zone), "to": clock.text(b, site.zone)}
+                    for line in found for a, b in line.unknown],
+        "custom": sorted({line.source for line in found if line.custom}),
+        "unconfirmed": sorted({name for line in found for name in line.unconfirmed}),
+        "unlinked": unlinked(site),
+        "energy": _energy(site, records, begin, end),
+        "clean": clean,
+        "intensities": [
+            {"kind": kind, "name": name, "unit": unit, "amount": _text(amount), "tco2e_per_unit": significant(per),
+             "exact": None if per is None else str(per)}
+            for kind, name, unit, amount, per in inventory.intensities(site, records, begin, end, grams["total"])
+        ],
+        "products": _products(site, records, begin, end, grams["total"]),
+    }  # fmt: skip
+
+
+def entity(boundary):
+    """Who reports, as JSON; None without a boundary."""
+    if boundary is None:
+        return None
+    one = boundary.entity
+    return {
+        "name": one.name, "code": one.code, "equivalent": one.equivalent, "declared_type": one.type,
+        "registration": dict(zip(boundaries.REGISTRATION, one.registration, strict=True)),
+        "contact": dict(zip(boundaries.CONTACT, one.contact, strict=True)),
+        "attachments": [{"name": name, "sm3": digest.hex()} for name, digest in one.attachments],
+        "annual": None if one.annual is None else {"year": one.annual[0], "tco2e": str(one.annual[1])},
+        "divide": boundary.divide,
+        "sectors": [{"id": name, "name": title, "extension": own} for name, title, own in boundary.sectors],
+    }  # fmt: skip
+
+
+def unlinked(site):
+    """[{"meter", "main"}] of the meters that feed nothing; main: the meter behind which one is, or None."""
+    boundary = site.boundary
+    if boundary is None:
+        return []
+    found = boundaries.unlinked(boundary, site.sources, site.all_points, site.meters)
+    mains = boundary.submeters
+    return [{"meter": site.meters[at].name, "main": site.meters[mains[at]].name if at in mains else None}
+            for at in found]  # fmt: skip
+
+
+def node(site, one):
+    """A level of the tree as JSON."""
+    found = {"level": one.level, "name": one.name}
+    if one.level != "meter":
+        found |= {name: tonnes(value) for name, value in _dimensions(one.grams).items()}
+        found["incomplete"] = one.unknown
+        found["children"] = [node(site, child) for child in one.children]
+    if one.line is not None:
+        line = one.line
+        found |= {"scope": line.scope, "kind": line.kind, "category": line.category, "method": line.method,
+                  "custom": line.custom, "share": str(line.share), "quality": line.quality,
+                  "gases": {gas: tonnes(value) for gas, value in sorted(line.gases.items())}}  # fmt: skip
+    return found
+
+
+def grouped(site, found, by):
+    """Rows {"key", "title_zh", "title_en", "tco2e"} of one way to divide the total; they sum to it exactly."""
+    if by == "gas":
+        rows = inventory.by_gas(found)
+    elif by == "kind":
+        rows = dict(inventory.grouped(found, lambda line: line.kind))
+        rows = [(row[0], rows.get(row[0], 0)) for row in KINDS if row[0] in rows or row[0] in ALWAYS]
+    else:
+        names = [unit[0] for unit in site.boundary.units] if site.boundary else []
+        keys = {
+            "source": lambda line: line.source, "scope": lambda line: line.scope, "method": lambda line: line.method,
+            "category": lambda line: line.category, "unit": lambda line: "" if line.unit is None else names[line.unit],
+            "energy": lambda line: line.fuel or line.kind,
+        }  # fmt: skip
+        rows = inventory.grouped(found, keys[by])
+    return [_titled(by, key, value) for key, value in rows]
+
+
+def _titled(by, key, value):
+    zh = en = str(key)
+    if by == "category":
+        zh, _, en = CATEGORIES[key - 1].partition(" ")
+    elif by == "scope":
+        zh, en = f"范围{'一二三'[key - 1]}", f"scope {key}"
+    elif key in _TITLES and by in ("kind", "energy"):
+        zh, en = _TITLES[key]
+    elif by == "unit" and not key:
+        zh, en = "不分单元", "the entity itself"
+    return {"key": key, "title_zh": zh, "title_en": en, "tco2e": tonnes(value)}
+
+
+def tonnes(grams):
+    """Grams as the text of tCO2e."""
+    return None if grams is None else str(Number(grams, -inventory.PLACES))
+
+
+def significant(ratio):
+    """A ratio as a decimal with six significant digits or its exact value if that is shorter; None stays None."""
+    if ratio is None:
+        return None
+    exact = ratio.number()
+    if exact is not None and len(str(abs(exact.mantissa))) <= _SIGNIFICANT:
+        return str(exact)
+    places = _SIGNIFICANT - len(str(abs(ratio.numerator) // ratio.denominator))
+    if abs(ratio) < 1:
+        places = _SIGNIFICANT - 1 + len(str(ratio.denominator // abs(ratio.numerator)))
+    return str(ratio.round(max(places, 0)))
+
+
+def _dimensions(grams):
+    direct, energy, other, sink = grams
+    total = direct + energy + other
+    return {"total": total, "direct": direct, "energy": energy, "other": other, "sink": sink, "net": total + sink}
+
+
+def _changes(site, records, begin, end, grams, incomplete):
+    """What the period before, and the same one a year ago, come to, and the change in per cent; a change of figures
+    that are not whole is not known."""
+    level = next(level for level in (clock.DAY, clock.MONTH, clock.YEAR) if clock.end(level, begin, site.zone) == end)
+    year, month, day = clock.civil(begin, site.zone)[:3]
+    ago = [clock.start(level, begin - 1, site.zone)]
+    if year > 1970 and level != clock.YEAR:
+        ago.append(clock.stamp(year - 1, month, min(day, clock.month_days(year - 1, month)), zone=site.zone))
+    found = []
+    for name, start in zip(("previous", "year_ago"), ago, strict=False):
+        lines = inventory.lines(site, records, start, clock.end(level, start, site.zone))
+        root = inventory.tree(site, lines)
+        known = any(line.until is not None for line in lines)
+        whole = known and root.total > 0 and not incomplete and not root.unknown
+        # a period that goes on still cannot be compared
+        whole = whole and records.last_ms is not None and records.last_ms >= end
+        percent = str((Ratio(100 * (grams - root.total), root.total)).round(1)) if whole else None
+        found.append({"what": name, "from": clock.text(start, site.zone), "percent": percent,
+                      "tco2e": tonnes(root.total) if known else None})  # fmt: skip
+    return found
+
+
+def _energy(site, records, begin, end):
+    """Energy by source, with its share of all heat: shares are per cent with two decimals and sum to 100.00."""
+    rows = inventory.energies(site, records, begin, end)
+    heats = [row[6] for row in rows]
+    shares = [None] * len(rows)
+    if rows and None not in heats and sum(heats, Ratio(0)) > 0 and not any(heat < 0 for heat in heats):
+        shares = [str(Number(share, -2)) for share in inventory.apportion(10000, heats)]
+    return [
+        {"source": name, "parameter": parameter, "kind": kind, "fuel": fuel, "amount": str(amount.round(6)),
+         "unit": unit, "gj": None if heat is None else str(heat.round(6)), "percent": share,
+         "incomplete": bool(unknown)}
+        for (name, parameter, kind, fuel, amount, unit, heat, unknown), share in zip(rows, shares, strict=True)
+    ]  # fmt: skip
+
+
+def _clean(site, records, begin, end):
+    """Clean energy, as energy: {"points": [...], "mwh", "percent"}: of the electricity bought and made."""
+    points, made = [], Ratio(0)
+    for index, kind in site.boundary.clean if site.boundary else ():
+        point = site.all_points[index]
+        total = records.total(POINT, point.name, begin, end)
+        mwh = _converted(total.value, point.unit)
+        points.append({
+            "point": point.name, "type": kind, "amount": str(total.value), "unit": point.unit,
+            "mwh": None if mwh is None else str(mwh.round(6)), "incomplete": bool(total.unknown),
+        })  # fmt: skip
+        made = made + (mwh or 0)
+    bought = Ratio(0)
+    for _, _, kind, _, amount, unit, _, _ in inventory.energies(site, records, begin, end):
+        if kind == "electricity":
+            bought = bought + (_converted(amount, unit) or 0)
+    both = made + bought
+    percent = str((made * 100 / both).round(2)) if points and both > 0 else None
+    return {"points": points, "mwh": str(made.round(6)), "percent": percent}
+
+
+def _converted(amount, unit):
+    try:
+        return units.factor(unit, "MWh") * amount
+    except CarbonError:
+        return None
+
+
+def _products(site, records, begin, end, grams):
+    rows = inventory.products(site, records, begin, end, grams)
+    return {
+        "allocation": site.boundary.allocation if site.boundary else None,
+        "rows": [
+            {"name": name, "unit": unit, "amount": _text(amount), "tco2e": tonnes(share),
+             "kgco2e_per_unit": significant(per), "exact": None if per is None else str(per)}
+            for name, unit, amount, share, per in rows
+        ],
+    }  # fmt: skip
+
+
+def _text(value):
+    return None if value is None else str(value)
+
+
+def _time(site, ms):
+    return None if ms is None else clock.text(ms, site.zone)
