@@ -24,8 +24,8 @@ _NOT = (entries.CLOSING, entries.EMISSION, entries.AUDIT, entries.UPGRADE, entri
 
 
 class Rows:
-    """Rows of readings in the order of the log: arrays point, time (ms), quality, exponent, mantissa, and unset:
-    whether the time is by a clock that nobody had set."""
+    """Rows of readings, those of each point in the order of the log: arrays point, time (ms), quality, exponent,
+    mantissa, and unset: whether the time is by a clock that nobody had set."""
 
     __slots__ = ("exponent", "mantissa", "point", "quality", "time", "unset")
 
@@ -113,6 +113,8 @@ class _Walk:
         at = np.minimum(at, self.last)
         heads = self.bytes[at].astype(np.int64)
         short = heads & 31
+        if (short < 24).all():  # the number is in the head itself
+            return heads, short, at + 1
         width = _WIDTHS[short]
         word = self.words[at + 1].astype(np.uint64)
         word >>= (((8 - width) & 7) * 8).astype(np.uint64)
@@ -122,6 +124,8 @@ class _Walk:
     def integers(self, at, ok):
         """(values, next); `ok` loses those that are no integer of 63 bits."""
         heads, value, after = self.items(at)
+        if (heads < 0x18).all():
+            return value, after
         major = heads >> 5
         ok &= (major <= 1) & (value >= 0)
         return np.where(major == 1, -1 - value, value), after
@@ -168,29 +172,31 @@ class _Walk:
             good &= np.where(heads == _NULL, after, after + length) == ends[chosen]
             if not good.all():
                 raise LedgerError("a readings entry of the bundle is not of the format", "see carbonterm verify")
-            columns["time"] += time[chosen][:, None]
-            columns["unset"] = np.repeat(unset[chosen], count)
-            columns["entry"] = np.repeat(chosen, count)
+            columns["time"] += time[chosen]
+            columns["unset"] = np.tile(unset[chosen], (count, 1))
+            columns["entry"] = np.tile(chosen, (count, 1))
+            first = columns["point"][:, :1]
+            same = (columns["point"] == first).all() and len(np.unique(first)) == count
             parts.append({name: column.reshape(-1) for name, column in columns.items()})
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         order = joined.pop("entry")
-        if len(parts) > 1:
+        if len(parts) > 1 or not same:  # else each point has a column of its own, and that is in order
             order = np.argsort(order, kind="stable")
             joined = {name: column[order] for name, column in joined.items()}
         return Rows(**joined)
 
     def _rows(self, at, count, ok):
-        """The rows of entries that have as many: {name: array (entries, count)}, and where they end."""
-        shape = (len(at), count)
+        """The rows of entries that have as many: {name: array (count, entries)}, and where they end."""
+        shape = (count, len(at))
         columns = {name: np.empty(shape, np.int64) for name in ("point", "time", "quality", "exponent", "mantissa")}
         for i in range(count):
             ok &= self.bytes[np.minimum(at, self.last)] == 0x85
             at = at + 1
             for name in ("point", "time", "quality", "exponent"):
-                columns[name][:, i], at = self.integers(at, ok)
+                columns[name][i], at = self.integers(at, ok)
             heads, value, at = self.items(at)
             none = heads == _NULL
             ok &= none | ((heads >> 5 <= 1) & (value >= 0))
-            ok &= none == (columns["quality"][:, i] >= entries.INVALID)
-            columns["mantissa"][:, i] = np.where(none, 0, np.where(heads >> 5 == 1, -1 - value, value))
+            ok &= none == (columns["quality"][i] >= entries.INVALID)
+            columns["mantissa"][i] = np.where(none, 0, np.where(heads >> 5 == 1, -1 - value, value))
         return columns, at
