@@ -16,7 +16,15 @@ from carbonterm.errors import CarbonError
 from carbonterm.field import plan
 from carbonterm.series.instant import AMOUNT
 from carbonterm_host import library as files
-from carbonterm_host import site_boundary, site_inbound, site_instrument, site_meter, site_nodes, site_series
+from carbonterm_host import (
+    site_boundary,
+    site_formed,
+    site_inbound,
+    site_instrument,
+    site_meter,
+    site_nodes,
+    site_series,
+)
 from carbonterm_host.yaml_reader import Bad, Mistakes, Reader
 
 DEFAULTS = {
@@ -50,7 +58,8 @@ class _Reader(Reader):
         try:
             top = self.table(
                 self.root, "the site", ("terminal", "name", "zone", "buses", "meters", "points"),
-                ("version", "factors_on", "nodes", "sources", "boundary", "centres", "settings"),
+                ("version", "factors_on", "nodes", "sources", "boundary", "centres", "settings", "operators", "manual",
+                 "virtual"),
             )  # fmt: skip
         except Bad:
             raise Mistakes(self.mistakes) from None
@@ -76,6 +85,10 @@ class _Reader(Reader):
         self.series = site_series.read(self, top["points"])
         nodes = site_nodes.read(self, top.get("nodes"))
         site_nodes.environment(self, nodes, top["points"])
+        operators = site_formed.operators(self, top.get("operators"))
+        manual, virtual = site_formed.points(self, top.get("manual"), top.get("virtual"))
+        if manual and not operators:
+            self.note(top["manual"], "nobody may enter the manual points", "operators: [{name: …, public: …}] (6.2)")
         self.used_points = {}
         sources, self.source_index = self.each(top.get("sources"), "sources", self._source)
         boundary = site_boundary.read(self, top.get("boundary"), sources)
@@ -84,14 +97,16 @@ class _Reader(Reader):
         site_series.check_months(self, top["points"], self.series, settings[0])
         if self.mistakes:
             raise Mistakes(self.mistakes)
-        rows = [self.buses, [m[0] for m in self.meters], self.points, sources, centres]
+        measured = self.points[: len(self.points) - len(manual) - len(virtual)]
+        rows = [self.buses, [m[0] for m in self.meters], measured, sources, centres]
         series = [self.series[point] for point in sorted(self.series)]
-        found = self._made([*head, *rows, settings], [nodes, [], [], series])
+        formed = [operators, manual, virtual] if operators or manual or virtual else []
+        found = self._made([*head, *rows, settings], [nodes, [], formed, series])
         if boundary:
             site_boundary.check(self, top["boundary"], boundary, found)
             if self.mistakes:
                 raise Mistakes(self.mistakes)
-            found = self._made([*head, *rows, settings], [nodes, boundary, [], series])
+            found = self._made([*head, *rows, settings], [nodes, boundary, formed, series])
         for index, node in enumerate(self.rows(top["buses"], "buses")):
             try:
                 plan.Budget(found, index)
@@ -192,6 +207,9 @@ class _Reader(Reader):
                 feeds[parameter] = None
         if None in feeds.values():
             raise Bad
+        fuels = {self.fuels[point] for points in feeds.values() for point in points if point in self.fuels}
+        if len(fuels) == 1 and library.FUEL not in given and any(p.choose == library.FUEL for p in source.parameters):
+            given[library.FUEL] = fuels.pop()  # the default factors of what is entered
         try:
             factors = files.factors_with({"id": "site", "name_zh": "本站点", "name_en": "this site", "factors": own})
             units_of = {parameter: self._unit(points[0]) for parameter, points in feeds.items()}
@@ -216,17 +234,23 @@ class _Reader(Reader):
             row = self.points[point]
             if row is None:
                 raise Bad
-            if row[9] != site.REGISTER and self.series.get(point, (0, None))[1] != AMOUNT:
+            if row[9] == site.INSTANT and not self.is_amount(point):
                 raise self.bad(item, f"point '{row[0]}' is a value of the moment, not a running total",
                                "choose the meter's total, or make an amount of a rate: integrate: linear")  # fmt: skip
-            if point in self.used_points:
-                what = f"point '{row[0]}' already feeds source '{self.used_points[point]}': it would count twice"
-                raise self.bad(item, what, "let it feed one source only")
-            self.used_points[point] = source
+            for leaf, share in site_formed.leaves(self, point):
+                before, other = self.used_points.get(leaf, (0, source))
+                if before + share > 1:
+                    what = f"point '{self.points[leaf][0]}' already feeds source '{other}': it would count twice"
+                    raise self.bad(item, what, "let it feed one source only, or apportion it: virtual: (docs/site.md)")
+                self.used_points[leaf] = before + share, source
             points.append(point)
         if not points:
             raise self.bad(node, "the list of points is empty")
         return points
+
+    def is_amount(self, point):
+        """Whether a value of the moment settles as an amount."""
+        return self.series.get(point, (0, None))[1] == AMOUNT
 
     def _unit(self, point):
         """The unit that a point settles in."""

@@ -3,7 +3,8 @@
     [operators, manual, virtual]                                   the document's part "formed"
     operators = [[name, public key], …]                            who may enter, review and order to compute again
     manual    = [[name, quantity, unit, minimum, maximum], …]      what a person enters; the range of an entered amount
-    virtual   = [[name, quantity, unit, op, parts], …]             as carbonterm.series.combine has them
+    virtual   = [[name, quantity, unit, op, parts, note], …]       as carbonterm.series.combine has them; where the
+                                                                   numbers are from, or null
 
 In log entries and in what feeds sources, the index of a manual point comes after the points of meters, and that of a
 virtual point after the manual ones. Only a site that has such a part loads this module.
@@ -11,7 +12,7 @@ virtual point after the manual ones. Only a site that has such a part loads this
 
 from carbonterm.errors import SiteError, quoted
 from carbonterm.series import combine
-from carbonterm.site_rows import MANUAL, VIRTUAL, Row, as_it_is, name, number_or_none, octets, text
+from carbonterm.site_rows import MANUAL, VIRTUAL, Row, as_it_is, name, number_or_none, octets, optional, text
 
 
 class Operator(Row):
@@ -37,7 +38,8 @@ class Manual(Row):
 
 
 class Virtual(Row):
-    """A datum made of others (8.3.2): op and parts as carbonterm.series.combine has them, in `unit`."""
+    """A datum made of others (8.3.2): op and parts as carbonterm.series.combine has them, in `unit`; note: where a
+    coefficient or share is from."""
 
     NAME = "virtual point"
     kind = VIRTUAL
@@ -48,6 +50,7 @@ class Virtual(Row):
         ("unit", text(32)),
         ("op", as_it_is),
         ("parts", as_it_is),
+        ("note", optional(text(200))),
     )
 
     def __init__(self, values, where, first=False):

@@ -17,12 +17,12 @@ from sites import compiled
 HOUR = 3600000
 BEGIN = clock.parse("2026-03-01T00:00:00+08:00")
 # E1 and E2 (kWh), G1 (Nm3) are 0 to 2; what is made of them begins at 3
-SUM = ["total", "energy", "kWh", "sum", [[0, 1, 1], [1, 1, 1]]]
-NET = ["net", "energy", "kWh", "sum", [[0, 1, 1], [1, -1, 1]]]
-HEAT = ["heat", "heat", "GJ", "sum", [[2, 38931, 1000000]]]
-PER = ["per", "ratio", "kWh/Nm3", "quotient", [[0, 1, 1], [2, 1, 1]]]
-TIMES = ["times", "ratio", "kWh.Nm3", "product", [[0, 1, 1], [2, 1, 1]]]
-SHARES = [["shop %d" % i, "energy", "kWh", "sum", [[3, share, 1000]]] for i, share in enumerate((333, 333, 334))]
+SUM = ["total", "energy", "kWh", "sum", [[0, 1, 1], [1, 1, 1]], None]
+NET = ["net", "energy", "kWh", "sum", [[0, 1, 1], [1, -1, 1]], None]
+HEAT = ["heat", "heat", "GJ", "sum", [[2, 38931, 1000000]], "measured"]
+PER = ["per", "ratio", "kWh/Nm3", "quotient", [[0, 1, 1], [2, 1, 1]], None]
+TIMES = ["times", "ratio", "kWh.Nm3", "product", [[0, 1, 1], [2, 1, 1]], None]
+SHARES = [["shop %d" % i, "energy", "kWh", "sum", [[3, share, 1000]], None] for i, share in enumerate((333, 333, 334))]
 
 
 def of(values):
@@ -85,11 +85,12 @@ def test_a_document_holds_them_and_refuses_circles():
     assert decode(data).canonical() == data and [row.name for row in site.all_points[3:5]] == ["total", "net"]
     assert combine.leaves(site, 5) == [(0, 1), (1, 1)] and combine.leaves(site, 4) == [(0, 1), (1, -1)]
     assert combine.leaves(site, 1) == [(1, 1)]
-    circle = [["a", "energy", "kWh", "sum", [[4, 1, 1]]], ["b", "energy", "kWh", "sum", [[5, 1, 1], [0, 1, 1]]],
-              ["c", "energy", "kWh", "sum", [[3, 1, 1]]], SUM]  # fmt: skip
-    for virtual, what in ((circle, "made of each other: a, b, c"), ([["a"] + SUM[1:4] + [[[3, 1, 1]]]], "other: a"),
-                          ([["a", "e", "kWh", "sum", [[9, 1, 1]]]], "not there"), ([["E1"] + SUM[1:]], "two rows"),
-                          ([SUM[:4]], "5 fields"), ([["a", "e", "kWh", "sum", []]], "list of 1")):  # fmt: skip
+    circle = [["a", "energy", "kWh", "sum", [[4, 1, 1]], None],
+              ["b", "energy", "kWh", "sum", [[5, 1, 1], [0, 1, 1]], None],
+              ["c", "energy", "kWh", "sum", [[3, 1, 1]], None], SUM]  # fmt: skip
+    own, gone, none = [SUM[:4] + [parts, None] for parts in ([[3, 1, 1]], [[9, 1, 1]], [])]
+    for virtual, what in ((circle, "of each other: a, b, c"), ([own], "other: total"), ([gone], "not there"),
+                          ([["E1"] + SUM[1:]], "two"), ([SUM[:4]], "6 fields"), ([none], "list of 1")):  # fmt: skip
         with pytest.raises(SiteError, match=what) as caught:
             Site(formed(virtual=virtual))
         print(caught.value)

@@ -7,8 +7,10 @@ import typer
 from rich.table import Table
 
 from carbonterm import clock
+from carbonterm import site_rows as sites
 from carbonterm.field import inbound, plan
 from carbonterm.gm import sm3
+from carbonterm.series import combine
 from carbonterm_host import site_instrument, site_meter, site_nodes, site_yaml
 from carbonterm_host.screen import FINDING, JSON, USAGE, Failure, console, put, say
 
@@ -59,6 +61,9 @@ def check(
     for index, point in enumerate(site.points):
         every = f"{point.interval_ms // 1000} s" if point.interval_ms % 1000 == 0 else f"{point.interval_ms} ms"
         table.add_row(point.name, site.meters[point.meter].name, point.unit, every, feeds.get(index, "–"))
+    for index, point in enumerate(site.all_points[len(site.points) :], len(site.points)):
+        made = say("by hand", "人工") if point.kind == sites.MANUAL else lineage(site, point)
+        table.add_row(point.name, made, point.unit, "–", feeds.get(index, "–"))
     out.print(table)
     out.print(
         say("zone", "时区"),
@@ -73,6 +78,17 @@ def check(
         out.print("! " + warning, soft_wrap=True)
     out.print(say("The site is right.", "站点文件正确。"))
     return None
+
+
+def lineage(site, point):
+    """How a virtual point is made, as text: "E1 − E2", "3/5 × 净用电"."""
+    words = []
+    for index, numerator, denominator in point.parts:
+        ratio = "" if abs(numerator) == denominator else f"{abs(numerator)}/{denominator} × "
+        sign = "− " if numerator < 0 else "+ " if words else ""
+        words.append(sign + ratio + site.all_points[index].name)
+    glue = {combine.SUM: " ", combine.PRODUCT: " × ", combine.QUOTIENT: " ÷ "}[point.op]
+    return glue.join(word.removeprefix("+ ") if glue != " " else word for word in words)
 
 
 @app.command("plan")
