@@ -91,13 +91,16 @@ def _rest(site, text):
     if node is None:
         return [f"  entity: {{name: {site.name}, code: }}"]
     lines, found = text.split("\n"), []
-    for key, value in node.value:
+    starts = [key.start_mark.line for key, _ in node.value]
+    for (key, value), following in zip(node.value, [*starts[1:], None], strict=True):
         if key.value in _DRAWN:
             continue
         first, last = key.start_mark.line, value.end_mark.line
-        block = lines[first : last + 1 if value.end_mark.column else last]
-        while block and not block[-1].strip():
-            block.pop()
-        indent = key.start_mark.column
-        found += ["  " + line[indent:] if line[:indent].strip() == "" else "  " + line for line in block]
+        if not isinstance(value, yaml.ScalarNode) and not value.flow_style:  # its end is where the next one begins
+            block = lines[first : last if following is None else following]
+            indent = key.start_mark.column
+            block = [line[indent:] if not line[:indent].strip() else line for line in block]
+        else:
+            block = text[key.start_mark.index : value.end_mark.index].split("\n")
+        found += ["  " + line for line in block if line.strip()]
     return found
