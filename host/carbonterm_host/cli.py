@@ -20,6 +20,7 @@ COMMANDS = {
     "bridge": "bridge",
     "bundle": "bundle",
     "cems": "cems",
+    "compare": "compare",
     "decode": "decode",
     "demo": "demo",
     "explain": "explain",

@@ -58,7 +58,7 @@ def test_no_substitution_leaves_hours_out_and_says_so(tmp_path):
     assert run(file, "--substitute", "mrr")["hours"][3]["how"].startswith("c: mean + 2 s of 5 h")
 
 
-@pytest.mark.requirement("C-3-1", part="per hour, day, month and year; relative error in both forms; zero accounting")
+@pytest.mark.requirement("C-3-1", part="of one stack and the time of its file, with the uncertainties of both")
 @pytest.mark.requirement("C-3-9", part="the output is a check value; the accounted figure stays the reported one")
 @pytest.mark.requirement("C-3-10", part="likely causes of a difference are named")
 def test_the_comparison_with_the_accounted_figure(tmp_path):
