@@ -6,6 +6,7 @@ signature, that all of it fits. What is written is read back and compared. A boa
 """
 
 import contextlib
+import functools
 import hashlib
 import shutil
 import struct
@@ -82,8 +83,9 @@ class _Told(threading.local):
 _TOLD = _Told()
 
 
+@functools.cache
 def _quiet():
-    """esptool's logger, that says nothing and passes progress on."""
+    """Gives esptool a logger that says nothing and passes progress on; once, as it takes no second one."""
     from esptool.logger import TemplateLogger, log
 
     def nothing(self, *args, **kwargs):
@@ -101,6 +103,7 @@ def espressif(board, port, what, erase=False, baud=460800, stub=True, step=lambd
 
     stub: load esptool's helper into the chip's RAM, faster; without it the ROM does all. Failure says what went wrong.
     """
+    import serial
     from esptool import cmds
     from esptool.util import FatalError
 
@@ -108,6 +111,7 @@ def espressif(board, port, what, erase=False, baud=460800, stub=True, step=lambd
     _TOLD.step = step
     begun = time.monotonic()
     with _said(port):
+        serial.Serial(port, exclusive=True).close()  # says why it cannot be opened; esptool does not
         esp = cmds.connect_esp(port, "auto", connect_attempts=5)
         try:
             chip = esp.CHIP_NAME.lower().replace("-", "")
@@ -121,6 +125,7 @@ def espressif(board, port, what, erase=False, baud=460800, stub=True, step=lambd
                 esp = cmds.run_stub(esp)
                 esp.change_baud(baud)
             cmds.attach_flash(esp)
+            _roomy(cmds.detect_flash_size(esp), what)
             if erase:
                 cmds.erase_flash(esp)
             for address, data in what:
@@ -131,6 +136,17 @@ def espressif(board, port, what, erase=False, baud=460800, stub=True, step=lambd
         finally:
             esp._port.close()
     return {"chip": chip, "mac": mac, "bytes": sum(len(data) for _, data in what), "seconds": time.monotonic() - begun}
+
+
+def _roomy(found, what):
+    """Refuses what ends behind the flash that the chip has; found: "16MB" as esptool says it, None where it can't."""
+    room = int(found[:-2]) << (20 if found.endswith("MB") else 10) if found else None
+    end = max(address + len(data) for address, data in what)
+    if room is not None and end > room:
+        raise Failure(
+            FINDING, f"the chip has {found} of flash, the image ends at {end >> 10} KiB; nothing was written",
+            "this is another module than board.toml describes: choose the folder of the right one",
+        )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import carbonterm
 import carbonterm_device
+from carbonterm_host.boards.board import FAMILIES
 
 CORE, DEVICE = Path(carbonterm.__file__).parent, Path(carbonterm_device.__file__).parent
 _PACKAGES = {"carbonterm": CORE, "carbonterm_device": DEVICE}
@@ -53,7 +54,7 @@ def needed(profile, port):
         module = todo.pop()
         if module in found or any(module == one or module.startswith(one + ".") for one in left_out):
             continue
-        if module.startswith(PORTS + ".") and module != f"{PORTS}.{port}":
+        if module in [f"{PORTS}.{other}" for other in FAMILIES if other != port]:
             continue
         found[module] = path_of(module)
         todo += imports(module)
