@@ -144,7 +144,8 @@ def _choices(method, source, given, names, found):
     if gas is not None:
         gas = _SAME_GAS.get(gas, gas) if isinstance(gas, str) else str(gas)
         if gas not in source.choices and gwp is None:
-            raise AccountingError("%s has no gas %s" % (source.id, quoted(gas)), hint(gas, source.choices, "its gases"))
+            way = hint(gas, source.choices, "its gases") + "; of a mixture (R-410A) give GWP=… by hand"
+            raise AccountingError("%s has no gas %s" % (source.id, quoted(gas)), way)
     found.gas = gas if gas is not None else CO2E if gwp is None else ""
     return rest
 
