@@ -5,7 +5,7 @@ import pytest
 import shipped
 from carbonterm import formula, units
 from carbonterm.accounting.dimensions import check_source, unit_of
-from carbonterm.accounting.load import FUEL, GAS, of_gas
+from carbonterm.accounting.load import FUEL, GAS, load_method, of_gas
 from carbonterm.errors import AccountingError, UnitError
 
 METHODS = shipped.methods()
@@ -22,6 +22,22 @@ def test_every_formula_gives_tonnes_of_its_gas():
                 used += formula.names(holder.program or ())
             assert sorted(set(used)) == sorted([p.name for p in source.parameters])
             print(name, source.id, source.formula)
+
+
+@pytest.mark.requirement("T-11.4-2")
+@pytest.mark.requirement("T-9.2-1", part="every Annex A entry addressable")
+def test_all_of_annex_a_is_there():
+    """29 items of Annex A and the general rules; each with document, version and gases, each method for one item."""
+    items = {}
+    for method in METHODS.values():
+        assert method.version >= 1 and method.document and method.name_zh and method.name_en and method.gases
+        if method.appendix_a is not None:
+            items.setdefault(method.appendix_a, []).append(method.id)
+    assert sorted(items) == list(range(1, 30))
+    assert "gbt32150-2015" in METHODS
+    for item in sorted(items):
+        assert len(items[item]) == 1
+        print(item, items[item])
 
 
 def test_every_reference_exists_and_fits():
@@ -100,10 +116,28 @@ def test_a_formula_that_gives_something_else_is_refused(change, why):
     print(str(caught.value))
 
 
+@pytest.mark.parametrize(
+    "change, why",
+    (
+        ({"derive": "CC*2"}, "FC = CC.2 gives .*not t"), ({"derive": "CC+OF"}, "a sum of"),
+        ({"derive": "CC*2", "carries": "GJ/tC"}, "FC = CC.2 gives"),
+    ),
+)  # fmt: skip
+def test_a_derivation_that_gives_something_else_is_refused(change, why):
+    data = next(data for name, data in shipped.files("methods") if name == "common.json")
+    row = next(row for row in data["sources"] if row["id"] == "fossil_combustion")
+    row["parameters"][0].update(change)
+    with pytest.raises(AccountingError, match=why) as caught:
+        check_source(load_method(data).source("fossil_combustion"))
+    print(str(caught.value))
+
+
 def test_units_of_formulas():
-    known = {"m": "kg", "a": "m/s2", "E": "kWh", "t": "h", "x": "fraction"}
+    known = {"m": "kg", "a": "m/s2", "E": "kWh", "t": "h", "x": "fraction", "T": "°C"}
     for text, unit in (("E/t", "kW"), ("E*(1-x)", "kWh"), ("-E+E", "kWh"), ("t^2", "h2"), ("1/t", "h^-1"),
     ("2*x^3", "1")):
+        assert units.same(unit_of(formula.compile(text), known), unit), text
+    for text, unit in (("max(0,E,2*E)", "kWh"), ("sum(E*x)-E", "kWh"), ("(T-T)*E", "K.kWh"), ("E-0", "kWh")):
         assert units.same(unit_of(formula.compile(text), known), unit), text
     with pytest.raises(UnitError, match="same unit"):
         unit_of(formula.compile("E+t"), known)
