@@ -289,8 +289,8 @@ class App:
 
     def _console(self, line):
         """A line of the console: "stop", "rotate", "clock OFFSET" (a test sets the clock: the system's plus OFFSET ms),
-        "replaced POINT TIME LAST FIRST", "reset POINT TIME LAST FIRST" (an operator's word about a meter). The end of
-        the input means stop, so that no orphan is left."""
+        "replaced POINT TIME LAST FIRST", "reset POINT TIME LAST FIRST" (an operator's word about a meter), "enter HEX"
+        (a signed record, docs/manual.md). The end of the input means stop, so that no orphan is left."""
         words = line.split()
         if words == [b"rotate"]:
             self._step = epochs.ROTATE
@@ -298,6 +298,8 @@ class App:
             self._simulate_clock(words[1])
         elif len(words) == 5 and words[0] in (b"replaced", b"reset"):
             self._exchanged([word.decode() for word in words])
+        elif len(words) == 2 and words[0] == b"enter":
+            self._enter(words[1].decode())
         elif line.strip() in (b"stop", b""):
             self.stopping = True
             self._full.set()
@@ -313,6 +315,15 @@ class App:
             self.terminal.exchanged(names.index(name), kind, parse(moment), Number(last), Number(first))
         except CarbonError as error:
             self.errors = self.errors[-19:] + ["%s %s: %s" % (event, name, error)]
+
+    def _enter(self, text):
+        """Takes a signed record, or keeps the reason why not among the errors of the status."""
+        from carbonterm_device import byhand  # most terminals have meters only
+
+        try:
+            byhand.take(self.terminal, text)
+        except CarbonError as error:
+            self.errors = self.errors[-19:] + ["enter: %s" % error]
 
     def _simulate_clock(self, offset):
         try:

@@ -1,8 +1,9 @@
-"""The maintenance port: what a person who stands before the terminal may ask it (10.6.1). Reads only.
+"""The maintenance port: what a person who stands before the terminal may ask it (10.6.1). It writes to no meter.
 
 A question is one line of JSON; lines of JSON answer it, the last {"event": "done"} or {"event": "error", "kind",
 "what", "hint"}. `do` says what: status, watch (all points now), explain (a point, step by step), probe (one raw read
-in every type and order), scan (who is on a line). docs/commissioning.md has the fields.
+in every type and order), scan (who is on a line), manual (what was entered by hand), enter (takes an operator's signed
+record). docs/commissioning.md has the fields.
 
 On a terminal it listens on a socket of the file system whose mode says who may come; `who` is the name that goes into
 the log, once for each kind of question of a connection. Questions take their turn with acquisition's at the bus's lock.
@@ -258,6 +259,26 @@ class Desk:
                     return
         raise NoAnswer("%s was not asked yet" % name, "it is asked every %d ms" % site.points[index].interval_ms)
 
+    async def manual(self, question, tell):
+        """What was entered by hand, and what is missing."""
+        from carbonterm_device import byhand
+
+        for event in byhand.listed(self._needs_terminal()):
+            await tell(event)
+
+    async def enter(self, question, tell):
+        """Takes an operator's signed `record`, as hex; answers when it is durable."""
+        from carbonterm_device import byhand
+
+        seq, record = byhand.take(self._needs_terminal(), _text(question, "record", LONGEST))
+        digest = "".join(["%02x" % byte for byte in record.digest])
+        await tell({"event": "taken", "epoch": self._terminal.log.epoch, "seq": seq, "digest": digest})
+
+    def _needs_terminal(self):
+        if self._terminal is None:
+            raise Asked("there is no terminal here", "ask one by its maintenance socket")
+        return self._terminal
+
     def _needs_site(self):
         if self._site is None:
             raise Asked("there is no site document here", "name one")
@@ -293,7 +314,10 @@ class Desk:
             pass
 
 
-_ANSWERS = {"status": Desk.status, "scan": Desk.scan, "probe": Desk.probe, "watch": Desk.watch, "explain": Desk.explain}
+_ANSWERS = {
+    "status": Desk.status, "scan": Desk.scan, "probe": Desk.probe, "watch": Desk.watch, "explain": Desk.explain,
+    "manual": Desk.manual, "enter": Desk.enter,
+}  # fmt: skip
 
 
 def _request(question, protocol, serial):

@@ -6,6 +6,7 @@ entry follows the readings that caused it in the same group commit, or after the
 
 from carbonterm import __version__
 from carbonterm.clock import DAY, UNSET
+from carbonterm.errors import LedgerError
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import room
@@ -36,6 +37,7 @@ class Terminal:
         self.disagreements = 0
         self.stopped = ""
         self.failed = None
+        self.by_hand = 0  # records taken since the start
         self.step = room.NORMAL
         self.thinned, self.missed = Missed(), Missed()
         self.above = {}  # readings of a point since the last one that was within twice its largest valid month
@@ -178,6 +180,26 @@ class Terminal:
         body = [point, event, time_ms, exponent, last.at(exponent), first.at(exponent)]
         self._append(self.clock.now_ms(), self.clock.state, entries.METER, body)
 
+    @property
+    def manuals(self):
+        """The carbonterm.series.manual Manuals of what is entered by hand; None where nobody may."""
+        return None if self.failed else self._replay.pipeline.manuals
+
+    def enter(self, record):
+        """Appends a carbonterm.ledger.manual Record and what follows, durably; the seq of its entry. CarbonError where it
+        cannot be taken."""
+        if self.stopped or self.failed or self.site is None:
+            why = self.failed[0] if self.failed else self.stopped or "the terminal has not begun"
+            raise LedgerError("nothing is recorded now: " + why, "see the status")
+        now, state = self.clock.now_ms(), self.clock.state
+        self._replay.pipeline.admit(record, None if state == UNSET else now)
+        self.by_hand += 1
+        seq = self._append(now, state, entries.MANUAL, [record.body, record.signature])
+        self.commit()
+        if self.failed:
+            raise LedgerError("it could not be stored: " + self.failed[0], self.failed[1])
+        return seq
+
     def _append(self, time_ms, state, kind, body):
         """Appends an entry and what follows from it; its seq, None where nothing is appended."""
         if self.stopped or self.failed:
@@ -271,6 +293,10 @@ class Terminal:
         for index, settler in enumerate(self._replay.pipeline.settlers):
             if settler is not None and self.site.is_amount(index):
                 points.append((self.site.points[index].name, self.site.unit(index), str(settler.total)))
+        for index in range(len(self.site.points), len(self.site.all_points)):
+            total = self._replay.pipeline.total(index)
+            if total is not None:
+                points.append((self.site.all_points[index].name, self.site.unit(index), str(total)))
         for index, source in enumerate(self.site.sources):
             value = self._replay.pipeline.emitted(index)
             sources.append((source.name, source.scope(), None if value is None else str(value.round(6))))

@@ -47,6 +47,7 @@ class Upkeep:
         self.error = ""
         self.free = self.total = self.bytes = 0
         self.days = self.rate = None
+        self._reminder = None
         self.begins = None  # (epoch, seq) of the first entry kept
         self._since = None  # its time
         self._warned = False
@@ -158,7 +159,16 @@ class Upkeep:
                 name = self.terminal.site.points[index].name
                 what = "point %s: %d readings since %s are not believed; was the meter replaced? (docs/series.md)"
                 found.append(what % (name, count, value))
-        return found + self._calibrations()
+        return found + self._calibrations() + self._reminded()
+
+    def _reminded(self):
+        if not self.site.manual:
+            return []
+        if self._reminder is None:
+            from carbonterm_device.byhand import Reminder  # most terminals have meters only
+
+            self._reminder = Reminder(self.terminal)
+        return self._reminder.alarms()
 
     def _calibrations(self):
         found = []
