@@ -4,6 +4,8 @@
     inputs: {FC: {value: 1000, class: 0.5}, NCV: {value: 20, U: 2%}, …}     what a formula's names are
     model: FC*NCV*CC*OF*44/12
     sources: {boiler: formula, steam: {method, source, at, values, uncertainty}}     in place of the model: several
+    inventory: [{name, emission, activity: 5%, factor: 10%}]     rows of IPCC approach 1, Table 3.2; with base, of the
+                                          year to compare with, the trend, too; activity_group, factor_group: shared
     correlations: [[NCV, CC, 0.5]]
     model_error: 3%                       of the total
     coverage: 0.95                        or k: 2
@@ -17,6 +19,7 @@ from pathlib import Path
 import yaml
 
 from carbonterm import formula
+from carbonterm.accounting import approach1
 from carbonterm.accounting.agreement import against_history, several
 from carbonterm.accounting.library import account, date
 from carbonterm.accounting.uncertainty import LEVELS, repeated, root, stated
@@ -25,8 +28,8 @@ from carbonterm.number import Number, Ratio
 from carbonterm_host import library, uncertain
 from carbonterm_host.screen import USAGE, Failure
 
-_FIELDS = ("title", "inputs", "model", "sources", "correlations", "model_error", "coverage", "k", "monte_carlo",
-           "checks")  # fmt: skip
+_FIELDS = ("title", "inputs", "model", "sources", "inventory", "correlations", "model_error", "coverage", "k",
+           "monte_carlo", "checks")  # fmt: skip
 
 
 def read(path):
@@ -40,7 +43,7 @@ def read(path):
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
         raise Failure(USAGE, f"{path}: {error}", "a YAML or JSON file as docs/uncertainty.md says") from None
     _table(found, "the file", _FIELDS)
-    if "checks" not in found and ("model" in found) == ("sources" in found):
+    if not {"checks", "inventory"} & set(found) and ("model" in found) == ("sources" in found):
         raise AccountingError("the file has neither a model nor sources, or both", "give one: a formula, or sources")
     level = found.get("coverage")
     if level is not None and level not in LEVELS:
@@ -116,6 +119,48 @@ def _accounted(found, name, what):
     values = all_given([f"{key}={value}" for key, value in what.get("values", {}).items()])
     result = account(method, what["source"], values, library.factors(), date(what["at"], "at"))
     uncertain.add_result(found, name, method.source(what["source"]), result, what.get("uncertainty", {}))
+
+
+# --- IPCC approach 1 -------------------------------------------------------------------------------------------------
+
+
+def inventory(document):
+    """Table 3.2 of the rows of `inventory`, with the trend where every row has its base; None without any."""
+    if "inventory" not in document:
+        return None
+    known = ("name", "emission", "activity", "factor", "base", "activity_group", "factor_group")
+    rows = [_table(row, "a row of the inventory", known) for row in _list(document["inventory"], "inventory")]
+    if not rows or any("name" not in row or "emission" not in row for row in rows):
+        what = "a row of the inventory lacks its name or emission"
+        raise AccountingError(what, "write {name: …, emission: …, factor: 10%}")
+    percents = [[_percent(row, name) for name in ("activity", "factor")] for row in rows]
+    found = approach1.approach1(
+        [(row["name"], str(row["emission"]), *percents[i], row.get("activity_group"), row.get("factor_group"))
+         for i, row in enumerate(rows)]
+    )  # fmt: skip
+    view = {
+        "total": str(found.total.round(6)), "percent": str(found.percent),
+        "rows": [{"name": name, "emission": str(emission.round(6)), "percent": str(percent),
+                  "share_percent": str(share)} for name, emission, percent, share in found.rows],
+    }  # fmt: skip
+    if all("base" in row for row in rows):
+        change = approach1.trend([(row["name"], str(row["base"]), str(row["emission"]), *percents[i])
+                                  for i, row in enumerate(rows)])  # fmt: skip
+        view["trend"] = {"change_percent": str(change.change.round(4)), "percentage_points": str(change.percent)}
+        for row, (_, a, b, factor, activity, both) in zip(view["rows"], change.rows, strict=True):
+            row |= {"A": str(a.round(4)), "B": str(b.round(4)), "trend_by_factor": str(factor),
+                    "trend_by_activity": str(activity), "trend_by_both": str(both)}  # fmt: skip
+    return view
+
+
+def _percent(row, name):
+    text = str(row.get(name, "0")).strip().removesuffix("%").strip()
+    try:
+        if Number(text) < 0:
+            raise AccountingError(f"an uncertainty of {text} %", "it is a width, never below 0")
+    except CarbonError as error:
+        raise AccountingError(f"{row['name']}, {name}: {error.what}", error.hint) from error
+    return text
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------

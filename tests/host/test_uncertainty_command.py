@@ -146,6 +146,26 @@ def test_sources_by_method_share_their_factors(tmp_path):
     assert code == 0 and "cn-nat-2022" in out and "排放因子" in out
 
 
+@pytest.mark.requirement("P-7.4-2", part="an inventory by IPCC approach 1, with its trend")
+def test_rows_of_an_inventory(tmp_path):
+    """200 t ± √(5² + 10²) % and 100 t ± 20 %: 300 t ± 10 %; against 150 and 100 t the trend is +20 %."""
+    text = """
+        inventory:
+          - {name: boiler, emission: 200, base: 150, activity: 5%, factor: 10}
+          - {name: kiln, emission: 100, base: 100, factor: 20%}
+        """
+    found = run(tmp_path, text)["inventory"]
+    assert found["percent"] == "10.0000" and found["rows"][0]["percent"] == "11.1803"
+    assert found["trend"]["change_percent"] == "20.0000" and found["rows"][1]["B"] == "0.4000"
+    code, out, _ = carbonterm("uncertainty", tmp_path / "u.yaml", lang="zh")
+    assert code == 0 and "趋势: 20.0000 %" in out
+    found = run(tmp_path, text.replace("base: 150, ", ""))["inventory"]
+    assert "trend" not in found and found["rows"][0].get("A") is None
+    grouped = text.replace("20%", "20%, factor_group: c")
+    grouped = grouped.replace("activity: 5%, factor: 10", "factor: 20, factor_group: c")
+    assert run(tmp_path, grouped)["inventory"]["percent"] == "20.0000"
+
+
 def test_a_json_file_is_the_same(tmp_path):
     text = json.dumps({"inputs": {"a": {"value": 2.5, "u": 0.1}, "b": {"value": 4, "u": 0.2}}, "model": "a*b"})
     assert run(tmp_path, text, name="u.json")["u"] == "0.640312"
@@ -219,7 +239,10 @@ REFUSED = [
     ("sources: {a: {method: x, source: y, at: 2023-01-01}}", "unknown"),
     ("checks: {repeated: [1]}", "at least two"), ("checks: {history: {value: 1, past: []}}", "at least two"),
     ("checks: {sources: [{name: a}]}", "lacks its name or value"), ("checks: {sources: [{name: a, value: 1}]}", "a: "),
-    ("checks: {other: 1}", "knows no 'other'"),
+    ("checks: {other: 1}", "knows no 'other'"), ("inventory: [{name: a}]", "lacks its name or emission"),
+    ("inventory: [{name: a, emission: 0}]", "add up to 0"),
+    ("inventory: [{name: a, emission: 1, factor: -1}]", "a, factor"),
+    ("inventory: []", "lacks its name"), ("inventory: [{name: a, emission: 1, x: 1}]", "knows no 'x'"),
 ]  # fmt: skip
 
 

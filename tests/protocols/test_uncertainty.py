@@ -3,7 +3,7 @@
 import pytest
 
 from carbonterm import formula
-from carbonterm.accounting.approach1 import approach1, product
+from carbonterm.accounting.approach1 import approach1, product, trend
 from carbonterm.accounting.uncertainty import (
     LEVELS,
     Input,
@@ -83,6 +83,47 @@ def test_equations_3_1_and_3_2_by_hand():
     assert approach1(sink, 4).percent == Number("13.42")
     with pytest.raises(CarbonError):
         approach1([("a", "1", "1", "1", None, None), ("b", "-1", "1", "1", None, None)])
+
+
+# A row of New Zealand's inventory 1990-2002 (NIR of April 2004, annex 7, IPCC tier 1): base year, 2002, U of activity
+# data and factor; printed: combined U, in % of the total, type A, type B, trend by factor, by activity data, by both.
+PRINTED = [
+    ("energy CO2", "22850.60", "30815.77", "5", "0", "5", "2.06", "0.0489", "0.5003", "0.0000", "3.5374", "3.54"),
+    ("industry CO2", "2403.65", "2954.03", "5", "0", "5", "0.20", "0.0005", "0.0480", "0.0000", "0.3391", "0.34"),
+    ("energy CH4", "749.78", "987.54", "5", "50", "50", "0.66", "0.0012", "0.0160", "0.0613", "0.1134", "0.13"),
+    ("chemical CH4", "2.52", "97.09", "45", "120", "128", "0.17", "0.0015", "0.0016", "0.1832", "0.1003", "0.21"),
+    ("enteric", "21371.91", "23584.68", "1", "46", "46", "14.48", "-0.0390", "0.3829", "-1.7950", "0.5415", "1.87"),
+    ("manure", "573.09", "548.00", "1", "90", "90", "0.66", "-0.0024", "0.0089", "-0.2178", "0.0126", "0.22"),
+    ("burning", "18.77", "22.49", "50", "40", "64", "0.02", "0.0000", "0.0004", "-0.0002", "0.0258", "0.03"),
+    ("conversion", "88.89", "86.14", "100", "100", "141", "0.16", "-0.0004", "0.0014", "-0.0357", "0.1978", "0.20"),
+    ("waste", "2606.10", "2066.40", "35", "10", "35", "0.97", "-0.0179", "0.0335", "-0.1791", "1.6605", "1.67"),
+    ("wastewater", "156.66", "169.68", "60", "10", "60", "0.14", "-0.0003", "0.0028", "-0.0034", "0.2337", "0.23"),
+]
+
+
+def test_an_inventory_in_print():
+    """The totals of the two years, 61 595 and 74 912 Gg, follow from the printed sensitivities; the rows that the
+    transcription lacks are one row here. Percentages to the printed digit, sensitivities within one of the last."""
+    rest = [Number("61595"), Number("74912")]
+    for row in PRINTED:
+        rest = [rest[0] - Number(row[1]), rest[1] - Number(row[2])]
+    rows = [row[:5] for row in PRINTED] + [("rest", str(rest[0]), str(rest[1]), "0", "0")]
+    level = approach1([(name, now, ad, ef, None, None) for name, _, now, ad, ef in rows])
+    found = trend(rows)
+    print(level.total, level.percent, found.change, found.percent)
+    digit = Number("0.00011")
+    for i in range(len(PRINTED)):
+        name, _, _, _, _, combined, share, a, b, by_factor, by_activity, both = PRINTED[i]
+        percent = level.rows[i][2]
+        assert abs(percent - Number(combined)) < 2, name  # the table rounds 36.4 to 35 and 60.8 to 60
+        of_total = percent * abs(level.rows[i][1]) / level.total
+        assert abs(of_total - Number(share)) * 100 <= Number("1.1") + Number(share) * 4, name
+        assert abs(found.rows[i][1] - Number(a)) <= digit and abs(found.rows[i][2] - Number(b)) <= digit, name
+        assert abs(found.rows[i][3] - Number(by_factor)) <= Number("0.006"), name
+        assert abs(found.rows[i][4] - Number(by_activity)) <= Number("0.001"), name
+        assert abs(found.rows[i][5] - Number(both)) <= Number("0.012"), name
+    with pytest.raises(CarbonError):
+        trend([("a", "1", "2", "5", "5"), ("b", "-1", "2", "5", "5")])
 
 
 def test_a_factor_that_two_sources_share_is_one_input():

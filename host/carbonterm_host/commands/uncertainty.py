@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import typer
+from rich.table import Table
 
 from carbonterm.errors import CarbonError
 from carbonterm_host import uncertain, uncertainty_file
@@ -24,6 +25,7 @@ def main(
     try:
         document = uncertainty_file.read(file)
         view = {"title": document.get("title", ""), "checks": uncertainty_file.checks(document)}
+        view["inventory"] = uncertainty_file.inventory(document)
         if "model" in document or "sources" in document:
             view |= _evaluated(document, simulate, seed)
     except CarbonError as error:
@@ -103,6 +105,8 @@ def _show(view):
             screen.print(f"  {name}: {row['value']} ± {row['U']}{percent}, k = 2")
     if "monte_carlo" in view:
         _show_simulation(screen, view["monte_carlo"])
+    if view["inventory"]:
+        _show_inventory(screen, view["inventory"])
     _show_checks(screen, view["checks"])
 
 
@@ -117,6 +121,21 @@ def _show_simulation(screen, found):
     )
     if not found["stable"]:
         screen.print(say("the simulation is not yet stable: more trials", "模拟尚未稳定：请增加次数"))
+
+
+def _show_inventory(screen, found):
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, heading in enumerate((say("source", "排放源"), "tCO2e", "U %", say("share %", "贡献 %"), "A", "B")):
+        table.add_column(heading, justify="right" if place else "left")
+    for row in found["rows"]:
+        sensitivities = row.get("A", ""), row.get("B", "")
+        table.add_row(row["name"], row["emission"], row["percent"], row["share_percent"], *sensitivities)
+    screen.print(table)
+    screen.print(f"IPCC {say('approach 1', '方法1')}: [bold]{found['total']} ± {found['percent']} %[/] (95 %)")
+    if "trend" in found:
+        change = found["trend"]
+        screen.print(f"{say('trend', '趋势')}: {change['change_percent']} % ± {change['percentage_points']} "
+                     f"{say('percentage points', '个百分点')}")  # fmt: skip
 
 
 def _show_checks(screen, checks):

@@ -50,3 +50,36 @@ def approach1(rows, digits=DIGITS):
         percent = root(own * 10000 / (emission * emission), digits) if emission != 0 else Number(0)
         found.rows.append((name, emission, percent, share))
     return found
+
+
+class Trend:
+    """change: per cent from the base year (Ratio); percent: its uncertainty in percentage points (Number); rows of
+    (name, type A and type B sensitivity (Ratios), part of the factor, part of the activity data, both (Numbers))."""
+
+    __slots__ = ("change", "percent", "rows")
+
+
+def trend(rows, digits=DIGITS):
+    """Table 3.2 columns I to M. rows: (name, emission of the base year, emission now, U activity data %, U factor %).
+
+    The factor is the same in both years (its part is A × U), the activity data of each year have errors of their own
+    (B × U × √2). A is what the trend changes, in per cent, if base year and now both rise by 1 %; B if only now does.
+    """
+    base, now = added_up([Number(str(row[1])) for row in rows]), added_up([Number(str(row[2])) for row in rows])
+    if base == 0:
+        raise AccountingError("the emissions of the base year add up to 0", "a trend needs a base")
+    found, variance = Trend(), Ratio(0)
+    found.change, found.rows = (now - base) * 100 / base, []
+    for name, first, last, activity, factor in rows:
+        first, last = Number(str(first)), Number(str(last))
+        more = first * Number("0.01") + base
+        a = (last * Number("0.01") + now - more) * 100 / more - found.change
+        b = last / base
+        by_factor, by_activity = a * Number(str(factor)), b * Number(str(activity))
+        own = by_factor * by_factor + by_activity * by_activity * 2
+        variance = variance + own
+        size = root(by_factor * by_factor, digits)
+        parts = (-size if by_factor < 0 else size, root(by_activity * by_activity * 2, digits), root(own, digits))
+        found.rows.append((name, a, b, parts[0], parts[1], parts[2]))
+    found.percent = root(variance, digits)
+    return found
