@@ -5,12 +5,12 @@ What the digits should be is checked against fractions on CPython in tests/host/
 
 import pytest
 
-import drawn
 import shipped
 from carbonterm import cbor, clock
 from carbonterm.accounting import library
 from carbonterm.errors import FormulaError
 from carbonterm.number import Ratio
+from drawn import shape, values
 from seeded import Random
 
 METHODS = shipped.methods()
@@ -24,11 +24,11 @@ def test_random_activity_gives_the_same_digits_everywhere():
     random, count = Random(31), 0
     for name in sorted(METHODS):
         for source in METHODS[name].sources:
-            given = drawn.shape(random, METHODS[name], source, FACTORS, AT)
+            given = shape(random, METHODS[name], source, FACTORS, AT)
             for _ in range(2):
-                values = drawn.values(random, source, given)
+                found = values(random, source, given)
                 try:
-                    result = library.account(METHODS[name], source, values, FACTORS, AT)
+                    result = library.account(METHODS[name], source, found, FACTORS, AT)
                 except FormulaError as error:
                     print(name, source.id, error.what)
                     continue

@@ -80,7 +80,7 @@ def values(random, source, given):
     """The shape with numbers: shares from 0 to 1, all else positive, of up to nine digits."""
     names = [p.name for p in source.parameters]
     found = {}
-    for key in given:
+    for key in sorted(given):
         if given[key] is not None:
             found[key] = given[key]
             continue
