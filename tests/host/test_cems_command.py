@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from carbonterm.accounting.substitution import RULES
+from carbonterm.accounting.substitution import RULES, check
+from runtimes import ROOT
 from shell import carbonterm
 
 START = datetime(2026, 3, 1)
@@ -171,3 +172,10 @@ def test_every_period_has_a_table_in_both_languages(tmp_path, period):
     for lang, word in (("en", "missing"), ("zh", "缺失")):
         code, out, _ = carbonterm("cems", file, "--period", period, lang=lang)
         assert code == 1 and word in out  # 67 % of the quarter: HJ 75 has no value for it
+
+
+def test_the_rule_in_the_documentation():
+    text = (ROOT / "docs/cems.md").read_text(encoding="utf-8")
+    rule = json.loads(text.partition("```json\n")[2].partition("```")[0])
+    check(rule)
+    assert rule["tiers"]["mass"][0][2] == "adjacent"

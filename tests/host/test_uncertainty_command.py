@@ -8,6 +8,7 @@ import pytest
 from carbonterm.accounting.uncertainty import LEVELS, student
 from carbonterm.number import Number
 from carbonterm_host import monte_carlo, uncertain, uncertainty_file
+from runtimes import ROOT
 from shell import carbonterm
 from vectors import load
 
@@ -253,3 +254,11 @@ def test_refusals(tmp_path, text, said):
     code, out, err = carbonterm("uncertainty", file)
     assert code == 2 and said in err, err + out
     assert carbonterm("uncertainty", tmp_path / "none.yaml")[0] == 2
+
+
+def test_the_file_in_the_documentation(tmp_path):
+    text = (ROOT / "docs/uncertainty.md").read_text(encoding="utf-8")
+    view = run(tmp_path, text.partition("```yaml\n")[2].partition("```")[0])
+    assert set(view["sources"]) == {"boiler", "kiln", "power"} and view["monte_carlo"]["agrees"] is True
+    checks = text.partition("```\nchecks:")[2].partition("```")[0].partition("\n")[2]
+    assert run(tmp_path, "checks:\n" + checks)["checks"]["history"]["inside"] is True
