@@ -13,6 +13,8 @@ from carbonterm.number import Number, Ratio, half_even
 from carbonterm.pipeline import PLACES, Replay
 from carbonterm.series.closing import BACK, LONGEST
 from carbonterm.series.register import FIRST, ROLLOVER, WORDS
+from carbonterm.site import INSTANT
+from carbonterm_host import tracer_rates
 
 
 class Step:
@@ -96,6 +98,7 @@ class Tracer:
         self.wrong = {}
         self.index = self._config = self._site = None
         self._heard, self._closings = [], {}
+        self._fills = []
         replay = Replay()
         for self.index, one in enumerate(book.entries):
             self._taken = set()
@@ -112,6 +115,8 @@ class Tracer:
                 self._heard[:] = [self._hear(settler) for settler in self._heard]
             if one.kind in (entries.CLOSING, entries.EMISSION) and self._site is not None:
                 self._figures(one)
+            elif one.kind == entries.FILL and self._site is not None and one.body[0] < len(self._site.points):
+                self._fills.append(tracer_rates.Filling(self.index, one.body, self._site))
 
     def row_of(self, time_ms, value, heard):
         """Row of the entry at hand that a register was fed with: the first that fits and was not taken before."""
@@ -124,10 +129,20 @@ class Tracer:
                 return row
         return None
 
+    def fills(self, figure):
+        """The Fillings of the log that lie in the period of a closing row, of its point."""
+        end_ms = clock.end(figure.period, figure.start_ms, figure.site.zone)
+        return [one for one in self._fills if one.touches(figure, end_ms)]
+
     def settled(self, figure):
         """(increment recomputed or None, first Step, last Step, Steps between) of a closing row. Where the clock was
         set beside the period, no two readings around a border tell its value: None, and replay vouches for it alone."""
         end_ms = clock.end(figure.period, figure.start_ms, figure.site.zone)
+        if self._is_rate(figure):
+            if figure.steps.turns or self.begins:
+                return self._counted(figure)
+            fills = [one for one in self.fills(figure) if one.index < figure.index]
+            return tracer_rates.settled(figure, figure.site.series[figure.subject], fills, self._is_again(figure))
         steps = [step for step in figure.steps.steps if step.believed]
         turn = max([turn for turn in figure.steps.turns if turn <= figure.index], default=None)
         if turn is not None:
@@ -151,8 +166,18 @@ class Tracer:
         return (None, steps[0], steps[-1], steps) if steps else (None, None, None, [])
 
     def turned(self, figure):
-        """True if the clock was set beside the period of a closing row."""
-        return bool(figure.steps.turns) and self.settled(figure)[0] is None
+        """True if the clock was set beside the period of a closing row, or a rate's first readings were dropped."""
+        open_ = figure.steps.turns or (self.begins and self._is_rate(figure))
+        return bool(open_) and self.settled(figure)[0] is None
+
+    def _is_rate(self, figure):
+        """Whether a closing row is of a value of the moment."""
+        return figure.subject < len(figure.site.points) and figure.site.points[figure.subject].kind == INSTANT
+
+    def _is_again(self, figure):
+        """Whether the period of a closing row had closed before."""
+        before = self._closings.get((figure.config, figure.period, figure.start_ms, figure.subject), ())
+        return any(one.index < figure.index for one in before)
 
     def accounted(self, figure):
         """([(parameter, unit, Ratio, [(point, numerator, denominator, closing Figure)])], exact tCO2e or None)."""
@@ -164,8 +189,9 @@ class Tracer:
             for point, numerator, denominator in feed.points:
                 closing = self._closing(figure, point)
                 parts.append((point, numerator, denominator, closing))
-                increment = closing and self.value(closing)
-                total = None if total is None or not increment else total + Ratio(numerator, denominator) * increment
+                increment = self._amount(figure, point)
+                known = total is not None and increment is not None
+                total = total + Ratio(numerator, denominator) * increment if known else None
             rows.append((feed.parameter, units[feed.parameter], total, parts))
             values[feed.parameter] = total
         try:
@@ -192,6 +218,8 @@ class Tracer:
             if self.turned(figure):
                 return True
             again = self.settled(figure)[0]
+            if again is None and self._is_rate(figure):
+                return tracer_rates.unknown(self.row(figure))
             return again is not None and again == self.value(figure)
         exact, held = self.accounted(figure)[1], self.value(figure)
         return held is None or (exact is not None and exact.round(PLACES) == held)
@@ -216,6 +244,16 @@ class Tracer:
             if one.index < figure.index:
                 return one
         return None
+
+    def _amount(self, figure, point):
+        """What the closings before a figure of emissions come to: the later ones are differences, one without a value
+        begins anew; None where there is none."""
+        amount = None
+        for one in self._closings.get((figure.config, figure.period, figure.start_ms, point), ()):
+            if one.index < figure.index:
+                value = self.value(one)
+                amount = value if amount is None or value is None else amount + value
+        return amount
 
     def _border(self, figure, steps, border):
         """(sum of the increments up to a border, Step before, Step at or behind); the sum None where a gap is too long

@@ -13,6 +13,7 @@ from carbonterm.errors import CarbonError, ClockError
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number
 from carbonterm.pipeline import PLACES
+from carbonterm.series import gaps
 from carbonterm.uplink.message import Receipt
 from carbonterm_host import bundles
 from carbonterm_host.proofs import Book
@@ -20,6 +21,7 @@ from carbonterm_host.screen import JSON, UNVERIFIED, USAGE, Failure, console, pu
 from carbonterm_host.tracer import Tracer
 
 HINT = "write SEQ, EPOCH/SEQ or NAME PERIOD START, such as: electricity day 2026-11-21; --list shows all"
+_METHODS_ZH = {"linear": "线性插值", "nearest": "最近邻插值", "counted": "表计累计"}
 LENGTHS = (19, 16, 13, 10, 7, 4)  # of START as people write it, by period: 2026-11-21T14 is an hour
 
 
@@ -113,7 +115,7 @@ def _listed(tracer, json):
 
 
 def _unit(figure):
-    return "tCO2e" if figure.kind == entries.EMISSION else figure.site.points[figure.subject].unit
+    return "tCO2e" if figure.kind == entries.EMISSION else figure.site.unit(figure.subject)
 
 
 # --- the object -----------------------------------------------------------------------------------------------------
@@ -205,10 +207,25 @@ def _settlement(tracer, figure, everything):
         "readings": {"believed": sum(step.believed for step in between),
                      "held": sum(not step.believed for step in between)},
     }  # fmt: skip
+    if tracer.fills(figure):
+        out["fills"] = [_fill(tracer, one) for one in tracer.fills(figure)]
     if first is not None:
         shown = between if everything else [first] if first is last else [first, last]
         out["readings"]["rows"] = [_reading(tracer, step, figure.site.zone) for step in shown]
     return out
+
+
+def _fill(tracer, one):
+    """A gap of the period's point and what became of it, as its entry says."""
+    _, method, from_ms, to_ms, days, exponent, first, last, places, before, after = one.body
+    zone = one.site.zone
+    return {
+        "from": clock.text(from_ms, zone), "to": clock.text(to_ms, zone), "method": gaps.METHODS[method],
+        "first": str(Number(first, exponent)), "last": str(Number(last, exponent)),
+        "known_hours": [str((Number(part) / 3600000).round(2).normal()) for part in days],
+        "before": str(Number(before, places)), "after": None if after is None else str(Number(after, places)),
+        **_at(tracer, one.index),
+    }  # fmt: skip
 
 
 def _reading(tracer, step, zone):
@@ -319,6 +336,14 @@ def _closing(branch, part):
     again = part["increment"]
     text = say("settlement entry", "结算记录") + f" {_seq(part['settlement'])}, "
     branch.add(text + say("recomputed", "重算") + f" {again['recomputed'] or '?'} {_mark(again['equal'])}")
+    for row in part.get("fills", ()):
+        told = say("gap", "缺失") + f" {row['from']} – {row['to']}, "
+        if row["after"] is None:
+            told += say("not filled", "未补全")
+        else:
+            told += say(row["method"], _METHODS_ZH[row["method"]])
+            told += say(", total {before} → {after}", "，累计 {before} → {after}").format(**row)
+        branch.add(told + ", " + say("entry", "记录") + f" {_seq(row)}")
     rows = branch.add(say("readings: {believed} believed, {held} held", "读数：采信 {believed}，搁置 {held}")
                       .format(**part["readings"]))  # fmt: skip
     for row in part["readings"].get("rows", ()):
