@@ -153,6 +153,25 @@ def test_strangers_and_wrong_passwords_get_no_acknowledgement(tmp_path):
 
 
 @pytest.mark.slow
+def test_data_in_clear_from_a_station_with_a_key_are_refused(tmp_path):
+    port = entrance.free_port()
+    made = terminal(tmp_path, port, "2025", f"{entrance.MN} 123456 {entrance.KEY}\n")
+    made.start()
+    try:
+        forged = Station(port, "2025")
+        forged.upload(REALTIME, day(), ("a05001-Rtd", "1", "N"))
+        with pytest.raises(TimeoutError):
+            forged.send(0.5)
+        made.wait(lambda status: status["inbound"][0]["refused"] == 1)
+        good = Station(port, "2025", entrance.KEY)
+        good.upload(REALTIME, day(), ("a05001-Rtd", "2", "N"))
+        assert good.send() == 1
+    finally:
+        made.stop()
+    assert [row[3] for row in entrance.rows(made, tmp_path / "log.bundle")] == ["2"]
+
+
+@pytest.mark.slow
 @pytest.mark.requirement("T-6.3-2", part="killed in the middle: what was acknowledged by HJ 212 is there once")
 def test_killed_in_the_middle_nothing_acknowledged_is_lost(tmp_path):
     port = entrance.free_port()

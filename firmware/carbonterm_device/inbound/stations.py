@@ -1,9 +1,10 @@
 """The upper computer of HJ 212 data loggers over TCP: takes their uploads, acknowledges each when it is durable.
 
 A file in the data folder names the stations, one a line: MN, password and, where data areas are encrypted (2025), the
-SM4 key as 32 hex digits; "-" for a password that is not looked at. Every part of a split upload is an entry of its own,
-acknowledged by itself, as its sender waits for it; a part without DataTime has that of the part before it. Make-up data
-(RF=1, or history under another QN) that the log has already are left out value by value.
+SM4 key as 32 hex digits; "-" for a password that is not looked at. What a station with a key sends in clear is refused.
+Every part of a split upload is an entry of its own, acknowledged by itself, as its sender waits for it; a part without
+DataTime has that of the part before it. Make-up data (RF=1, or history under another QN) that the log has already are
+left out value by value.
 """
 
 import asyncio
@@ -132,6 +133,8 @@ class Stations(Inbox):
             return
         if station.password is not None and packet.pw != station.password:
             raise FrameError("the password is wrong")
+        if station.cipher and packet.items and packet.raw.find(hj212.SEALED) < 0:
+            raise FrameError("the data area is in clear, and the station has a key")  # anybody could have written it
         if station.password is None:
             station.upper.pw = packet.pw or ""
 

@@ -19,6 +19,8 @@ segment in clear. A `Decoder` with the station's cipher reads both that length a
 A control character ends a decoder's wait at once, so a packet cut off never swallows the next one.
 """
 
+import binascii
+
 from carbonterm.errors import FrameError, quoted
 from carbonterm.field import stream
 from carbonterm.field.modbus import CRC_HIGH, CRC_LOW
@@ -74,6 +76,7 @@ NUMERIC = ("Rtd", "Min", "Avg", "Max", "Cou", "ZsRtd", "ZsMin", "ZsAvg", "ZsMax"
 MAX_SEGMENT, MAX_DATA = 1024, 950  # bytes; MAX_DATA is the data area
 _MAX_CIPHERED = MAX_SEGMENT + 4 * MAX_SEGMENT  # five characters for a byte
 _HEAD = b"##"
+SEALED = b"CP=&&{0x"  # how an encrypted data area begins
 _DIGITS = "0123456789"
 
 
@@ -368,10 +371,12 @@ def decrypted(segment, cipher):
     words = bytes(segment[start + 6 : end]).split(b",")
     if len(words) % 16 or len(words) > MAX_SEGMENT:
         raise FrameError("an encrypted area of %d bytes" % len(words), "it has whole blocks of 16")
-    for word in words:
-        if len(word) != 4 or word[:2] != b"0x" or _hex(word[2:]) is None:
-            raise FrameError("an encrypted byte that is not like 0xE4")
-    blocks = bytes([_hex(word[2:]) for word in words])
+    try:
+        if [word for word in words if len(word) != 4 or word[:2] != b"0x"]:
+            raise ValueError
+        blocks = binascii.unhexlify(b"".join([word[2:] for word in words]))
+    except ValueError:
+        raise FrameError("an encrypted byte that is not like 0xE4")
     plain = b"".join([cipher.decrypt(blocks[i : i + 16]) for i in range(0, len(blocks), 16)])
     return bytes(segment[: start + 5]) + plain + bytes(segment[end + 1 :])
 
@@ -406,7 +411,7 @@ def length_at(data, start, ciphered=False):
         return 12, 0
     # an encrypted segment may give its length in clear: then only its end says where it ends
     end = data.find(b"\r\n", start + 6)
-    opened = data.find(b"CP=&&{0x", start + 6, end if end >= 0 else len(data)) if ciphered else -1
+    opened = data.find(SEALED, start + 6, end if end >= 0 else len(data)) if ciphered else -1
     if opened >= 0 and opened - start <= MAX_SEGMENT:
         if end >= 0:
             return end + 2 - start, end - 4 - start - 6
@@ -434,7 +439,7 @@ def whole(raw, cipher=None):
     segment = bytes(raw[6:-6])
     said = int(bytes(raw[2:6]).decode())
     sent = len(segment)
-    if segment.find(b"CP=&&{0x") >= 0:
+    if segment.find(SEALED) >= 0:
         if cipher is None:
             raise FrameError("the data area is encrypted", "hand in the station's key")
         segment = decrypted(segment, cipher)
