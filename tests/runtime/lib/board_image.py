@@ -24,7 +24,7 @@ def build(runtime):
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder, "x.mpy")
         for root in (ROOT / "protocols/carbonterm", ROOT / "firmware/carbonterm_device"):
-            _folder(writer, root, root.parent, compiled, [f"-march={march}", f"-msmall-int-bits={bits}", "-O2"])
+            _folder(writer, root, root.parent, compiled, [f"-march={march}", f"-msmall-int-bits={bits}", "-O3"])
     return bytes(writer.finalise())
 
 
