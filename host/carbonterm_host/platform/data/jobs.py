@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from carbonterm import clock
 from carbonterm.errors import CarbonError, StoreError
 from carbonterm_host.platform.data import backup, integrity
 from carbonterm_host.platform.data.tables import upkeep
+from carbonterm_host.platform.rounds import Rounds
 
 BACKUP, CHECK = "backup", "check"
 NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z\.ctbackup")  # of a backup made on schedule
@@ -108,34 +108,23 @@ def _digest(path):
     return found.digest()
 
 
-class Jobs:
-    """A thread beside the server: `start()`, `stop()`. table: {kind: (interval_ms, function() -> report)}."""
+class Jobs(Rounds):
+    """A thread beside the server. table: {kind: (interval_ms, function() -> report)}."""
 
     def __init__(self, store, table):
+        super().__init__("upkeep", _LOOK_S)
         self._store = store
         self._table = table
         self._tried = {}
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
 
-    def start(self):
-        self._thread.start()
-
-    def stop(self):
-        self._end.set()
-        self._thread.join(60)
-
-    def _run(self):
-        while True:
-            for kind, (interval_ms, function) in self._table.items():
-                if self._due(kind, interval_ms) and not self._end.is_set():
-                    self._tried[kind] = _now()
-                    try:
-                        self._once(kind, function)
-                    except Exception as error:  # the server goes on; it is tried again
-                        print(f"{kind}: {error!r}", file=sys.stderr, flush=True)
-            if self._end.wait(_LOOK_S):
-                return
+    def round(self):
+        for kind, (interval_ms, function) in self._table.items():
+            if self._due(kind, interval_ms) and not self.ending():
+                self._tried[kind] = _now()
+                try:
+                    self._once(kind, function)
+                except Exception as error:  # the other kinds are done all the same
+                    print(f"{kind}: {error!r}", file=sys.stderr, flush=True)
 
     def _due(self, kind, interval_ms):
         with self._store.read() as connection:

@@ -1,7 +1,6 @@
 """Quality control on a schedule: a thread beside the server that checks each terminal once per interval."""
 
 import sys
-import threading
 
 from sqlalchemy import select
 from sqlalchemy.sql import func
@@ -10,44 +9,33 @@ from carbonterm.errors import CarbonError
 from carbonterm_host.platform.access.users import now_ms
 from carbonterm_host.platform.quality import engine
 from carbonterm_host.platform.quality.engine import quality_reports
+from carbonterm_host.platform.rounds import Rounds
 from carbonterm_host.platform.store import logs
 
 _LOOK_S = 60
 
 
-class Schedule:
-    """`start()` and `stop()`; a terminal is checked when its last report is older than `hours`. tools: verify and
-    digest of `examine`."""
+class Schedule(Rounds):
+    """A terminal is checked when its last report is older than `hours`. tools: verify and digest of `examine`."""
 
     def __init__(self, store, hours, **tools):
+        super().__init__("quality", _LOOK_S)
         self._store = store
         self._interval_ms = hours * 3_600_000
         self._tools = tools
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="quality", daemon=True)
+        self._tried = {}  # terminals whose check broke: when
 
-    def start(self):
-        self._thread.start()
-
-    def stop(self):
-        self._end.set()
-        self._thread.join(60)
-
-    def _run(self):
-        tried = {}  # terminals whose check broke: when
-        while True:
-            for terminal_id in self._due(tried):
-                if self._end.is_set():
-                    return
-                try:
-                    engine.keep(self._store, engine.examine(self._store, terminal_id, **self._tools), "schedule")
-                except CarbonError:
-                    continue  # nothing is there yet
-                except Exception as error:  # the server goes on; the next round tries again
-                    tried[terminal_id] = now_ms()
-                    print(f"quality check of {terminal_id}: {error!r}", file=sys.stderr, flush=True)
-            if self._end.wait(_LOOK_S):
+    def round(self):
+        for terminal_id in self._due(self._tried):
+            if self.ending():
                 return
+            try:
+                engine.keep(self._store, engine.examine(self._store, terminal_id, **self._tools), "schedule")
+            except CarbonError:
+                continue  # nothing is there yet
+            except Exception as error:  # the other terminals are checked all the same
+                self._tried[terminal_id] = now_ms()
+                print(f"quality check of {terminal_id}: {error!r}", file=sys.stderr, flush=True)
 
     def _due(self, tried):
         newest = select(func.max(quality_reports.c.time_ms)).where(
