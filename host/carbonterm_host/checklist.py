@@ -100,7 +100,7 @@ def _state(site, sector, item, reasons, extra):
     for name, _, source, parameter in extra:
         if name == item["id"] and source is not None:
             return _row(item, *_fed(site, site.sources[source], parameter))
-    best, by, matched = MISSING, [], 0
+    worst, by, matched = MISSING, [], 0
     for match in item["match"]:
         rule, _, factor = match.partition("@")
         source_id, parameter = rule.split(".")
@@ -112,10 +112,11 @@ def _state(site, sector, item, reasons, extra):
         matched += bool(states)
         for state, names in states:
             by.extend(names)
-            best = min(best, state, key=(*COLLECTED, MISSING).index)
+            # of several sources the one that says least of what was measured
+            worst = state if worst == MISSING else max(worst, state, key=COLLECTED.index)
     if item["every"] and matched < len(item["match"]):
         return _row(item, MISSING, by)
-    return _row(item, best, by)
+    return _row(item, worst, by)
 
 
 def _own(site, name, unit, source, parameter):

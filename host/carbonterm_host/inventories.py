@@ -204,17 +204,23 @@ def _dimensions(grams):
     return {"total": total, "direct": direct, "energy": energy, "other": other, "sink": sink, "net": total + sink}
 
 
+def compared(begin, end, zone):
+    """[("previous" or "year_ago", begin, end)] of what a day, month or year is compared with."""
+    level = next(level for level in (clock.DAY, clock.MONTH, clock.YEAR) if clock.end(level, begin, zone) == end)
+    year, month, day = clock.civil(begin, zone)[:3]
+    starts = [("previous", clock.start(level, begin - 1, zone))]
+    if year > 1970 and level != clock.YEAR:
+        day = min(day, clock.month_days(year - 1, month))
+        starts.append(("year_ago", clock.stamp(year - 1, month, day, zone=zone)))
+    return [(name, start, clock.end(level, start, zone)) for name, start in starts]
+
+
 def _changes(site, records, begin, end, grams, incomplete):
     """What the period before, and the same one a year ago, come to, and the change in per cent; a change of figures
     that are not whole is not known."""
-    level = next(level for level in (clock.DAY, clock.MONTH, clock.YEAR) if clock.end(level, begin, site.zone) == end)
-    year, month, day = clock.civil(begin, site.zone)[:3]
-    ago = [clock.start(level, begin - 1, site.zone)]
-    if year > 1970 and level != clock.YEAR:
-        ago.append(clock.stamp(year - 1, month, min(day, clock.month_days(year - 1, month)), zone=site.zone))
     found = []
-    for name, start in zip(("previous", "year_ago"), ago, strict=False):
-        lines = inventory.lines(site, records, start, clock.end(level, start, site.zone))
+    for name, start, stop in compared(begin, end, site.zone):
+        lines = inventory.lines(site, records, start, stop)
         root = inventory.tree(site, lines)
         known = any(line.until is not None for line in lines)
         whole = known and root.total > 0 and not incomplete and not root.unknown

@@ -96,7 +96,7 @@ def test_a_higher_version_takes_the_place_and_the_same_adds():
     assert unknown.value == 0 and shown(unknown.unknown) == [("2026-01-01", "2026-01-02")]
 
 
-@pytest.mark.parametrize("text", ("", "26", "2026-13", "2026-02-30", "2026-5", "x026", "2026-05-03T", "1.26", "-026"))
+@pytest.mark.parametrize("text", ("", "26", "2026-13", "2026-02-30", "2026-5", "x026", "2026-05-03T", "1.26", "1e03", "-026"))
 def test_spans(text):
     with pytest.raises(ClockError):
         span(text, ZONE)

@@ -45,7 +45,7 @@ def _asked(where, period, terminal):
     if where.startswith(("http://", "https://")):
         return _over_http(where, period, _named(terminal))
     if where.startswith("sqlite:"):
-        from carbonterm_host.platform import inventory as platform
+        from carbonterm_host.platform.inventory import figures as platform
         from carbonterm_host.platform.store import Store
 
         found = platform.of(Store(where), _named(terminal), period)

@@ -9,14 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.sql import func
 
 from carbonterm import cbor, clock
-from carbonterm import site as sites
-from carbonterm.errors import CarbonError
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as formats
 from carbonterm.ledger.tree import leaf
 from carbonterm.number import Number
 from carbonterm_host.platform.access import notices
 from carbonterm_host.platform.data import jobs
+from carbonterm_host.platform.inventory import notices as inventory
+from carbonterm_host.platform.inventory.figures import site_of
 from carbonterm_host.platform.quality import notices as quality
 from carbonterm_host.platform.store import checkpoints, entries, evidence, figures, find_end, logs
 
@@ -43,7 +43,7 @@ def terminal(store, terminal_id):
         ).all()  # fmt: skip
         if not found:
             return None
-        site = _site(connection, found[-1])
+        site = site_of(connection, found[-1])
         return {
             "terminal": terminal_id,
             "name": site.name if site else None,
@@ -75,6 +75,7 @@ def html(store, name, public, asks):
         parts.append("<p>还没有登记终端。No terminal is registered yet: <code>carbonterm platform register</code></p>")
     for row in listed:
         parts.append(_section(terminal(store, row["terminal"])))
+        parts.extend(inventory.lines(store, row["terminal"]))
         parts.extend(quality.lines(store, row["terminal"]))
     return "\n".join(parts)
 
@@ -176,20 +177,6 @@ def _figure(parts, site):
     else:
         figure["unit"] = known.unit if known else None
     return figure
-
-
-def _site(connection, log):
-    """The Site in force at the log's end, or None if there is none that can be read."""
-    raw = connection.execute(
-        select(entries.c.raw).where(entries.c.log == log.id, entries.c.kind == formats.CONFIG)
-        .order_by(entries.c.seq.desc()).limit(1)
-    ).scalar()  # fmt: skip
-    if raw is None:
-        return None
-    try:
-        return sites.decode(formats.decode(raw).body[1])
-    except CarbonError:
-        return None
 
 
 def _section(found):

@@ -19,6 +19,7 @@ from carbonterm_host.platform.access import routes
 from carbonterm_host.platform.access.gate import Access, Gate
 from carbonterm_host.platform.data import routes as data_routes
 from carbonterm_host.platform.intake import STATUS
+from carbonterm_host.platform.inventory import routes as inventory
 from carbonterm_host.platform.quality import routes as quality
 from carbonterm_host.platform.registrar import Registrar
 
@@ -103,6 +104,7 @@ def application(intake, registrar=None):
     access = Access(intake.store, intake.name, intake.signer)
     routes.add(app, access, run)
     data_routes.add(app, intake.store, run)
+    inventory.add(app, intake.store, run)
     quality.add(app, intake.store, intake.signer, run, intake.tools())
     app.state.access = access
     app.add_middleware(Gate, access=access, routes=app.routes)

@@ -5,7 +5,7 @@ version, because the clock was set or a period closed again, it adds to it. What
 """
 
 from carbonterm import clock
-from carbonterm.errors import ClockError, quoted
+from carbonterm.errors import CarbonError, ClockError, quoted
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number
 
@@ -124,9 +124,11 @@ class Records:
 def span(text, zone):
     """(begin ms, end ms) of "2026", "2026-05" or "2026-05-03" in a zone; ClockError otherwise."""
     parts = text.split("-")
-    if [len(part) for part in parts] in ([4], [4, 2], [4, 2, 2]):
-        numbers = [Number(part) if part and "0" <= part[0] <= "9" else Number(0) for part in parts]
-        numbers = [number.mantissa if number.exponent == 0 else 0 for number in numbers] + [1, 1]
+    try:
+        if [len(part) for part in parts] not in ([4], [4, 2], [4, 2, 2]):
+            raise ClockError("")
+        numbers = [Number(part).at(0) if "0" <= part[0] <= "9" else 0 for part in parts] + [1, 1]
         begin = clock.stamp(numbers[0], numbers[1], numbers[2], zone=zone)
-        return begin, clock.end((clock.YEAR, clock.MONTH, clock.DAY)[len(parts) - 1], begin, zone)
-    raise ClockError("%s is no period" % quoted(text), "write it like 2026, 2026-05 or 2026-05-03")
+    except CarbonError:
+        raise ClockError("%s is no period" % quoted(text), "write it like 2026, 2026-05 or 2026-05-03")
+    return begin, clock.end((clock.YEAR, clock.MONTH, clock.DAY)[len(parts) - 1], begin, zone)

@@ -1,0 +1,1 @@
+"""Inventories of the terminals of a platform: totals, boundaries, enterprises."""
