@@ -11,6 +11,9 @@ import yaml
 
 from carbonterm import clock, site, units
 from carbonterm.accounting import library
+from carbonterm.accounting.given import reserved
+from carbonterm.accounting.lines import split
+from carbonterm.accounting.load import of_gas
 from carbonterm.accounting.source import INPUTS
 from carbonterm.errors import CarbonError
 from carbonterm.field import plan
@@ -194,12 +197,15 @@ class _Reader(Reader):
             raise self.bad(keys["source"], error.what, error.hint) from None
         known = [parameter.name for parameter in source.parameters]
         given, own, feeds = {}, [], {}
-        for parameter, value in self.table(keys["parameters"], f"source '{name}'", (), (*known, library.FUEL)).items():
+        allowed = _parameter_keys(keys["parameters"], method, source)
+        rows = self.table(keys["parameters"], f"source '{name}'", (), allowed)
+        gas = self.text(rows["gas"]) if "gas" in rows and "gas" not in known else ""
+        for parameter, value in rows.items():
             try:
                 if isinstance(value, yaml.SequenceNode):
                     feeds[parameter] = self._feed(name, value)
                 elif isinstance(value, yaml.MappingNode):
-                    own.append(self._own_factor(parameter, source.parameter(parameter), value))
+                    own.append(self._own_factor(parameter, source, gas, value))
                     given[parameter] = f"site/{parameter}"
                 else:
                     given[parameter] = self.text(value)
@@ -217,7 +223,8 @@ class _Reader(Reader):
             inputs = []
             for parameter, unit in compiled[INPUTS]:
                 if parameter not in feeds:
-                    what = f"source '{name}' lacks {parameter} ({source.parameter(parameter).name_zh}, {unit})"
+                    words = source.parameter(split(parameter, known)[0]).name_zh
+                    what = f"source '{name}' lacks {parameter} ({words}, {unit})"
                     way = f"feed it: {parameter}: [point, …], or give {{value: …, source: …}}"
                     raise self.bad(keys["parameters"], what, way)
                 ratios = [(point, units.convert(1, self._unit(point), unit)) for point in feeds[parameter]]
@@ -257,13 +264,17 @@ class _Reader(Reader):
         row = self.series.get(point)
         return self.points[point][3] if row is None or row[4] is None else row[4]
 
-    def _own_factor(self, name, parameter, node):
+    def _own_factor(self, name, of, gas, node):
         """A factor of the site's own, as a row of a factor set: `{value, source, unit}`."""
         keys = self.table(node, f"parameter {name}", ("value", "source"), ("unit", "valid_from", "valid_to"))
         source = self.text(keys["source"])
-        unit = self.text(keys["unit"]) if "unit" in keys else parameter.units[0]
+        base = split(name, [parameter.name for parameter in of.parameters])[0]
+        unit, words = "tCO2e/t", "全球变暖潜势"
+        if base != "GWP" or of.choices is None:
+            unit, words = of_gas(of.parameter(base).units[0], gas), of.parameter(base).name_zh
+        unit = self.text(keys["unit"]) if "unit" in keys else unit
         value = str(self.number(keys["value"]))
-        row = {"id": f"site/{name}", "name_zh": parameter.name_zh, "value": value, "unit": unit, "document": source,
+        row = {"id": f"site/{name}", "name_zh": words, "value": value, "unit": unit, "document": source,
                "source": source, "basis": "confirmed", "confidence": "high"}  # fmt: skip
         for key in ("valid_from", "valid_to"):
             if key in keys:
@@ -351,3 +362,12 @@ class _Reader(Reader):
 
 def _pair(number):
     return [number.mantissa, number.exponent]
+
+
+def _parameter_keys(node, method, source):
+    """Keys that a source's parameters may have: names, lines of names (M.1, M.2 …), fuel, gas, GWP, gwp_set."""
+    names = [parameter.name for parameter in source.parameters]
+    names += reserved(method, source, names)
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    written = [key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
+    return [*names, *(key for key in written if split(key, names)[1])]

@@ -192,7 +192,7 @@ def test_what_a_result_says():
         ("leak", {"A": 1, "gas": "C2F6"}, "lacks L"),
         ("leak", {"A": 1, "gas": "CF4", "L": 5}, "L of leak .*fraction from 0 to 1, not 5.*0.98"),
         ("leak", {"A": 1, "gas": "CF4", "L": -1}, "fraction from 0 to 1, not -1"),
-        ("leak", {"A": 1, "GWP": "much", "L": 1}, "GWP of leak is not a number"),
+        ("leak", {"A": 1, "GWP": "much", "L": 1}, "unknown factor 'much'"),
         ("leak", {"A": 1, "GWP": (5, "t"), "L": 1}, "in tCO2e/t"),
         ("leak", {"A": 1, "gas": 7, "L": 1}, "no gas '7'"),
         ("clinker", {"Q": 1, "EF": 1, "gas": "CO2"}, "no parameter 'gas'"),

@@ -7,7 +7,7 @@ A given value is one of
 Names are parameters ("FC"), lines of parameters ("FC.1", "FC.2"; see carbonterm.accounting.lines), and
     fuel, fuel.1, …     a fuel's id or Chinese name: gives NCV, CC and OF from the method's fuel set
     gas                 one of the gases of a source that has a list of them
-    GWP                 its global warming potential by hand, in tCO2e/t
+    GWP                 its global warming potential, by hand in tCO2e/t or the id of a factor
     gwp_set             another set than the method's, where the method allows it
 """
 
@@ -25,8 +25,8 @@ _SAME_GAS = {"CHF3": "HFC-23", "CH2F2": "HFC-32", "CH3F": "HFC-41", "R134a": "HF
 
 class Given:
     """keys ({name: its keys in order of lines}), values ({key: (value, unit or None, Factor or None)}; value None where
-    an input will come), gas (the chosen one, "" unnamed, None where the source has no choice), gwp (Number or None),
-    gwp_set, fuelled (keys that only a fuel gave)."""
+    an input will come), gas (the chosen one, "" unnamed, None where the source has no choice), gwp
+    ((value, Factor or None) by hand, or None), gwp_set, fuelled (keys that only a fuel gave)."""
 
     __slots__ = ("keys", "values", "gas", "gwp", "gwp_set", "fuelled")
 
@@ -37,8 +37,9 @@ def sort(method, source, given, factors, at_ms, inputs):
     names = [p.name for p in source.parameters]
     what = "source %s of %s" % (quoted(source.id), quoted(method.id))
     rest = _choices(method, source, given, names, found)
+    found.gwp = _by_hand(source, found.gwp, factors, at_ms)
     rest, found.fuelled = _with_fuel(method, source, rest, factors, names)
-    allowed = names + _reserved(method, source, names)
+    allowed = names + reserved(method, source, names)
     for key in list(rest) + list(inputs):
         if split(key, names)[0] not in names:
             raise AccountingError("%s has no parameter %s" % (what, quoted(key)), hint(key, allowed, "its parameters"))
@@ -88,7 +89,7 @@ def converted(parameter, source, value, own, unit):
 def gwp_of(method, found, gas, factors, at_ms):
     """(value, Factor or None) of a gas: by definition, by hand or from the set."""
     if found.gwp is not None:
-        return found.gwp, None
+        return found.gwp
     if gas == CO2E or found.gwp_set is None:
         return Number(1), _by_definition(gas)
     id = "gwp/%s/%s" % (found.gwp_set, gas)
@@ -110,7 +111,7 @@ def _by_definition(gas):
     return factor
 
 
-def _reserved(method, source, names):
+def reserved(method, source, names):
     """Words besides the parameters that this source takes."""
     words = [FUEL] if [p for p in source.parameters if p.choose == FUEL] else []
     if source.choices is not None:
@@ -122,7 +123,7 @@ def _reserved(method, source, names):
 
 def _choices(method, source, given, names, found):
     """Takes gas, GWP and gwp_set out of what was given; the rest is for the parameters."""
-    words = [word for word in _reserved(method, source, names) if word != FUEL]
+    words = [word for word in reserved(method, source, names) if word != FUEL]
     rest = {}
     for key in given:
         if key not in words:
@@ -136,8 +137,7 @@ def _choices(method, source, given, names, found):
     if source.choices is None:
         return rest
     gas, gwp = given.get("gas") if "gas" in words else None, given.get("GWP") if "GWP" in words else None
-    if gwp is not None:
-        found.gwp = _by_hand(source, gwp)
+    found.gwp = gwp
     if gas is None and gwp is None and source.choices[0] != CO2E:
         what = "%s of %s lacks its gas" % (source.id, method.id)
         raise AccountingError(what, "give gas=%s, or GWP=… by hand" % ", ".join(source.choices))
@@ -150,14 +150,17 @@ def _choices(method, source, given, names, found):
     return rest
 
 
-def _by_hand(source, gwp):
+def _by_hand(source, gwp, factors, at_ms):
+    """(value, Factor or None) of a GWP that was given as a number or as the id of a factor."""
+    if gwp is None:
+        return None
+    if isinstance(gwp, str):
+        factor = factors.factor(gwp, at_ms)
+        return factor.value, factor
     value, unit = gwp if isinstance(gwp, (tuple, list)) else (gwp, None)
-    if isinstance(value, str):
-        what = "GWP of %s is not a number" % source.id
-        raise AccountingError(what, "write it like GWP=6630; gas=CF4 takes it from the set")
     if unit is not None and not units.same(unit, "tCO2e/t"):
         raise AccountingError("GWP of %s is in tCO2e/t, not %s" % (source.id, quoted(unit)), "write it like GWP=6630")
-    return value
+    return value, None
 
 
 def _with_fuel(method, source, given, factors, names):
