@@ -346,7 +346,7 @@ def test_three_persons_make_a_figure_approved(tmp_path):
     # another figure for the same day arrives: what was approved was another one
     intake.post(TERMINAL, Batch(TERMINAL, 0, 0, made.pairs, None).encode())
     assert reviews.review(store, *day)["state"] == "approved"
-    row = (T0 + 3 * DAY, 3, entry.EMISSION, [clock.DAY, T0, 2, [[0, 0, -6, 1, bytes(32)]]])
+    row = (T0 + 3 * DAY, 3, entry.EMISSION, [clock.DAY, T0, 2, [[0, 0, -6, 1, bytes(32)]], "a late reading"])
     raw = entry.encode(TERMINAL, 0, len(made.pairs), *row)
     made.pairs.append((raw, SIGNER.sign(raw)))
     made.deliver(intake)
