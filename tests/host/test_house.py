@@ -37,7 +37,9 @@ FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 # what the core may use of a runtime: nothing that tells the time, waits, talks or throws dice
 PLAIN = {"array", "binascii", "json", "micropython", "os", "struct", "sys"}
 # here "/" divides exact Ratios, not integers
-EXACT_DIVISION = {"number.py", "units.py", "accounting/dimensions.py"}
+EXACT_DIVISION = {"number.py", "units.py"} | {
+    f"accounting/{name}.py" for name in ("agreement", "approach1", "cems", "dimensions", "uncertainty")
+}
 PACKAGES = {"protocols": "carbonterm", "firmware": "carbonterm_device", "host": "carbonterm_host"}
 LONGEST = 600
 

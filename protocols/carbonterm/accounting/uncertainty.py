@@ -178,6 +178,7 @@ def repeated(readings):
 
 
 def added_up(values):
+    """The exact Ratio of a sum of Numbers, Ratios or integers."""
     total = Ratio(0)
     for value in values:
         total = total + value
