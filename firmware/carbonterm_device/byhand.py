@@ -6,7 +6,6 @@ Only a terminal whose site document has operators loads this. docs/manual.md say
 from carbonterm import clock
 from carbonterm.errors import LedgerError
 from carbonterm.ledger.manual import Record
-from carbonterm.series.manual import STATES, dates, hex_of
 
 OVERDUE_MS = 7 * 86400000  # behind a month's end
 
@@ -22,28 +21,14 @@ def take(terminal, text):
 
 
 def listed(terminal):
-    """Objects for who asks: "terminal", then a "manual" for each manual point, an "amount" for each that it has, in
-    order of time."""
+    """Objects for who asks: the "terminal", then as `Manuals.listed` has them."""
     manuals = terminal.manuals
     if manuals is None:
         raise LedgerError("nobody may enter anything here", "operators: [{name: …, public: …}] in the site document")
     site, now = manuals.site, terminal.clock.now_ms()
     sources = [row.name for row in site.sources]
-    found = [{"event": "terminal", "terminal": site.terminal_id, "zone": site.zone, "sources": sources}]
-    for row, entered in zip(site.manual, manuals.entered):
-        missing = [dates(start, end, site.zone) for start, end in entered.missing(now)]
-        found.append({
-            "event": "manual", "point": row.name, "quantity": row.quantity, "unit": row.unit, "missing": missing,
-            "total": str(entered.total),
-        })  # fmt: skip
-        for one in entered.amounts:
-            found.append({
-                "event": "amount", "point": row.name, "from": clock.text(one.start_ms, site.zone)[:10],
-                "to": clock.text(one.end_ms - 1, site.zone)[:10], "value": str(one.value), "unit": row.unit,
-                "state": STATES[one.state], "operator": one.operator, "id": hex_of(one.digest),
-                "digest": "".join(["%02x" % byte for byte in one.digest]),
-            })  # fmt: skip
-    return found
+    head = {"event": "terminal", "terminal": site.terminal_id, "zone": site.zone, "time_ms": now, "sources": sources}
+    return [head] + manuals.listed(now)
 
 
 class Reminder:

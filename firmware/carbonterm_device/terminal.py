@@ -186,8 +186,8 @@ class Terminal:
         return None if self.failed else self._replay.pipeline.manuals
 
     def enter(self, record):
-        """Appends a carbonterm.ledger.manual Record and what follows, durably; the seq of its entry. CarbonError where it
-        cannot be taken."""
+        """Appends a carbonterm.ledger.manual Record and what follows, durably; the seq of its entry. CarbonError where
+        it cannot be taken."""
         if self.stopped or self.failed or self.site is None:
             why = self.failed[0] if self.failed else self.stopped or "the terminal has not begun"
             raise LedgerError("nothing is recorded now: " + why, "see the status")

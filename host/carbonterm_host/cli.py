@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": "compare",
     "decode": "decode",
     "demo": "demo",
+    "enter": "enter",
     "explain": "explain",
     "factors": "factors",
     "fuse": "fuse",

@@ -31,9 +31,10 @@ def totals(pipeline):
     scopes = {1: 0, 2: 0}
     sources, points = [], []
     if pipeline.site is not None:
-        for point, settler in zip(pipeline.site.points, pipeline.settlers, strict=True):
-            if settler is not None:
-                points.append({"point": point.name, "unit": point.unit, "increment": str(settler.total)})
+        for index, point in enumerate(pipeline.site.all_points):
+            total = pipeline.total(index) if pipeline.site.is_amount(index) else None
+            if total is not None:
+                points.append({"point": point.name, "unit": pipeline.site.unit(index), "increment": str(total)})
         for index, source in enumerate(pipeline.site.sources):
             value = pipeline.emitted(index)
             if value is not None:

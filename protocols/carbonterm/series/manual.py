@@ -217,6 +217,22 @@ class Manuals:
             entered.add(Amount(record.start_ms, record.end_ms, value, ENTERED, record.digest, record.operator))
         return {len(self.site.points) + at: entered.changed(before)}
 
+    def listed(self, now_ms):
+        """Objects for people: a "manual" for each manual point, behind it an "amount" for each that it has, in order of
+        time."""
+        found, zone = [], self.site.zone
+        for row, entered in zip(self.site.manual, self.entered):
+            missing = [dates(start, end, zone) for start, end in entered.missing(now_ms)]
+            found.append({"event": "manual", "point": row.name, "quantity": row.quantity, "unit": row.unit,
+                          "missing": missing, "total": str(entered.total)})  # fmt: skip
+            for one in entered.amounts:
+                days = clock.text(one.start_ms, zone)[:10], clock.text(one.end_ms - 1, zone)[:10]
+                found.append({"event": "amount", "point": row.name, "from": days[0], "to": days[1],
+                              "value": str(one.value), "unit": row.unit, "state": STATES[one.state],
+                              "operator": one.operator, "id": hex_of(one.digest),
+                              "digest": "".join(["%02x" % byte for byte in one.digest])})  # fmt: skip
+        return found
+
     def state(self):
         return [[one.state() for one in self.entered], [[name, self.ordered[name]] for name in sorted(self.ordered)]]
 
