@@ -230,7 +230,7 @@ def figures(entry):
         period, start_ms, rows = entry.body
         version = 0
     elif entry.kind == formats.EMISSION:
-        period, start_ms, version, rows = entry.body
+        period, start_ms, version, rows = entry.body[:4]  # a later version has its reason behind them
     else:
         return
     for number, row in enumerate(rows):
