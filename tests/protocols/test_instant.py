@@ -260,6 +260,24 @@ def test_two_gaps_in_one_day_are_suspect_until_both_are_filled():
     print(day)
 
 
+def test_a_line_that_comes_and_goes_is_not_filled_and_bounds_the_memory():
+    series = Instant(EAST8, AMOUNT, gaps.LINEAR, HOUR_MS, MIN, gaps.LINEAR)
+    fills, at = [], T
+    for _ in range(400):  # ten minutes known, ten not
+        for _ in range(10):
+            series.feed(at, Number(3))
+            fills += series.fills
+            at += MIN
+        at += 10 * MIN
+    assert len(cbor.encode(series.state())) < 1500
+    while at < T + 9 * DAY_MS:
+        series.feed(at, Number(3))
+        fills += series.fills
+        at += MIN
+    assert fills and not [fill for fill in fills if fill.after is not None]
+    print(len(fills), str(series.total))
+
+
 def test_means_are_weighted_by_time_and_leave_gaps_out():
     series, closed = Instant(EAST8, MEAN, interval_ms=HOUR_MS), []
     for minute, value in ((0, 10), (15, 10), (60, 30), (120, 30), (600, 50), (660, 50), (720, 50)):

@@ -80,7 +80,7 @@ class Instant:
         self._sum = 0
         self._filled = 0  # by fills, at PLACES
         self._reached = self._begun = None
-        self._holes = []  # [from_ms, to_ms, first, last, open] of the days that a fill may look at
+        self._holes = []  # [from_ms, to_ms, first, last, open, empty] of the days that a fill may look at
         self._drift = None  # clock unset: [first, last, area, covered], first and last [time_ms, value] or None
 
     @property
@@ -126,7 +126,7 @@ class Instant:
         reached = self._reached
         hole = self.interval_ms is not None and length > 2 * self.interval_ms
         if hole:
-            self._remember([before, time_ms, old, value, clean and reached == before])
+            self._remember([before, time_ms, old, value, True, clean and reached == before])
         if time_ms <= reached:
             if not hole:
                 self._count(gaps.course(self.rule, length, first, last, length), length)
@@ -353,15 +353,15 @@ class Instant:
     # --- gaps --------------------------------------------------------------------------------------------------------
 
     def _remember(self, hole):
-        """Keeps a gap for as long as a fill may look at it; one that can't be filled is not open."""
+        """Keeps a gap for as long as a fill may look at it. Where there are very many, the oldest two and what is known
+        between them become one, which is not filled."""
         if self.fill is None:
             return
-        hole[4] = hole[4] and hole[1] - hole[0] <= gaps.LONGEST_MS
         self._holes.append(hole)
         if len(self._holes) > MAX_HOLES:
             first = self._holes.pop(0)
-            if first[4]:
-                self._holes[0][4] = False
+            later = self._holes[0]
+            self._holes[0] = [first[0], later[1], first[2], later[3], first[4] or later[4], False]
 
     def _decide(self, now_ms):
         """Decides on the gaps behind which two days have passed, into `fills`."""
@@ -374,7 +374,7 @@ class Instant:
             if hole[4] and now_ms >= hole[1] + gaps.SIDE_MS:
                 days = gaps.around(self._begun, holes, hole[0], hole[1])
                 before, after, closed = self.total, None, ()
-                if gaps.enough(days):
+                if hole[5] and hole[1] - hole[0] <= gaps.LONGEST_MS and gaps.enough(days):
                     closed = self._fill(hole)
                     after = self.total
                 hole[4] = False
@@ -424,7 +424,7 @@ class Instant:
         """All that later settlements depend on: a list for canonical CBOR."""
         own = [self._exponent, str(self._sum), str(self._filled), self.time_ms, pack(self.value), self._reached,
                self._begun]  # fmt: skip
-        holes = [[h[0], h[1], pack(h[2]), pack(h[3]), h[4]] for h in self._holes]
+        holes = [[h[0], h[1], pack(h[2]), pack(h[3]), h[4], h[5]] for h in self._holes]
         drift = self._drift
         if drift is not None:
             ends = [None if end is None else [end[0], pack(end[1])] for end in drift[:2]]
@@ -442,7 +442,7 @@ class Instant:
             if len({time_ms is None, value is None, reached is None, begun is None}) != 1:
                 raise ValueError
             levels = [_level(row) for row in rows]
-            holes = [[h[0] + 0, h[1] + 0, unpack(h[2]), unpack(h[3]), h[4] is True] for h in holes]
+            holes = [[h[0] + 0, h[1] + 0, unpack(h[2]), unpack(h[3]), h[4] is True, h[5] is True] for h in holes]
             if drift is not None:
                 ends = [None if end is None else [end[0] + 0, unpack(end[1])] for end in drift[:2]]
                 drift = ends + [int(drift[2]), drift[3] + 0]
