@@ -89,9 +89,11 @@ def diff(
 ):
     """What differs between two libraries, or between what was valid on two days. 因子差异"""
     known = library.factors(folder)
-    before, after = _state(one, known), _state(other, known)
-    if other is None and not _is_day(one):
-        after = {id: row for id, row in after.items() if id in before}  # a file is compared with its own factors
+    before = _state(one, known)
+    if other is None and not _is_day(one):  # a file is compared with the newest of its own factors
+        after = {id: _row(known.by_id[id]) for id in before if id in known.by_id}
+    else:
+        after = _state(other, known)
     rows = []
     for id in dict.fromkeys([*before, *after]):
         old, new = before.get(id), after.get(id)
