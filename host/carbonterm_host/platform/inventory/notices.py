@@ -38,7 +38,7 @@ def lines(store, terminal_id):
     mark = " <span class=bad>不完整 incomplete</span>" if found["incomplete"] else ""
     head = f"<tr><th>{found['period']} 年碳排放 Emissions{mark}<th class=n>数值 Value<th>单位 Unit"
     cells = "".join(f"<tr><td>{_escaped(a)}<td class=n>{_escaped(b)}<td>{_escaped(c)}" for a, b, c in rows)
-    yield f"<table class=inventory>{head}{cells}</table>"
+    yield f"<table class=inventory data-terminal={terminal_id}>{head}{cells}</table>"
     where = f"/v1/terminals/{terminal_id}"
     yield (f"<p><a href='{where}/boundary'>核算边界 boundary</a> · "
            f"<a href='{where}/inventory'>清单 inventory (JSON)</a></p>")  # fmt: skip
