@@ -159,8 +159,10 @@ def _value(name, values):
         value = None
     if value is None:
         raise FormulaError("%s has no value" % quoted(name), "the formula needs it: give it, or a factor for it")
-    if isinstance(value, (Number, Ratio)):
-        value = value.ratio()
+    if isinstance(value, Number):  # not as a Ratio: the one gcd comes at the end
+        exponent = value.exponent
+        return (value.mantissa * 10**exponent, 1) if exponent >= 0 else (value.mantissa, 10**-exponent)
+    if isinstance(value, Ratio):
         return value.numerator, value.denominator
     if _is_int(value):
         return value, 1

@@ -49,14 +49,39 @@ def evaluate_compiled(compiled, values):
 
     FormulaError names a missing value or a division by zero.
     """
-    total = None
-    for _, _, tonnes in by_gas(compiled, values):
+    from carbonterm import formula  # a site without sources needs none
+
+    known, total = _known(compiled, values), None
+    for _, steps, gwp in parts(compiled):
+        tonnes = _weighed(formula.evaluate(steps, known), gwp)
         total = tonnes if total is None else total + tonnes
-    return total
+    return total if compiled[SIGN] == 1 else -total
 
 
 def by_gas(compiled, values):
     """[(gas, exact tonnes of it, exact tCO2e), …], both Ratios with the source's sign; each gas once."""
+    from carbonterm import formula
+
+    known, found = _known(compiled, values), []
+    for gas, steps, gwp in parts(compiled):
+        mass = formula.evaluate(steps, known) * compiled[SIGN]
+        tonnes = _weighed(mass, gwp)
+        for at in range(len(found)):
+            if found[at][0] == gas:
+                found[at] = (gas, found[at][1] + mass, found[at][2] + tonnes)
+                break
+        else:
+            found.append((gas, mass, tonnes))
+    return found
+
+
+def _weighed(mass, gwp):
+    """tCO2e of a mass."""
+    return mass if gwp[2] == 0 and gwp[3] == 1 else mass * Number(gwp[3], gwp[2])
+
+
+def _known(compiled, values):
+    """{name: value} of the constants and the inputs."""
     known = {}
     for name, _, exponent, mantissa, _ in compiled[CONSTANTS]:
         known[name] = Number(mantissa, exponent)
@@ -65,19 +90,7 @@ def by_gas(compiled, values):
         if value is None:
             raise FormulaError("input %s has no value" % quoted(name), "it is needed in " + (unit or "1"))
         known[name] = value
-    from carbonterm import formula  # a site without sources needs none
-
-    found = []
-    for gas, steps, gwp in parts(compiled):
-        mass = formula.evaluate(steps, known) * compiled[SIGN]
-        tonnes = mass * Number(gwp[3], gwp[2])
-        for at in range(len(found)):
-            if found[at][0] == gas:
-                found[at] = (gas, found[at][1] + mass, found[at][2] + tonnes)
-                break
-        else:
-            found.append((gas, mass, tonnes))
-    return found
+    return known
 
 
 def origins(compiled):
