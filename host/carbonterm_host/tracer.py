@@ -14,7 +14,7 @@ from carbonterm.pipeline import PLACES, Replay
 from carbonterm.series.closing import BACK, LONGEST
 from carbonterm.series.register import FIRST, ROLLOVER, WORDS
 from carbonterm.site import INSTANT
-from carbonterm_host import tracer_rates
+from carbonterm_host import tracer_formed, tracer_rates
 
 
 class Step:
@@ -77,7 +77,7 @@ class _Heard:
 
 class Figure:
     """A row of a closing or emission entry: `index` of the entry, `row` in it; period, start_ms, `site` in force,
-    `config` (index of its entry), `name` of its source or point, `steps` of a point's register (None of a source)."""
+    `config` (index of its entry), `name` of its source or point, `steps` of a meter's point (None of all others)."""
 
     __slots__ = ("config", "index", "kind", "name", "period", "row", "site", "start_ms", "steps", "subject")
 
@@ -99,6 +99,7 @@ class Tracer:
         self.index = self._config = self._site = None
         self._heard, self._closings = [], {}
         self._fills = []
+        self.hands = tracer_formed.Hands()
         replay = Replay()
         for self.index, one in enumerate(book.entries):
             self._taken = set()
@@ -115,6 +116,8 @@ class Tracer:
                 self._heard[:] = [self._hear(settler) for settler in self._heard]
             if one.kind in (entries.CLOSING, entries.EMISSION) and self._site is not None:
                 self._figures(one)
+            elif one.kind == entries.MANUAL:
+                self.hands.heard(self.index, one, pipeline)
             elif one.kind == entries.FILL and self._site is not None and one.body[0] < len(self._site.points):
                 self._fills.append(tracer_rates.Filling(self.index, one.body, self._site))
 
@@ -138,6 +141,8 @@ class Tracer:
         """(increment recomputed or None, first Step, last Step, Steps between) of a closing row. Where the clock was
         set beside the period, no two readings around a border tell its value: None, and replay vouches for it alone."""
         end_ms = clock.end(figure.period, figure.start_ms, figure.site.zone)
+        if figure.steps is None:
+            return tracer_formed.settled(self, figure), None, None, []
         if self._is_rate(figure):
             if figure.steps.turns or self.begins:
                 return self._counted(figure)
@@ -167,6 +172,8 @@ class Tracer:
 
     def turned(self, figure):
         """True if the clock was set beside the period of a closing row, or a rate's first readings were dropped."""
+        if figure.steps is None:
+            return False
         open_ = figure.steps.turns or (self.begins and self._is_rate(figure))
         return bool(open_) and self.settled(figure)[0] is None
 
@@ -176,8 +183,12 @@ class Tracer:
 
     def _is_again(self, figure):
         """Whether the period of a closing row had closed before."""
-        before = self._closings.get((figure.config, figure.period, figure.start_ms, figure.subject), ())
-        return any(one.index < figure.index for one in before)
+        return any(one.index < figure.index for one in self._same(figure, figure.subject))
+
+    def _same(self, figure, point):
+        """The closing rows of a point with the period of a figure, in the log's order."""
+        rows = figure.site.all_points
+        return self._closings.get((rows[point].name, figure.period, figure.start_ms), ()) if point < len(rows) else ()
 
     def accounted(self, figure):
         """([(parameter, unit, Ratio, [(point, numerator, denominator, closing Figure)])], exact tCO2e or None)."""
@@ -187,9 +198,9 @@ class Tracer:
         for feed in source.inputs:
             parts, total = [], Ratio(0)
             for point, numerator, denominator in feed.points:
-                closing = self._closing(figure, point)
+                closing = self.closing(figure, point)
                 parts.append((point, numerator, denominator, closing))
-                increment = self._amount(figure, point)
+                increment = self.amount(figure, point)
                 known = total is not None and increment is not None
                 total = total + Ratio(numerator, denominator) * increment if known else None
             rows.append((feed.parameter, units[feed.parameter], total, parts))
@@ -218,7 +229,7 @@ class Tracer:
             if self.turned(figure):
                 return True
             again = self.settled(figure)[0]
-            if again is None and self._is_rate(figure):
+            if again is None and (figure.steps is None or self._is_rate(figure)):
                 return tracer_rates.unknown(self.row(figure))
             return again is not None and again == self.value(figure)
         exact, held = self.accounted(figure)[1], self.value(figure)
@@ -227,30 +238,35 @@ class Tracer:
     def _figures(self, one):
         period, start_ms = one.body[:2]
         for number, row in enumerate(one.body[2] if one.kind == entries.CLOSING else one.body[3]):
-            of = self._site.points if one.kind == entries.CLOSING else self._site.sources
+            of = self._site.all_points if one.kind == entries.CLOSING else self._site.sources
             if row[0] >= len(of):
                 self.wrong.setdefault(self.index, f"entry {one.seq}: its row {number} names what is not in the site")
                 continue
-            steps = self._heard[row[0]] if one.kind == entries.CLOSING else None
+            steps = self._heard[row[0]] if one.kind == entries.CLOSING and row[0] < len(self._heard) else None
             name, at = of[row[0]].name, (self.index, number, one.kind, period, start_ms)
             figure = Figure(*at, row[0], self._site, self._config, name, steps)
             self.figures.append(figure)
-            if steps is not None:
-                self._closings.setdefault((self._config, period, start_ms, row[0]), []).append(figure)
+            if one.kind == entries.CLOSING:
+                self._closings.setdefault((name, period, start_ms), []).append(figure)
 
-    def _closing(self, figure, point):
-        """The last closing before a figure of emissions with its period and a point."""
-        for one in reversed(self._closings.get((figure.config, figure.period, figure.start_ms, point), ())):
-            if one.index < figure.index:
+    def versions(self, figure):
+        """The figures of emissions of a source and period, in the log's order; the last is the one that holds."""
+        same = figure.kind, figure.name, figure.period, figure.start_ms
+        return [one for one in self.figures if (one.kind, one.name, one.period, one.start_ms) == same]
+
+    def closing(self, figure, point, before=None):
+        """The last closing before a figure (an index: before that entry) with its period and a point."""
+        for one in reversed(self._same(figure, point)):
+            if one.index < (figure.index if before is None else before):
                 return one
         return None
 
-    def _amount(self, figure, point):
-        """What the closings before a figure of emissions come to: the later ones are differences, one without a value
-        begins anew; None where there is none."""
+    def amount(self, figure, point, before=None):
+        """What the closings of a point before a figure (an index: before that entry) come to: the later ones are
+        differences, one without a value begins anew; None where there is none."""
         amount = None
-        for one in self._closings.get((figure.config, figure.period, figure.start_ms, point), ()):
-            if one.index < figure.index:
+        for one in self._same(figure, point):
+            if one.index < (figure.index if before is None else before):
                 value = self.value(one)
                 amount = value if amount is None or value is None else amount + value
         return amount

@@ -143,6 +143,17 @@ def test_a_month_is_entered_corrected_reviewed_and_survives_a_power_cut(plant, t
     assert [row[0] for row in versions] == [1, 2, 3, 4] and versions[2][1] == "zhang: factor confirmed"
     assert versions[1][1].startswith("corrected by zhang") and versions[3][1].startswith("rejected by li")
     assert carbonterm("verify", tmp_path / "log.bundle")[0] == 0
+    traces = json.loads(carbonterm("trace", tmp_path / "log.bundle", "kiln 1", "month", last, "--json")[1])
+    assert traces["ok"] and [row["version"] for row in traces["figures"][0]["versions"]] == [1, 2, 3, 4]
+    part = traces["figures"][2]["activity"][0]["points"][0]
+    assert (part["mode"], part["op"], part["parts"][0]["ratio"], part["parts"][0]["amount"]) == (
+        "virtual", "sum", "7/10", "93.000",
+    )  # fmt: skip
+    told = [(row["value"], row["state"], row["operator"]) for row in part["parts"][0]["amounts"]]
+    assert told[-2:] == [("100", "replaced", "zhang"), ("93", "entered", "zhang")]
+    assert part["parts"][0]["amounts"][-2]["evidence"][0]["file"] == "磅单.pdf"
+    assert [row["increment"]["equal"] for row in part["parts"]] == [True]
+    assert "人工填报" in carbonterm("trace", tmp_path / "log.bundle", "kiln 1", "month", last, lang="zh")[1]
     shown = json.loads(carbonterm("enter", "list", tmp_path / "log.bundle", "--json")[1])["manual"]
     assert [row["state"] for row in shown if row["event"] == "amount"][-1] == "rejected"
 

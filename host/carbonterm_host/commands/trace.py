@@ -14,8 +14,9 @@ from carbonterm.ledger import entry as entries
 from carbonterm.number import Number
 from carbonterm.pipeline import PLACES
 from carbonterm.series import gaps
+from carbonterm.series.manual import STATES
 from carbonterm.uplink.message import Receipt
-from carbonterm_host import bundles
+from carbonterm_host import bundles, tracer_formed
 from carbonterm_host.proofs import Book
 from carbonterm_host.screen import JSON, UNVERIFIED, USAGE, Failure, console, put, say
 from carbonterm_host.tracer import Tracer
@@ -160,7 +161,9 @@ def _emission(tracer, figure, everything):
     row = tracer.row(figure)
     body = tracer.book.entries[figure.index].body
     return {
-        "emission": {"version": body[2], "quality": row[1], "digest": row[4].hex(), **_at(tracer, figure.index)},
+        "emission": {"version": body[2], "reason": body[4] if len(body) > 4 else None, "quality": row[1],
+                     "digest": row[4].hex(), **_at(tracer, figure.index)},
+        "versions": [_version(tracer, one) for one in tracer.versions(figure)],
         "recomputed": {
             "exact": None if exact is None else str(exact), "places": PLACES,
             "rounded": None if exact is None else str(exact.round(PLACES)), "equal": tracer.equal(figure),
@@ -175,10 +178,7 @@ def _emission(tracer, figure, everything):
             {
                 "parameter": name, "unit": unit, "value": None if total is None else str(total),
                 "points": [
-                    {"ratio": f"{numerator}/{denominator}"}
-                    | ({"missing": figure.site.points[point].name} if closing is None else
-                       {"figure": _named(closing), "value": str(tracer.value(closing)), "unit": _unit(closing)}
-                       | _settlement(tracer, closing, everything))
+                    {"ratio": f"{numerator}/{denominator}"} | _part(tracer, figure, point, closing, everything)
                     for point, numerator, denominator, closing in parts
                 ],
             }
@@ -197,7 +197,51 @@ def _constant(row):
                   "valid_from": since, "valid_before": until}  # fmt: skip
 
 
+def _version(tracer, figure):
+    """One of the versions of a figure of emissions, in short."""
+    one, value = tracer.book.entries[figure.index], tracer.value(figure)
+    reason = one.body[4] if len(one.body) > 4 else None
+    return {"version": one.body[2], "value": None if value is None else str(value), "reason": reason,
+            "epoch": one.epoch, "seq": one.seq}  # fmt: skip
+
+
+def _formed(tracer, figure, everything):
+    """A settlement of a manual or virtual point: the amounts, or the parts down to their readings."""
+    again = tracer.settled(figure)[0]
+    point = figure.site.all_points[figure.subject]
+    out = {
+        "settlement": {"quality": tracer.row(figure)[1], **_at(tracer, figure.index)},
+        "increment": {"recomputed": None if again is None else str(again), "equal": tracer.equal(figure)},
+        "mode": point.kind,
+    }  # fmt: skip
+    if tracer_formed.is_manual(figure):
+        zone = figure.site.zone
+        return out | {"amounts": [
+            {"from": clock.text(one.start_ms, zone)[:10], "to": clock.text(one.end_ms - 1, zone)[:10],
+             "value": str(one.value), "unit": point.unit, "state": STATES[one.state], "operator": one.operator,
+             "note": record.note, "record": one.digest.hex(), **_at(tracer, index),
+             "evidence": [{"file": name, "sm3": digest.hex()} for name, digest in record.evidence]}
+            for one, index, record in tracer_formed.amounts(tracer, figure)
+        ]}  # fmt: skip
+    parts = []
+    for index, numerator, denominator in point.parts:
+        closing, amount = (get(figure, index, figure.index + 1) for get in (tracer.closing, tracer.amount))
+        part = {"ratio": f"{numerator}/{denominator}", "amount": None if amount is None else str(amount)}
+        parts.append(part | _part(tracer, figure, index, closing, everything))
+    return out | {"op": point.op, "note": point.note, "parts": parts}
+
+
+def _part(tracer, figure, index, closing, everything):
+    """A point of a figure, down to its readings."""
+    if closing is None:
+        return {"missing": figure.site.all_points[index].name}
+    return {"figure": _named(closing), "value": str(tracer.value(closing)), "unit": _unit(closing),
+            **_settlement(tracer, closing, everything)}  # fmt: skip
+
+
 def _settlement(tracer, figure, everything):
+    if figure.steps is None:
+        return _formed(tracer, figure, everything)
     again, first, last, between = tracer.settled(figure)
     row = tracer.row(figure)
     out = {
@@ -286,7 +330,10 @@ def _tree(one):
     if "emission" in one:
         row = one["emission"]
         text = say("emission entry", "排放记录") + f" {_seq(row)}, " + say("version", "版本") + f" {row['version']}"
-        head.add(text + f", SM3 {row['digest'][:16]}…")
+        head.add(text + f", SM3 {row['digest'][:16]}…" + (f", {escape(row['reason'])}" if row["reason"] else ""))
+        for other in one["versions"] if len(one["versions"]) > 1 else ():
+            text = say("version", "版本") + f" {other['version']}: {other['value'] or '?'} t, "
+            head.add(text + say("entry", "记录") + f" {other['epoch']}/{other['seq']} {escape(other['reason'] or '')}")
         again = one["recomputed"]
         branch = head.add(say("recomputed", "重算") + f" {again['rounded'] or '?'} {_mark(again['equal'])}")
         branch.add(f"{again['exact'] or '?'} t, " + say("rounded to 6 places", "修约至 6 位"))
@@ -332,10 +379,28 @@ def _source(head, source):
         branch.add(escape(text)).add(escape(f"{row['factor']}: {where}"))
 
 
+def _made(branch, part):
+    """A manual settlement's amounts, a virtual one's parts."""
+    for row in part.get("amounts", ()):
+        text = f"{row['from']} – {row['to']}: {row['value']} {row['unit']}, {row['operator']}, {row['state']}"
+        text = say("by hand", "人工填报") + " " + escape(text) + ", " + say("entry", "记录")
+        one = branch.add(f"{text} {_seq(row)}")
+        for file in row["evidence"]:
+            one.add(say("evidence", "凭证") + escape(f" {file['file']}, SM3 {file['sm3'][:32]}…"))
+    for row in part.get("parts", ()):
+        if "missing" in row:
+            branch.add(f"{escape(row['missing'])} ✗")
+        else:
+            _closing(branch.add(escape(f"{row['figure']}: {row['amount'] or '?'} {row['unit']} × {row['ratio']}")), row)
+
+
 def _closing(branch, part):
     again = part["increment"]
     text = say("settlement entry", "结算记录") + f" {_seq(part['settlement'])}, "
     branch.add(text + say("recomputed", "重算") + f" {again['recomputed'] or '?'} {_mark(again['equal'])}")
+    if "mode" in part:
+        _made(branch, part)
+        return
     for row in part.get("fills", ()):
         told = say("gap", "缺失") + f" {row['from']} – {row['to']}, "
         if row["after"] is None:
