@@ -9,8 +9,8 @@ import pytest
 from carbonterm import site as sites
 from carbonterm.ledger import entry as entries
 from carbonterm_host import bundles
+from carbonterm_host.benches.compare import compare
 from carbonterm_host.simulate import faults as table
-from tools.soak.compare import compare
 from tools.soak.host import run
 
 

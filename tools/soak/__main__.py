@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools.soak.compare import compare
+from carbonterm_host.benches.compare import compare
 from tools.soak.host import run
 
 

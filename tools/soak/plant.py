@@ -1,9 +1,9 @@
 """The plant of the soak: 30 meters of four protocols on 4 lines, as a site file, and what shall happen to them.
 
-`site_text()` is compiled on the host; `happenings(faults, hours, level)` hands the faults to the simulation, on the
-device's side. Times are in simulated seconds since the start.
+`site_text()` is the site file, `plan_of(seed, hours, level)` what happens. Times are in simulated seconds.
 """
 
+from carbonterm_host.benches.simulated import host
 from carbonterm_host.simulate import faults as table
 
 LINES = (("hall", 9600, "none"), ("yard", 2400, "even"), ("mixed", 2400, "even"), ("far", 1200, "even"))
@@ -52,20 +52,19 @@ OLD_COUNTER, OUTAGE = "old-1", "old-2"  # these roll over; the second is silent 
 
 def site_text(terminal="CT-SOAK-1"):
     """The site file."""
-    rows = ["terminal: %s" % terminal, "name: soak 浸泡试验", 'zone: "+08:00"', "buses:"]
+    rows = [f"terminal: {terminal}", "name: soak 浸泡试验", 'zone: "+08:00"', "buses:"]
     for name, baud, parity in LINES:
-        rows.append("  - {name: %s, kind: serial, device: /dev/%s, baud: %d, parity: %s, timeout: 400ms, retries: 1,"
-                    " gap: 20ms}" % (name, name, baud, parity))  # fmt: skip
+        rows.append(f"  - {{name: {name}, kind: serial, device: /dev/{name}, baud: {baud}, parity: {parity}, "
+                    "timeout: 400ms, retries: 1, gap: 20ms}")  # fmt: skip
     rows.append("meters:")
     for name, line, model, address, own, _ in METERS:
-        key = "unit: %d" % address if isinstance(address, int) else 'address: "%s"' % address
-        rows.append("  - {name: %s, bus: %s, model: %s, %s%s}" % (name, LINES[line][0], model, key, own))
+        key = f"unit: {address}" if isinstance(address, int) else f'address: "{address}"'
+        rows.append(f"  - {{name: {name}, bus: {LINES[line][0]}, model: {model}, {key}{own}}}")
     rows.append("points:")
     for name, _, _, _, _, points in METERS:
         for register, limit in points:
-            tail = "" if limit is None else ', limit: "%s"' % limit
-            rows.append("  - {name: %s %s, meter: %s, register: %s, every: 60s%s}"
-                        % (name, register, name, register, tail))  # fmt: skip
+            tail = "" if limit is None else f', limit: "{limit}"'
+            rows.append(f"  - {{name: {name} {register}, meter: {name}, register: {register}, every: 60s{tail}}}")
     rows.append("settings: {closings: [hour, day], commit: 1s}")
     return "\n".join(rows) + "\n"
 
@@ -91,27 +90,34 @@ def windows(hours):
     return found
 
 
-def happenings(faults, hours, level):
-    """Hands all faults to a simulation; level: probability of each at each answer."""
-    faults.add("rollover", meter=OLD_COUNTER, limit=1)
-    faults.add("rollover", meter=OUTAGE, limit=1)
-    for second, meter, fault in words_of_operators(hours):
-        faults.add(fault, meter=meter, after_s=second, limit=1)
+def plan_of(seed, hours, level):
+    """The plan of a run (carbonterm_host.benches.simulated.host); level 0: nothing goes wrong."""
+    if not level:
+        return host.plan(seed, hours)
+    end_ms = int(hours * 3600000) + host.BEFORE_MS
+    return host.plan(
+        seed, hours, happenings(hours, level), [end_ms * part // 16 for part in (3, 6, 10, 13)], pulled(hours),
+        [[name, number, version, 150 if version == "2025" else 600] for name, number, version in STATIONS], LOOP,
+    )  # fmt: skip
+
+
+def happenings(hours, level):
+    """All faults, as rows for Faults.add; level: probability of each at each answer."""
+    found = [["rollover", 1.0, OLD_COUNTER, 0, None, 1], ["rollover", 1.0, OUTAGE, 0, None, 1]]
+    found += [[fault, 1.0, meter, second, None, 1] for second, meter, fault in words_of_operators(hours)]
     first = windows(hours)[0]
-    faults.add("silent", meter=OUTAGE, after_s=first[0], until_s=min(first[0] + 10800, first[1]))
+    found.append(["silent", 1.0, OUTAGE, first[0], min(first[0] + 10800, first[1])])
     for begin, end in windows(hours):
-        faults.add("clock", level, after_s=begin, until_s=end)
-        for name in table.names(table.COMMON, table.LINE, table.CONTENT):
-            faults.add(name, level, after_s=begin, until_s=end)
-        for name in table.names(table.CENTRE, table.CEMS, table.ANALOG):  # there are fewer packets than frames
-            faults.add(name, min(10 * level, 1), after_s=begin, until_s=end)
+        found.append(["clock", level, None, begin, end])
+        found += [[name, level, None, begin, end] for name in table.names(table.COMMON, table.LINE, table.CONTENT)]
+        found += [  # there are fewer packets than frames
+            [name, min(10 * level, 1), None, begin, end] for name in table.names(table.CENTRE, table.CEMS, table.ANALOG)
+        ]  # fmt: skip
+    return found
 
 
-def cut(path, elapsed_ms, hours):
-    """Whether a line's adapter is pulled out: the far line for ten minutes, and it flaps for five."""
-    if path != "/dev/far":
-        return False
-    second, begin = elapsed_ms // 1000, windows(hours)[0][0] + 120
-    if begin <= second < begin + 600:
-        return True
-    return begin + 1200 <= second < begin + 1500 and second % 20 < 10
+def pulled(hours):
+    """When a line's adapter is pulled out: the far line for ten minutes, and it flaps for five."""
+    begin = 1000 * (windows(hours)[0][0] + 120)
+    flaps = [(1200 + 20 * i, 1210 + 20 * i) for i in range(15)]
+    return [["/dev/far", begin + 1000 * since, begin + 1000 * until] for since, until in [(0, 600), *flaps]]

@@ -64,12 +64,13 @@ class CutStorage:
     def free(self):
         return 1 << 30, 1 << 30
 
-    def write_out(self, folder):
-        """The files, on a real storage."""
+    def write_out(self, folder, more):
+        """The files, on a real storage, with {name: bytes} of more."""
         os.mkdir(folder)
-        for name in self.files:
-            with open(folder + "/" + name, "wb") as file:
-                file.write(self.files[name])
+        for files in (self.files, more):
+            for name in files:
+                with open(folder + "/" + name, "wb") as file:
+                    file.write(files[name])
 
     def _torn(self):
         if self._writes is None:

@@ -27,14 +27,20 @@ from carbonterm_host.simulate import faults as table
 from carbonterm_host.verifier import Verifier
 
 NEAR_MS = 5000  # from a request to the row that its answer makes, repeats included
+CLOCKS_MS = 50  # that the terminal's and the simulation's may differ by
 ROUND_MS = 60000  # a round of the plant never takes longer
 LOST_MS = 40000  # a round may wait so long for its commit
 
 
 class Result:
+    """`counts` {what: how many}, `differences` texts that begin with what is different: "wrong: …" and so on; `report`
+    of the verifier, `fold` of the replay, `found` the bundle, `points` with what the log has of each."""
+
     def __init__(self):
         self.counts = {}
         self.differences = []
+        self.report = self.fold = self.found = None
+        self.points = []
 
     def count(self, name, number=1):
         self.counts[name] = self.counts.get(name, 0) + number
@@ -42,11 +48,16 @@ class Result:
     def differs(self, text):
         self.differences.append(text)
 
+    def of(self, *kinds):
+        """The differences of some kinds."""
+        return [text for text in self.differences if text.startswith(tuple(kind + ":" for kind in kinds))]
+
 
 class Truth:
     """Answers by meter in order of time, events, power cuts."""
 
-    def __init__(self, path):
+    def __init__(self, path, lost_ms):
+        self.lost_ms = lost_ms
         self.answers, self.events, self.cuts = {}, {}, []
         self.uploads, self.loop = {}, []
         with open(path, encoding="utf-8") as file:
@@ -71,7 +82,7 @@ class Truth:
 
     def durable(self, time_ms):
         """Whether no power cut can have taken what was read then."""
-        return not any(cut - LOST_MS <= time_ms <= cut for cut in self.cuts)
+        return not any(cut - self.lost_ms <= time_ms <= cut for cut in self.cuts)
 
 
 class Point:
@@ -89,30 +100,49 @@ class Point:
         line_us = (request.sent + request.awaited) * bits(bus, meter) * 1000000 // (meter.baud or bus.port)
         self.in_time_ms = bus.timeout_ms + line_us // 1000
         self.eight_bits = meter.protocol != places.MODBUS  # of a checksum: one garbled frame in 256 looks right
+        # where its meter is also asked for others, at other times, whose answers tell of this register as well
+        self.shared = any(p.meter == self.point.meter and p.interval_ms != self.point.interval_ms for p in site.points)
         self.rows = []  # (time, Decimal or None, quality)
+        self.before = None  # (total, register) where the log begins, if that is not the terminal's beginning
 
 
-def compare(folder):
-    """Result for a folder with site.bin, truth.jsonl and log."""
+def compare(folder, bundle=None, lost_ms=LOST_MS):
+    """Result for a folder with site.bin, truth.jsonl and log; bundle: of the log, where it is made already; lost_ms:
+    how long a reading may wait for its commit, so that a power cut takes it. A log whose beginning was dropped is
+    compared from its first entry on."""
     result = Result()
-    truth = Truth(folder / "truth.jsonl")
-    file = folder / "log.bundle"
-    pull.to_file(folder / "log", file)
-    found = bundles.read(file)
-    _log(result, file, found)
+    truth = Truth(folder / "truth.jsonl", lost_ms)
+    if bundle is None:
+        bundle = folder / "log.bundle"
+        pull.to_file(folder / "log", bundle)
+    result.found = bundles.read(bundle)
+    _log(result, bundle)
     site = sites.decode((folder / "site.bin").read_bytes())
-    points = [Point(site, index) for index in range(len(site.points))]
-    _rows(result, found.entries, points)
-    fold = replay(found.entries)[0]
-    for index, point in enumerate(points):
+    result.points = [Point(site, index) for index in range(len(site.points))]
+    _rows(result, result.found.entries, result.points)
+    begins = _begins(result.found.entries, result.points)
+    for index, point in enumerate(result.points):
         _nothing_wrong(result, truth, point)
-        _nothing_missing(result, truth, point)
-        settler = fold.pipeline.settlers[index]
+        _nothing_missing(result, truth, point, begins)
+        settler = result.fold.pipeline.settlers[index]
         if settler is not None:
             _totals(result, truth, point, Decimal(str(settler.total)))
-    _stations(result, truth, json.loads((folder / "centres.json").read_text()))
+    if (folder / "centres.json").exists():
+        _stations(result, truth, json.loads((folder / "centres.json").read_text()))
     _loop(result, truth)
     return result
+
+
+def _begins(rows, points):
+    """When the log begins; gives the points the totals of its first entry, where that is a snapshot."""
+    if not rows:
+        return 0
+    first = entries.decode(rows[0][0])
+    if first.kind == entries.SNAPSHOT:
+        for point, settler in zip(points, replay(rows[:1])[0].pipeline.settlers, strict=False):
+            if settler is not None and settler.register.value is not None:
+                point.before = Decimal(str(settler.total)), Decimal(str(settler.register.value))
+    return first.time_ms if first.kind == entries.SNAPSHOT else 0
 
 
 def _stations(result, truth, centres):
@@ -145,16 +175,17 @@ def _loop(result, truth):
         result.count("currents")
 
 
-def _log(result, file, found):
+def _log(result, file):
     verifier = Verifier(**tools("openssl"))
     with open(file, "rb") as data:
         verifier.read(data)
-    report = verifier.report()
-    if not report["ok"]:
-        result.differs(f"the bundle does not verify: {report}")
-    for wrong in replay(found.entries)[1]:
+    result.report = verifier.report()
+    if not result.report["ok"]:
+        result.differs(f"bundle: it does not verify: {result.report}")
+    result.fold, wrongs = replay(result.found.entries)
+    for wrong in wrongs:
         result.differs(f"replay: {wrong}")
-    result.count("entries", len(found.entries))
+    result.count("entries", len(result.found.entries))
 
 
 def _rows(result, rows, points):
@@ -182,7 +213,7 @@ def _nothing_wrong(result, truth, point):
     for time_ms, value, _ in point.rows:
         if value is None:
             continue
-        answers = truth.between(point.meter, time_ms - NEAR_MS, time_ms)
+        answers = truth.between(point.meter, time_ms - NEAR_MS, time_ms + CLOCKS_MS)
         said = [_said(row, point.register) for row in answers]
         if value not in said and point.eight_bits and any(_garbled(row) for row in answers):
             result.count("let through by a checksum of 8 bits and in no total")
@@ -198,24 +229,29 @@ def _nothing_wrong(result, truth, point):
             result.count("right values")
 
 
-def _nothing_missing(result, truth, point):
-    times = [row[0] for row in point.rows]
-    last = times[-1] if times else 0
+def _nothing_missing(result, truth, point, begins):
+    """Each readable answer has a row of its own: the first one behind it that no answer before it has taken. Where a
+    meter tells of the register in answers to other questions too, any row near will do."""
+    rows = [row for row in point.rows if row[1] is not None]
+    times = [row[0] for row in rows]
+    last, free = point.rows[-1][0] if point.rows else 0, 0
     for row in truth.answers.get(point.meter, ()):
         time_ms, fault = row["time_ms"], row["fault"]
-        if _said(row, point.register) is None or time_ms % point.point.interval_ms >= ROUND_MS:
+        if _said(row, point.register) is None or time_ms % point.point.interval_ms >= ROUND_MS or time_ms < begins:
             continue  # the second: the answer was another point's, which is read more often
         whole = table.leaves(fault) == table.READABLE and not row.get("spoilt")
-        if not whole or row["took_ms"] > point.in_time_ms:
+        if not whole or row.get("took_ms", 0) > point.in_time_ms:
             result.count("answers that did not get through")
             continue
         result.count("readable answers")
         if not truth.durable(time_ms) or time_ms > last:
             result.count("of them lost to power cuts and at the end")
             continue
-        near = point.rows[bisect_left(times, time_ms - NEAR_MS) : bisect_right(times, time_ms + NEAR_MS)]
-        if not any(value is not None for _, value, _ in near):
-            result.differs(f"missing: {point.point.name} at {time_ms}: {row}; the log has {near}")
+        at = max(free, bisect_left(times, time_ms - (NEAR_MS if point.shared else CLOCKS_MS)))
+        if at < len(times) and times[at] <= time_ms + NEAR_MS:
+            free = 0 if point.shared else at + 1
+        else:
+            result.differs(f"missing: {point.point.name} at {time_ms}: {row}; the log has {times[at - 1 : at + 2]}")
 
 
 def _totals(result, truth, point, total):
@@ -224,6 +260,8 @@ def _totals(result, truth, point, total):
         result.differs(f"totals: {point.point.name} has no value at all")
         return
     (first_ms, first), (last_ms, last) = valued[0], valued[-1]
+    if point.before:
+        total, first = total - point.before[0], point.before[1]
     modulus = point.point.modulus and Decimal(str(point.point.modulus))
     events = [e for e in truth.events.get(point.meter, ()) if first_ms <= e["time_ms"] <= last_ms]
     counted, at = Decimal(0), first

@@ -1,0 +1,1 @@
+"""The device's side of a bench in simulated time; runs on MicroPython."""
