@@ -60,6 +60,12 @@ def _table(value, what, known):
     return value
 
 
+def _texts(row):
+    for name, value in row.items():
+        if not isinstance(value, str):
+            raise AccountingError(f"{name} is not one value", "write it like name: boiler, factor: 10%")
+
+
 def _list(value, what):
     if not isinstance(value, list):
         raise AccountingError(f"{what} is not a list", "see docs/uncertainty.md")
@@ -90,7 +96,7 @@ def model(document):
     if "model_error" in document:
         uncertain.model_error(found, str(document["model_error"]))
     for row in _list(document.get("correlations", []), "correlations"):
-        if not isinstance(row, list) or len(row) != 3:
+        if not isinstance(row, list) or len(row) != 3 or not all(isinstance(one, str) for one in row):
             raise AccountingError("a correlation is [name, name, r]", "like [NCV, CC, 0.5]")
         found.correlations.append(tuple(row))
     return found
@@ -130,6 +136,8 @@ def inventory(document):
         return None
     known = ("name", "emission", "activity", "factor", "base", "activity_group", "factor_group")
     rows = [_table(row, "a row of the inventory", known) for row in _list(document["inventory"], "inventory")]
+    for row in rows:
+        _texts(row)
     if not rows or any("name" not in row or "emission" not in row for row in rows):
         what = "a row of the inventory lacks its name or emission"
         raise AccountingError(what, "write {name: …, emission: …, factor: 10%}")
@@ -193,7 +201,7 @@ def checks(document):
 def _sources(rows):
     sources = []
     for row in _list(rows, "sources to compare"):
-        if not isinstance(row, dict) or "name" not in row or "value" not in row:
+        if not isinstance(row, dict) or not isinstance(row.get("name"), str) or "value" not in row:
             raise AccountingError("a source to compare lacks its name or value", "write {name: …, value: …, U: 2%}")
         value = Number(str(row["value"]))
         fields = {key: one for key, one in row.items() if key not in ("name", "value")}

@@ -1,6 +1,7 @@
 """`carbonterm cems`: masses of a file, what was substituted, the comparison, and what is refused with file and line."""
 
 import json
+import random
 from datetime import datetime, timedelta
 
 import pytest
@@ -179,3 +180,24 @@ def test_the_rule_in_the_documentation():
     rule = json.loads(text.partition("```json\n")[2].partition("```")[0])
     check(rule)
     assert rule["tiers"]["mass"][0][2] == "adjacent"
+
+
+@pytest.mark.slow
+def test_spoilt_files_are_refused_or_read_never_a_crash(tmp_path):
+    """Bytes and cells changed at random: a result, or a refusal that names the file (400 of them, seeded)."""
+    dice = random.Random(6)
+    header = "time,co2[%],flow[m3/h],moisture[%],o2[%],temperature,pressure,flag"
+    good = header + "\n" + "\n".join(minutely(90, "12,1000000,8,6,120,101,N"))
+    words = ("", "-1", "1e400", "nan", "九", "1e-400", "9" * 25, '"', "Q", "[", "m3/h]", "%", ",", "\n", "\0")
+    seen = set()
+    for _ in range(400):
+        text = good
+        for _ in range(dice.randint(1, 4)):
+            at = dice.randrange(len(text))
+            text = text[:at] + dice.choice(words) + text[at + dice.choice((0, 1, 1, 3, 40)) :]
+        file = tmp_path / "a.csv"
+        file.write_text(text, encoding="utf-8", newline="")
+        code, out, err = carbonterm("cems", file, "--concentration", dice.choice(("wet", "dry")), "--json")
+        seen.add(code)
+        assert code in (0, 1, 2) and (code != 2 or "a.csv" in out + err or "unit" in out + err), (text, out, err)
+    assert seen == {1, 2}

@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 
 import pytest
 
@@ -243,6 +244,9 @@ REFUSED = [
     ("checks: {other: 1}", "knows no 'other'"), ("inventory: [{name: a}]", "lacks its name or emission"),
     ("inventory: [{name: a, emission: 0}]", "add up to 0"),
     ("inventory: [{name: a, emission: 1, factor: -1}]", "a, factor"),
+    ("inventory: [{name: {}, emission: 1}]", "name is not one value"),
+    ("inputs: {a: {value: 1}, b: {value: 1}}\nmodel: a*b\ncorrelations: [[a, {}, 1]]", "[name, name, r]"),
+    ("checks: {sources: [{name: [], value: 1, u: 1}, {name: b, value: 1, u: 1}]}", "lacks its name"),
     ("inventory: []", "lacks its name"), ("inventory: [{name: a, emission: 1, x: 1}]", "knows no 'x'"),
 ]  # fmt: skip
 
@@ -262,3 +266,25 @@ def test_the_file_in_the_documentation(tmp_path):
     assert set(view["sources"]) == {"boiler", "kiln", "power"} and view["monte_carlo"]["agrees"] is True
     checks = text.partition("```\nchecks:")[2].partition("```")[0].partition("\n")[2]
     assert run(tmp_path, "checks:\n" + checks)["checks"]["history"]["inside"] is True
+
+
+@pytest.mark.slow
+def test_spoilt_files_are_refused_or_read_never_a_crash(tmp_path):
+    """Characters of a good file changed at random: a result, or a refusal that names the file (400 of them, seeded)."""
+    dice = random.Random(9)
+    good = BOILER + "correlations: [[NCV, CC, 0.3]]\nchecks: {repeated: [1, 2], history: {value: 4, past: [3, 5]}}\n"
+    good += "inventory: [{name: a, emission: 2, base: 3, activity: 5%, factor: 1}]\ncoverage: 0.95\n"
+    words = ("", ":", "{", "]", "-", "0", "1e300", "1e-300", "null", "~", "&a", "*a", "'", "%", "^9")
+    words += ("\t", "\n", "九", "!!x ")
+    seen = set()
+    for _ in range(400):
+        text = good
+        for _ in range(dice.randint(1, 3)):
+            at = dice.randrange(len(text))
+            text = text[:at] + dice.choice(words) + text[at + dice.choice((0, 1, 1, 5)) :]
+        file = tmp_path / "u.yaml"
+        file.write_text(text, encoding="utf-8")
+        code, out, err = carbonterm("uncertainty", file, "--no-monte-carlo", "--json")
+        seen.add(code)
+        assert code in (0, 1, 2) and (code != 2 or "u.yaml" in out + err), (text, out, err)
+    assert seen >= {0, 2}
