@@ -217,22 +217,7 @@ class Pipeline:
             site = self._known
         else:
             site = sites.decode(document)
-        settlers = []
-        before = [] if self.site is None else [_shape(self.site, at) for at in range(len(self.site.points))]
-        for index, point in enumerate(site.points):
-            # a point keeps its series over a new document as long as nothing that shapes its numbers changes
-            shape = _shape(site, index)
-            if shape in before:
-                settlers.append(self.settlers[before.index(shape)])
-            elif point.kind == sites.REGISTER:
-                settlers.append(
-                    Settler(site.zone, point.modulus, point.limit, point.interval_ms, tuple(site.settings.closings))
-                )
-            elif index in site.series:
-                settlers.append(site.series[index].settler(site))
-            else:
-                settlers.append(None)
-        self._follow_series(site, settlers)
+        settlers = self._settlers(site)
         revised = [index for index in self.filled if site.points[index].kind == sites.INSTANT]
         revised += range(len(site.points), len(site.points) + len(site.manual))
         self.figures = Figures(site, revised, self.figures)
@@ -245,16 +230,42 @@ class Pipeline:
         self.site, self.settlers = site, settlers
         self.document = site.canonical()
 
-    def _follow_series(self, site, settlers):
-        """What the document says of fills and histories; a settler that goes on keeps its point's history."""
-        old = dict([(id(self.settlers[point]), self.histories[point]) for point in self.histories])
+    def _settlers(self, site):
+        """The settlers of a new document. A point keeps its series as long as nothing that shapes its numbers changes,
+        and goes on with another ratio, modulus, limit or interval."""
+        settlers, came = [], {}
+        count = 0 if self.site is None else len(self.site.points)
+        shapes = [_shape(self.site, at) for at in range(count)]
+        names = [_name(self.site, at) for at in range(count)]
+        for index, point in enumerate(site.points):
+            shape, name = _shape(site, index), _name(site, index)
+            if shape in shapes:
+                came[index] = shapes.index(shape)
+                settlers.append(self.settlers[came[index]])
+            elif point.kind == sites.REGISTER:
+                settlers.append(_settler(site, point))
+                if name in names:
+                    came[index] = names.index(name)
+                    old = self.site.points[came[index]]
+                    try:
+                        settlers[index].go_on(self.settlers[came[index]], point.scale / old.scale)
+                    except SeriesError:
+                        settlers[index] = _settler(site, point)
+            else:
+                settlers.append(site.series[index].settler(site) if index in site.series else None)
+        self._follow_series(site, came)
+        return settlers
+
+    def _follow_series(self, site, came):
+        """What the document says of fills and histories; came: {index of a point: its index before}."""
+        old = self.histories
         self.filled = tuple([point for point in sorted(site.series) if site.series[point].fill is not None])
         self.histories = {}
         for point in site.series:
             if site.series[point].history:
                 from carbonterm.series.validity import History  # few sites have one
 
-                self.histories[point] = old.get(id(settlers[point])) or History()
+                self.histories[point] = old.get(came.get(point)) or History()
 
     def above(self, point, time_ms, value):
         """8.1.2: whether a reading of a point would go on by more than twice its largest valid month."""
@@ -387,6 +398,17 @@ class Replay:
         self.pipeline.restore(pipeline)
         self._owed, self._coming = [tuple(one) for one in owed], iter(())
         self._begun = True
+
+
+def _settler(site, point):
+    return Settler(site.zone, point.modulus, point.limit, point.interval_ms, tuple(site.settings.closings))
+
+
+def _name(site, index):
+    """What makes a register the same one, whatever its ratio."""
+    point = site.points[index]
+    where = [site.meters[point.meter].name, point.name, site.zone, site.settings.closings]
+    return point.canonical()[2:8] + [point.kind] + where
 
 
 def _shape(site, index):

@@ -252,3 +252,28 @@ def test_days_add_up_to_the_month_over_fills():
                  for row in body[2] if row[0] == 1])  # fmt: skip
     assert total - april == sum([row[3] for row in months if row[0] == 1])
     print(total, april)
+
+
+@pytest.mark.requirement("T-8.2.1-1", part="a new ratio in the site document: the open periods go on")
+def test_a_new_ratio_goes_on_with_the_series():
+    def of(scale, limit, unit="kWh"):
+        meter = point("E1", 0, unit, interval_ms=HOUR_MS)
+        meter[8], meter[11] = [scale, 0], limit
+        return Site(document(points=[meter], sources=[]))
+
+    log = Log(of(30, None))
+    log.read(0, 30 * 100)
+    log.read(5, 30 * 110)
+    other = of(40, [5000, 0]).canonical()
+    log.add(T + 5 * HOUR_MS + 1, entries.CONFIG, [sm3.digest(other), other])
+    log.read(6, 40 * 111)
+    log.read(30, 40 * 121)
+    assert str(log.pipeline.total(0)) == str(30 * 10 + 40 * 11)
+    day = [body[2][0] for body in log.bodies(entries.CLOSING, DAY)]
+    assert [row[:4] for row in day] == [[0, 1, 0, 300 + 40 + 300]]
+    replayed(log.entries)
+    third = of(40, [5000, 0], "MWh").canonical()  # another unit is another series
+    log.add(T + 31 * HOUR_MS, entries.CONFIG, [sm3.digest(third), third])
+    log.read(32, 40 * 130)
+    assert log.pipeline.total(0) == Number(0)
+    replayed(log.entries)

@@ -123,7 +123,7 @@ class Settler:
         self.verdict, step = register.step(time_ms, value)
         if self.verdict > ROLLOVER:
             return ()
-        doubt = SUSPECT if held > 1 else GOOD
+        doubt = SUSPECT if held > 1 or register.unsure else GOOD
         exponent = value.exponent
         self._marks = None
         if marks is not None and step is not None:
@@ -258,6 +258,17 @@ class Settler:
                 doubt = SUSPECT if self.register.held > 1 else ESTIMATED
                 return self._settlement(level, self._sum, doubt)
         raise SeriesError("period %s is not settled here" % quoted(str(period)))
+
+    def go_on(self, other, factor):
+        """Continues the series of another settler with the same zone and periods, whose readings come × factor (Ratio)
+        from now on: a transformer, the decimals or a limit were changed. What is open is estimated. SeriesError where
+        the last reading × factor is none of this register; then this settler is not to be used."""
+        self.restore(other.state())
+        self.register.rescaled(factor)
+        for mark in self._marks or ():
+            mark[1] = None if mark[1] is None else (mark[1] * factor).number()
+        self._finer(self.register.floor)
+        self._mark(ESTIMATED)
 
     def gap(self, time_ms):
         """(time_ms, value, total) of the last believed reading where one at `time_ms` would end a gap; else None."""

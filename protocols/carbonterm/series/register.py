@@ -31,9 +31,11 @@ class Register:
     sampling interval, what the limit allows at least whatever the clock says. Numbers, or texts and ints for Number.
 
     `.time_ms`, `.value` are the baseline (None before the first reading), `.held` counts the readings held since.
+    `.unsure`: the last believed reading came after a gap in which the register may, by its limit, have passed full
+    scale once more than was counted.
     """
 
-    __slots__ = ("modulus", "limit", "interval_ms", "time_ms", "value", "held", "ahead", "told", "floor")
+    __slots__ = ("modulus", "limit", "interval_ms", "time_ms", "value", "held", "ahead", "told", "floor", "unsure")
 
     def __init__(self, modulus=None, limit=None, interval_ms=None):
         self.modulus = _positive("modulus", modulus)
@@ -45,6 +47,7 @@ class Register:
         self.value = None
         self.held = 0
         self.ahead = None  # the smallest way from the baseline forward to a held reading
+        self.unsure = False
         self.told = False  # the baseline is an operator's word: what is older was another meter's
         self.floor = 0 if self.modulus is None else min(0, self.modulus.exponent)
 
@@ -94,6 +97,10 @@ class Register:
                 self.ahead = Number(way, exponent)
             return verdict, None
         self.rebase(time_ms, value)
+        self.unsure = (
+            modulus is not None and self.limit is not None and self.interval_ms is not None
+            and elapsed > 2 * self.interval_ms and way + modulus <= self._allowed(elapsed, exponent)
+        )  # fmt: skip
         return verdict, Number(way, exponent)
 
     def replaced(self, time_ms, last, first):
@@ -121,6 +128,14 @@ class Register:
         self.told = True
         return way
 
+    def rescaled(self, factor):
+        """What the baseline shows where every reading is multiplied by `factor` (Ratio) from now on, as the ratio of a
+        transformer was changed. SeriesError, and nothing changes, where that is no reading of this register."""
+        value = None if self.value is None else (self.value * factor).number()
+        if self.value is not None and (value is None or (self.modulus is not None and not value < self.modulus)):
+            raise SeriesError("the last reading × %s is no reading of the register" % factor)
+        self.rebase(self.time_ms, value)
+
     def rebase(self, time_ms, value):
         """A new baseline; what was held is forgotten."""
         self.time_ms, self.value = time_ms, value
@@ -136,12 +151,15 @@ class Register:
             return False
         if self.limit is None:
             return True
-        span = max(elapsed, self.interval_ms or 0)
+        return way <= self._allowed(elapsed, exponent)
+
+    def _allowed(self, elapsed, exponent):
+        """The mantissa at `exponent` of limit × time, rounded up."""
+        allowed = self.limit.mantissa * max(elapsed, self.interval_ms or 0)
         shift = self.limit.exponent - exponent
-        allowed = self.limit.mantissa * span
         if shift >= 0:
-            return way <= -(-allowed * 10**shift // HOUR_MS)
-        return way <= -(-allowed // (HOUR_MS * 10**-shift))
+            return -(-allowed * 10**shift // HOUR_MS)
+        return -(-allowed // (HOUR_MS * 10**-shift))
 
     def state(self):
         """What a snapshot holds: a list for canonical CBOR."""
