@@ -26,6 +26,7 @@ COMMANDS = {
     "enter": "enter",
     "explain": "explain",
     "factors": "factors",
+    "footprint": "footprint",
     "fuse": "fuse",
     "gm": "gm",
     "inventory": "inventory",

@@ -283,10 +283,14 @@ class _Made:
         keys = reader.table(node, "a measure", ("kind", "name", "unit"), ("point", "value", "year"))
         kind = reader.choice(keys["kind"], boundary.MEASURES)
         point, amount = self._amount(node, keys)
-        year = reader.integer(keys["year"], 1970, 9999) if "year" in keys else None
-        if kind != "area" and amount is not None and year is None:
-            raise reader.bad(node, "an amount holds for a year: say for which", "year: 2026, or point: its meter")
+        year = None if kind == "area" else self._year(node, keys, (point, amount))
         return [kind, reader.text(keys["name"]), reader.text(keys["unit"]), point, amount, year]
+
+    def _year(self, node, keys, amount):
+        """The year that an amount which is said holds for; None of one that is measured."""
+        if amount[1] is not None and "year" not in keys:
+            raise self.reader.bad(node, "an amount holds for a year: say for which", "year: 2026, or point: its meter")
+        return self.reader.integer(keys["year"], 1970, 9999) if amount[1] is not None else None
 
     def products(self, node):
         """[] or [allocation, rows]."""
@@ -301,11 +305,13 @@ class _Made:
 
     def _product(self, node):
         reader = self.reader
-        keys = reader.table(node, "a product", ("name", "unit"), ("point", "value", "weight"))
+        keys = reader.table(node, "a product", ("name", "unit"), ("point", "value", "year", "weight"))
         weight = reader.number(keys["weight"]) if "weight" in keys else Number(1)
         if not weight > 0:
             raise reader.bad(keys["weight"], "a weight is above 0")
-        return [reader.text(keys["name"]), reader.text(keys["unit"]), *self._amount(node, keys), _pair(weight)]
+        amount = self._amount(node, keys)
+        year = self._year(node, keys, amount)
+        return [reader.text(keys["name"]), reader.text(keys["unit"]), *amount, year, _pair(weight)]
 
     def _amount(self, node, keys):
         if ("point" in keys) == ("value" in keys):

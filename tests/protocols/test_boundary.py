@@ -83,7 +83,7 @@ WRONG = (
     ({"measures": [["product", "steel", "t", 0, [1, 0], None]]}, "a point or an amount"),
     ({"measures": [["product", "steel", "t", None, None, None]]}, "a point or an amount"),
     ({"measures": [["output", "x", "元", None, [-1, 0], None]]}, "below 0"),
-    ({"products": ["mass", [["steel", "t", 2, None, [0, 0]]]]}, "weight is not above 0"),
+    ({"products": ["mass", [["steel", "t", 2, None, None, [0, 0]]]]}, "weight is not above 0"),
     ({"products": ["luck", []]}, "allocation"),
     ({"absent": [[1, "item", "why"]]}, "absent"),
     ({"extra": [[0, "x", "t", 9, "AD"]]}, "names source 9 of 2"),
@@ -117,7 +117,7 @@ def two(*sources, **own):
 def shared(*parts, submeters=None):
     """Two sources, each fed by a virtual point of its own, the sum of one part."""
     doc = two(electric("one", 4), electric("two", 5), submeters=submeters)
-    virtual = [[name, "energy", "kWh", "sum", [part]] for name, part in zip(("V1", "V2"), parts)]
+    virtual = [[name, "energy", "kWh", "sum", [part], None] for name, part in zip(("V1", "V2"), parts)]
     return doc + [[[], [], virtual]]
 
 

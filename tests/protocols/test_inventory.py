@@ -96,7 +96,10 @@ def test_a_higher_version_takes_the_place_and_the_same_adds():
     assert unknown.value == 0 and shown(unknown.unknown) == [("2026-01-01", "2026-01-02")]
 
 
-@pytest.mark.parametrize("text", ("", "26", "2026-13", "2026-02-30", "2026-5", "x026", "2026-05-03T", "1.26", "1e03", "-026"))
+WRONG = ("", "26", "2026-13", "2026-02-30", "2026-5", "x026", "2026-05-03T", "1.26", "1e03", "-026")
+
+
+@pytest.mark.parametrize("text", WRONG)
 def test_spans(text):
     with pytest.raises(ClockError):
         span(text, ZONE)
@@ -295,7 +298,8 @@ def test_intensities_and_a_denominator_that_is_not_there():
 
 @pytest.mark.requirement("T-9.4-9", "T-11.7-7", part="allocation of the plant's total, per unit of product")
 def test_products_share_the_total():
-    rows = ["mass", [["slab", "t", 0, None, [1, 0]], ["slag", "t", 1, None, [25, -2]], ["gas", "GJ", 2, None, [1, 0]]]]
+    made_of = (("slab", "t", [1, 0]), ("slag", "t", [25, -2]), ("gas", "GJ", [1, 0]))
+    rows = ["mass", [[name, unit, at, None, None, weight] for at, (name, unit, weight) in enumerate(made_of)]]
     plan = whole([source("a")], bounds.boundary([bounds.place(0)], "none", (), products=rows))
     made = records(("a", clock.YEAR, "2026-01-01", "1000", 1))
     assert inventory.products(plan, made, BEGIN, END, 10**9) == [

@@ -14,7 +14,7 @@ what is left out and why, and what must not be counted twice. It is a plain list
     clean    = [[point, type], …]               clean energy: shown as energy, in no total
     absent   = [[sector, item, reason], …]      extra = [[sector, name, unit, source or null, parameter or null], …]
     measures = [[kind, name, unit, point or null, amount or null, year or null], …]   denominators of intensities
-    products = [] or [allocation, [[name, unit, point or null, amount or null, weight], …]]
+    products = [] or [allocation, [[name, unit, point or null, amount or null, year or null, weight], …]]
 An amount, a share and a weight are [mantissa, exponent]; all references are indices.
 """
 
@@ -72,7 +72,7 @@ class Boundary:
     entity; divide; units [(name, above)]; sectors [(id, name, extension)]; places (list of Place); submeters {meter:
     main}; apart {meter: why}; clean [(point, type)]; absent [(sector, item, reason)]; extra [(sector, name, unit,
     source, parameter)]; measures [(kind, name, unit, point, amount, year)]; allocation and products [(name, unit,
-    point, amount, weight)], None and [] where there are none.
+    point, amount, year, weight)], None and [] where there are none.
     """
 
     __slots__ = ("entity", "divide", "units", "sectors", "places", "submeters", "apart", "clean", "absent", "extra",
@@ -147,13 +147,14 @@ class Boundary:
         allocation, rows = _list(rows, "products", 2)
         self.allocation = _choice(allocation, ALLOCATIONS, "products, allocation")
         for row in _list(rows, "products"):
-            name, unit, point, amount, weight = _list(row, "product", 5)
+            name, unit, point, amount, year, weight = _list(row, "product", 6)
             where = "product %s" % quoted(str(name))
             point, amount = _amount(point, amount, where)
             weight = _number(weight, where)
             if not weight > 0:
                 raise SiteError("%s: its weight is not above 0" % where)
-            self.products.append((_text(name, where, 64), _text(unit, where, 32), point, amount, weight))
+            year = None if year is None else _integer(year, 1970, 9999, where)
+            self.products.append((_text(name, where, 64), _text(unit, where, 32), point, amount, year, weight))
 
     def check(self, sources, points, meters):
         """Refuses (SiteError) what does not fit the rows of a site, a source that does not stand in it whole, and what

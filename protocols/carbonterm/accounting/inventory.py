@@ -301,10 +301,10 @@ def products(site, records, begin_ms, end_ms, grams):
     its products by amount × weight; all None where an amount is unknown or nothing was made."""
     boundary = site.boundary
     rows = boundary.products if boundary else []
-    amounts = [amount_of(site, records, begin_ms, end_ms, row[2], row[3]) for row in rows]
+    amounts = [amount_of(site, records, begin_ms, end_ms, *row[2:5]) for row in rows]
     if [amount for amount in amounts if amount is None] or not [amount for amount in amounts if amount != 0]:
         return [(row[0], row[1], amount, None, None) for row, amount in zip(rows, amounts)]
-    shares = apportion(grams, [amount * row[4] for row, amount in zip(rows, amounts)])
+    shares = apportion(grams, [amount * row[5] for row, amount in zip(rows, amounts)])
     return [
         (row[0], row[1], amount, share, None if amount == 0 else Ratio(share, 10 ** (PLACES - 3)) / amount)
         for row, amount, share in zip(rows, amounts, shares)

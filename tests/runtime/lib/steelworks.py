@@ -71,8 +71,8 @@ boundary:
   products:
     by: mass
     rows:
-      - {name: 热轧卷, unit: t, value: "8000"}
-      - {name: 氧化铁皮, unit: t, value: "120", weight: "0.3"}
+      - {name: 热轧卷, unit: t, value: "8000", year: 2026}
+      - {name: 氧化铁皮, unit: t, value: "120", year: 2026, weight: "0.3"}
 """
 AMOUNTS = {"E1": 500000, "E2": 200000, "PV": 100000, "G1": 400000, "G2": 1000}  # kWh and Nm3 of a month
 
