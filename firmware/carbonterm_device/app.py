@@ -12,7 +12,7 @@ import json
 from carbonterm import site as sites
 from carbonterm.clock import UNSET, parse
 from carbonterm.errors import CarbonError, LedgerError, quoted
-from carbonterm.field.places import SENDERS
+from carbonterm.field.places import INPUTS, SENDERS
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import room
 from carbonterm.ledger.frames import segments, terminal_of
@@ -375,6 +375,10 @@ def _driver(row):
         from carbonterm_device.network import TcpBus
 
         return TcpBus(row.address, row.port)
+    if row.kind == INPUTS:
+        from carbonterm_device.channels import Channels
+
+        return Channels(row.address)
     from carbonterm_device.line import SerialLine
 
     return SerialLine(row.address, row.port, row.parity, row.stop, row.gap_ms)

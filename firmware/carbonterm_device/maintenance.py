@@ -119,6 +119,8 @@ class Desk:
         """[Settings] of the question, or those of its line; [None] on a network."""
         if isinstance(bus, TcpBus):
             return [None]
+        if row is not None and row.kind == places.INPUTS:
+            raise Asked("bus %s has inputs, which answer nobody" % quoted(row.name), "see them: watch, explain")
         given = question.get("settings")
         if given is None:
             return [Settings(row.port, row.parity, row.stop) if row is not None else Settings(9600, "none", 1)]

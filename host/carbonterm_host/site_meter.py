@@ -12,7 +12,7 @@ from carbonterm import site, units
 from carbonterm.errors import CarbonError, SiteError
 from carbonterm.field import dlt645_items, inbound, models, places
 from carbonterm.number import Number
-from carbonterm_host import site_instrument, site_nodes, site_series
+from carbonterm_host import site_channels, site_instrument, site_nodes, site_series
 
 METER_KEYS = ("unit", "address", "baud", "parity", "stop", "gap", "silence", "timeout", "retries", "ct", "pt", "type",
               "order", "unit_first")  # fmt: skip
@@ -25,12 +25,18 @@ _CJT188_ONLY = ("type", "order", "unit_first")
 
 def meter(reader, node):
     """(name, (row, model)) of a meter."""
-    keys = reader.table(node, "a meter", ("name", "bus", "model"), METER_KEYS + site_instrument.KEYS)
+    keys = reader.table(node, "a meter", ("name", "bus", "model"),
+                        METER_KEYS + site_channels.METER_KEYS + site_instrument.KEYS)  # fmt: skip
     name, bus = reader.text(keys["name"]), reader.reference(keys["bus"], reader.bus_index, "bus")
     model = _model(reader, keys["model"])
     protocol, line = model["protocol"], reader.buses[bus]
     if line is None:
         raise reader.given_up()
+    if protocol in places.CHANNELS or line[1] == places.INPUTS:
+        return site_channels.meter(reader, node, keys, (name, bus, model, line))
+    for key in site_channels.METER_KEYS:
+        if key in keys:
+            reader.note(keys[key], f"a {protocol} meter has no '{key}'", "leave it out")
     _fits_the_line(reader, keys, model, line)
     unit = _unit(reader, node, keys, protocol, line)
     dialect = _dialect(reader, keys, model)
@@ -69,7 +75,7 @@ def same_address_twice(reader, node):
 
 def point(reader, node):
     """(name, row) of a point."""
-    keys = reader.table(node, "a point", ("name", "meter"), POINT_KEYS + site_series.KEYS)
+    keys = reader.table(node, "a point", ("name", "meter"), POINT_KEYS + site_channels.POINT_KEYS + site_series.KEYS)
     index = reader.reference(keys["meter"], reader.meter_index, "meter")
     if reader.meters[index] is None:
         raise reader.given_up()
@@ -118,14 +124,19 @@ def warnings(plan):
         if meter.model not in known:
             continue  # a model of the site's own: whoever wrote it knows how sure it is
         model = models.load(meter.model)
-        unsure = {models.place(model, row)[:2]: models.confidence(model, row) for row in model["registers"]
+        unsure = {_spot(*models.place(model, row)[:2]): models.confidence(model, row) for row in model["registers"]
                   if models.confidence(model, row).split(";")[0] in models.UNSURE}  # fmt: skip
         for point in plan.points:
-            if point.meter == index and (point.function, point.address) in unsure:
-                level = unsure[point.function, point.address]
+            level = unsure.get(_spot(point.function, point.address))
+            if point.meter == index and level:
                 found.append(f"point '{point.name}': how model {meter.model} reads it is not confirmed ({level}): "
                              "compare it with the meter's display")  # fmt: skip
     return found
+
+
+def _spot(function, address):
+    """A register's place as a key."""
+    return function, str(address)
 
 
 # --- a meter -------------------------------------------------------------------------------------------------------
@@ -271,6 +282,11 @@ def _register(reader, node, keys, model):
 
 
 def _of_model(reader, keys, model):
+    if model["protocol"] in places.CHANNELS:
+        return site_channels.register(reader, keys, model)
+    for key in site_channels.POINT_KEYS:
+        if key in keys:
+            reader.note(keys[key], f"a point of a {model['protocol']} meter has no '{key}'", "leave it out")
     own_unit = model["protocol"] == places.CJT188  # such a meter shows its values in the unit it was ordered with
     for key in _OWN_KEYS:
         if key in keys and not (key == "unit" and own_unit):

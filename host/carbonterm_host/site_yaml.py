@@ -16,11 +16,12 @@ from carbonterm.accounting.lines import split
 from carbonterm.accounting.load import of_gas
 from carbonterm.accounting.source import INPUTS
 from carbonterm.errors import CarbonError
-from carbonterm.field import plan
+from carbonterm.field import places, plan
 from carbonterm.series.instant import AMOUNT
 from carbonterm_host import library as files
 from carbonterm_host import (
     site_boundary,
+    site_channels,
     site_formed,
     site_inbound,
     site_instrument,
@@ -35,7 +36,7 @@ DEFAULTS = {
     "modbus-rtu": {"baud": 9600, "timeout": "500ms", "retries": 1, "gap": "5ms"},
     "serial": {"baud": 9600, "timeout": "800ms", "retries": 1, "gap": "50ms"},
 }
-BUS_KEYS = ("host", "port", "device", "baud", "parity", "stop", "timeout", "retries", "gap", "sync_hour")
+BUS_KEYS = ("folder", "host", "port", "device", "baud", "parity", "stop", "timeout", "retries", "gap", "sync_hour")
 _LINE_ONLY = ("device", "baud", "parity", "stop", "sync_hour")
 
 
@@ -163,8 +164,10 @@ class _Reader(Reader):
             return site_inbound.bus(self, node, kind)
         keys = self.table(node, "a bus", ("name", "kind"), BUS_KEYS)
         kind = self.choice(keys["kind"], site.BUS_KINDS)
+        if kind == places.INPUTS:
+            return site_channels.bus(self, keys)
         place, rate = ("host", "port") if kind == "modbus-tcp" else ("device", "baud")
-        for other in _LINE_ONLY if kind == "modbus-tcp" else ("host", "port"):
+        for other in ("folder", *(_LINE_ONLY if kind == "modbus-tcp" else ("host", "port"))):
             if other in keys:
                 self.note(keys[other], f"a {kind} bus has no '{other}'")
         if place not in keys:

@@ -28,7 +28,7 @@ from carbonterm.site_rows import text as _text
 FORMATS = ("carbonterm-site-1", "carbonterm-site-2")
 FORMAT = FORMATS[-1]
 # serial: a line whose meters may speak different protocols; inbound: who is there sends by itself
-BUS_KINDS = ("modbus-tcp", "modbus-rtu", "serial") + places.SENDERS
+BUS_KINDS = ("modbus-tcp", "modbus-rtu", "serial", places.INPUTS) + places.SENDERS
 STOPS = ("any", "majority")
 PARITIES = ("none", "even", "odd")
 LOGGED_PERIODS = (MINUTE, HOUR, DAY, MONTH, YEAR)
@@ -180,7 +180,7 @@ class Meter(Row):
         ("certificate", _optional(_certificate)),
     )
     LATER = (
-        ("protocol", _choice(*(places.PROTOCOLS + places.SENDERS)), places.MODBUS),
+        ("protocol", _choice(*(places.PROTOCOLS + places.CHANNELS + places.SENDERS)), places.MODBUS),
         ("dialect", _as_it_is, None),
         ("baud", _optional(_integer(300, 4000000)), None),
         ("parity", _optional(_choice(*PARITIES)), None),
@@ -423,6 +423,8 @@ class Site:
             if not places.fits(meter.protocol, bus.kind):
                 named = quoted(meter.name), meter.protocol, quoted(bus.name), bus.kind
                 kind = meter.protocol if meter.protocol in places.SENDERS else "serial"
+                if meter.protocol in places.CHANNELS:
+                    kind = places.INPUTS
                 raise SiteError("meter %s speaks %s, and bus %s is %s" % named, "make it a bus of kind " + kind)
             place = [meter.bus, meter.protocol, meter.unit]
             if place in known:

@@ -206,10 +206,11 @@ def test_what_breaks_the_schema_of_each_protocol_is_told(id, change, said):
 
 
 def test_meters_that_are_on_no_bus_have_no_place():
-    for name in ("hj212-cems", "transmitter-4-20ma", "pulse-s0"):
-        model = models.load(name)
-        with pytest.raises(ModelError, match="no meter on a bus"):
-            models.place(model, model["registers"][0])
+    model = models.load("hj212-cems")
+    with pytest.raises(ModelError, match="no meter on a bus"):
+        models.place(model, model["registers"][0])
+    places = [models.place(one, one["registers"][0]) for one in map(models.load, ("transmitter-4-20ma", "pulse-s0"))]
+    assert places[0][:4] == (0, [[0, 0], [100, 0]], "4-20mA", "ABCD") and places[1][:4] == (0, 32, "pulse", "ABCD")
 
 
 def test_unknown_models_and_files_that_are_none(tmp_path):

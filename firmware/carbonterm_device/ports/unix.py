@@ -68,6 +68,12 @@ def random(n):
     return os.urandom(n)
 
 
+def read_channel(folder, name, size):
+    """What an input of the system shows, at most `size` bytes: a file of Linux' sysfs (industrial I/O, counters)."""
+    with open(folder + "/" + name, "rb") as file:
+        return file.read(size)
+
+
 def heap_used():
     """Bytes of the heap in use, garbage included; 0 where the runtime does not tell."""
     return gc.mem_alloc() if MICROPYTHON else 0

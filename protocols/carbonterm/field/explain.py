@@ -22,6 +22,8 @@ def steps(site, index, request, place, data):
             if item.code == point.address:
                 rows.append(_row("bytes", hex=_hex(item.raw), place=item.code))
                 rows.append(_row("meter", value=_text(item.value), unit=item.unit))
+    elif meter.protocol in places.CHANNELS:
+        rows.append(_row("bytes", hex=_hex(data), place=meter.unit))
     else:
         rows.append(_row("bytes", hex=_hex(data), place=point.address))
     try:

@@ -19,7 +19,7 @@ from carbonterm.number import Number
 
 FOLDER = __file__.rsplit("/", 1)[0] + "/meters"
 
-PROTOCOLS = places.PROTOCOLS + ("hj212", "analog", "pulse")
+PROTOCOLS = places.PROTOCOLS + ("hj212",) + places.CHANNELS
 MEDIA = ("electricity", "gas", "heat", "water", "steam", "flow", "flue gas", "other")
 KINDS = ("register", "instant")  # running total, value of the moment
 PARITIES = ("none", "even", "odd")
@@ -87,7 +87,7 @@ def register(model, name):
 def place(model, row):
     """(function, address, type, order, scale as Number) of a register for the site document (carbonterm.field.places).
 
-    ModelError for a model whose meters are on no bus: hj212, analog, pulse.
+    ModelError for a model whose meters are on no bus: hj212.
     """
     protocol = model["protocol"]
     if protocol == places.MODBUS:
@@ -96,6 +96,11 @@ def place(model, row):
         return 0, row["item"], "bcd", "ABCD", Number(1)
     if protocol in places.PROTOCOLS:
         return 0, row["item"], row["layout"], "ABCD", Number(1)
+    if protocol == places.CHANNELS[0]:
+        ends = [Number(row[name]) for name in ("low", "high")]
+        return 0, [[end.mantissa, end.exponent] for end in ends], row["signal"], "ABCD", Number(1)
+    if protocol in places.CHANNELS:
+        return 0, row["bits"], protocol, "ABCD", Number(row["constant"])
     raise ModelError("model %s is %s, which is no meter on a bus" % (model["id"], protocol), "see docs/models.md")
 
 

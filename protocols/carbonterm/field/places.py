@@ -5,6 +5,7 @@
     dlt645-2007, dlt645-1997    12 digits as printed     0         8 or 4 hex digits    a layout     ABCD
     cjt188                      14 hex digits as printed 0         code of 901F's items bcd          ABCD
     mqtt, https, hj212          see carbonterm.field.inbound: they are not asked, they send
+    analog, pulse               see carbonterm.field.channels: inputs of the terminal itself
 
 A layout is written as carbonterm.field.dlt645_items has it. The dialect of a CJ/T 188 meter is [type T, identifier
 order, whether the unit stands before the digits], of the others None. Every check raises FrameError with the way out.
@@ -16,6 +17,8 @@ from carbonterm.field.registers import ORDERS, TYPES, WIDTH
 MODBUS, CJT188 = "modbus", "cjt188"
 MQTT, HTTPS, HJ212 = "mqtt", "https", "hj212"
 SENDERS = (MQTT, HTTPS, HJ212)  # carbonterm.field.inbound, which only their sites need
+CHANNELS = ("analog", "pulse")  # carbonterm.field.channels
+INPUTS = "analog"  # the kind of bus that has them
 DLT645 = ("dlt645-2007", "dlt645-1997")  # as carbonterm.field.dlt645 has them
 PROTOCOLS = (MODBUS,) + DLT645 + (CJT188,)
 
@@ -29,6 +32,8 @@ def fits(protocol, kind):
     """Whether meters that speak `protocol` can be on a bus of `kind`."""
     if protocol in SENDERS or kind in SENDERS:
         return protocol == kind
+    if protocol in CHANNELS or kind == INPUTS:
+        return protocol in CHANNELS and kind == INPUTS
     return protocol == MODBUS or kind == "serial"
 
 
@@ -45,6 +50,10 @@ def check_unit(protocol, unit):
         from carbonterm.field import inbound
 
         inbound.check_unit(protocol, unit)
+    elif protocol in CHANNELS:
+        from carbonterm.field import channels
+
+        channels.check_unit(unit)
     elif not _is(unit, 12, "0123456789") or unit == "9" * 12:
         raise FrameError("%s is no address of a DL/T 645 meter" % quoted(str(unit)),
                          "write the 12 digits printed on the meter, as a text, with zeros before fewer")  # fmt: skip
@@ -56,6 +65,11 @@ def check_dialect(protocol, dialect):
         from carbonterm.field import inbound
 
         inbound.check_dialect(protocol, dialect)
+        return
+    if protocol in CHANNELS:
+        from carbonterm.field import channels
+
+        channels.check_dialect(protocol, dialect)
         return
     if protocol != CJT188:
         if dialect is not None:
@@ -80,6 +94,11 @@ def check_point(protocol, function, address, type, order):
         from carbonterm.field import inbound
 
         inbound.check_point(protocol, function, address, type, order)
+        return
+    if protocol in CHANNELS:
+        from carbonterm.field import channels
+
+        channels.check_point(protocol, function, address, type, order)
         return
     if function != 0 or order != "ABCD":
         raise FrameError("a point of a %s meter has function 0 and order ABCD" % protocol)

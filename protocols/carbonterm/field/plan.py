@@ -13,7 +13,7 @@ from carbonterm.errors import SiteError, quoted
 from carbonterm.field import places, requests
 
 TURNAROUND_MS = 30
-_NETWORK = "modbus-tcp"
+_NO_LINE = "modbus-tcp", places.INPUTS
 _MILLION = 1000000
 
 
@@ -59,8 +59,8 @@ def cost_us(request, bus, meter, turnaround_ms=TURNAROUND_MS):
 
 class Budget:
     """What reading a bus takes: rows of (interval_ms, requests, points, microseconds) by interval, and `share`, the
-    part of all time that the line is busy, in millionths; 0 on a network, whose time is not computed. SiteError where
-    the line has not the time, unless `refuse` is False."""
+    part of all time that the line is busy, in millionths; 0 where there is none, whose time is not computed. SiteError
+    where the line has not the time, unless `refuse` is False."""
 
     __slots__ = ("bus", "points", "requests", "rows", "share")
 
@@ -74,7 +74,7 @@ class Budget:
                 row = [request.interval_ms, 0, 0, 0]
                 self.rows.append(row)
                 longest.append(0)
-            if self.bus.kind != _NETWORK:
+            if self.bus.kind not in _NO_LINE:
                 cost = cost_us(request, self.bus, site.meters[request.meter], turnaround_ms)
                 row[3] += cost
                 longest[-1] = max(longest[-1], cost)

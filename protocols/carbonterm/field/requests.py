@@ -109,7 +109,7 @@ def order(meter, point):
     """What points of a meter are sorted by, so that those which may share a request follow each other."""
     if meter.protocol == places.MODBUS:
         return "%d %05d" % (point.function, point.address)
-    return "" if meter.protocol == places.CJT188 else point.address
+    return "" if meter.protocol == places.CJT188 or meter.protocol in places.CHANNELS else point.address
 
 
 def make(index, meter, point):
@@ -125,4 +125,8 @@ def make(index, meter, point):
         from carbonterm.field.requests_dlt645 import Dlt645Request
 
         return Dlt645Request(index, meter.unit, point.interval_ms, point.address, size(point.type))
+    if meter.protocol in places.CHANNELS:
+        from carbonterm.field.channels import ChannelRequest
+
+        return ChannelRequest(index, meter.unit, point.interval_ms, meter.dialect)
     raise CarbonError("meter %s speaks %s" % (meter.name, meter.protocol), "no bus here can ask it")
