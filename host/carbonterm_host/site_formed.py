@@ -78,6 +78,17 @@ def _named(reader, node, names, rows, kind):
         reader.points.append(full)
 
 
+def lineage(site, point):
+    """How a virtual point is made, as text: "E1 − E2", "3/5 × 净用电"."""
+    words = []
+    for index, numerator, denominator in point.parts:
+        ratio = "" if abs(numerator) == denominator else f"{abs(numerator)}/{denominator} × "
+        sign = "− " if numerator < 0 else "+ " if words else ""
+        words.append(sign + ratio + site.all_points[index].name)
+    glue = {combine.SUM: " ", combine.PRODUCT: " × ", combine.QUOTIENT: " ÷ "}[point.op]
+    return glue.join(word.removeprefix("+ ") if glue != " " else word for word in words)
+
+
 # --- manual points --------------------------------------------------------------------------------------------------
 
 

@@ -64,7 +64,7 @@ manual:
     assert rows["heat"].parts == [[3, 2780, 1]] and rows["heat"].note == "× 2.78 GJ/t: test of the turbine"
     assert (rows["per"].op, rows["per"].parts) == (combine.QUOTIENT, [[6, 1, 1], [3, 1, 1]])
     assert rows["third"].parts == [[3, 1, 3]]
-    assert [site_command.lineage(found, rows[name]) for name in ("net", "share", "per")] == [
+    assert [site_formed.lineage(found, rows[name]) for name in ("net", "share", "per")] == [
         "E1 − E2", "3/5 × net", "net ÷ out",
     ]  # fmt: skip
     assert (str(found.manual[0].minimum), str(found.manual[0].maximum)) == ("1", "900")

@@ -8,10 +8,9 @@ from rich.table import Table
 
 from carbonterm import clock
 from carbonterm import site_rows as sites
-from carbonterm.field import inbound, plan
+from carbonterm.field import inbound, places, plan
 from carbonterm.gm import sm3
-from carbonterm.series import combine
-from carbonterm_host import site_instrument, site_meter, site_nodes, site_yaml
+from carbonterm_host import site_formed, site_instrument, site_meter, site_nodes, site_yaml
 from carbonterm_host.screen import FINDING, JSON, USAGE, Failure, console, put, say
 
 app = typer.Typer(help="the site document · 站点文档", no_args_is_help=True)
@@ -62,7 +61,7 @@ def check(
         every = f"{point.interval_ms // 1000} s" if point.interval_ms % 1000 == 0 else f"{point.interval_ms} ms"
         table.add_row(point.name, site.meters[point.meter].name, point.unit, every, feeds.get(index, "–"))
     for index, point in enumerate(site.all_points[len(site.points) :], len(site.points)):
-        made = say("by hand", "人工") if point.kind == sites.MANUAL else lineage(site, point)
+        made = say("by hand", "人工") if point.kind == sites.MANUAL else site_formed.lineage(site, point)
         table.add_row(point.name, made, point.unit, "–", feeds.get(index, "–"))
     out.print(table)
     out.print(
@@ -78,17 +77,6 @@ def check(
         out.print("! " + warning, soft_wrap=True)
     out.print(say("The site is right.", "站点文件正确。"))
     return None
-
-
-def lineage(site, point):
-    """How a virtual point is made, as text: "E1 − E2", "3/5 × 净用电"."""
-    words = []
-    for index, numerator, denominator in point.parts:
-        ratio = "" if abs(numerator) == denominator else f"{abs(numerator)}/{denominator} × "
-        sign = "− " if numerator < 0 else "+ " if words else ""
-        words.append(sign + ratio + site.all_points[index].name)
-    glue = {combine.SUM: " ", combine.PRODUCT: " × ", combine.QUOTIENT: " ÷ "}[point.op]
-    return glue.join(word.removeprefix("+ ") if glue != " " else word for word in words)
 
 
 @app.command("plan")
@@ -109,7 +97,7 @@ def show_plan(
             continue  # nobody is asked there
         merged = plan.Budget(site, index, turnaround_ms=turnaround)
         apart = plan.Budget(site, index, False, turnaround, refuse=False)
-        serial = bus.kind != "modbus-tcp"
+        serial = bus.kind not in ("modbus-tcp", places.INPUTS)
         rows.append({
             "bus": bus.name, "kind": bus.kind, "requests": merged.requests, "unmerged": apart.requests,
             "points": merged.points,
@@ -199,7 +187,7 @@ def _asked(site, bus, request, turnaround):
     modbus = meter.protocol == "modbus"
     identifier = getattr(request, "identifier", "901F")
     what = f"{request.function:02X} {request.address}+{request.count}" if modbus else identifier
-    cost = None if bus.kind == "modbus-tcp" else plan.cost_us(request, bus, meter, turnaround) / 1000
+    cost = None if bus.kind in ("modbus-tcp", places.INPUTS) else plan.cost_us(request, bus, meter, turnaround) / 1000
     return {
         "interval_ms": request.interval_ms, "meter": meter.name, "unit": meter.unit, "protocol": meter.protocol,
         "what": what, "points": [site.points[index].name for index, _ in request.points], "ms": cost,

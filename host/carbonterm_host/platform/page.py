@@ -153,29 +153,48 @@ def _latest(connection, log, kind, site):
     parts = {}
     for row in rows:
         parts.setdefault((row.period, row.subject), []).append(row)
-    return [_figure(closed, site) for closed in parts.values()]
+    return [_figure(closed, site, _earlier(connection, log, closed[-1])) for closed in parts.values()]
 
 
-def _figure(parts, site):
-    """The JSON of a figure from its rows, one for each time that its period closed."""
+def _earlier(connection, log, row):
+    """The versions of a figure of emissions before its last, and the last one's reason: ([{"version", "tco2e"}], text
+    or None)."""
+    if row.kind != formats.EMISSION or row.version < 2:
+        return [], None
+    found = connection.execute(
+        select(figures.c.version, figures.c.value)
+        .where(figures.c.log == log.id, figures.c.kind == row.kind, figures.c.period == row.period,
+               figures.c.subject == row.subject, figures.c.start_ms == row.start_ms, figures.c.version < row.version)
+        .order_by(figures.c.seq)
+    ).all()  # fmt: skip
+    raw = connection.execute(select(entries.c.raw).where(entries.c.log == log.id, entries.c.seq == row.seq)).scalar()
+    body = formats.decode(raw).body if raw else ()
+    return [{"version": one.version, "tco2e": one.value} for one in found], body[4] if len(body) > 4 else None
+
+
+def _figure(parts, site, earlier):
+    """The JSON of a figure from its rows, one for each time that its period closed; one without a value begins anew."""
     row = parts[-1]
     values = [None if part.value is None else Number(part.value) for part in parts]
-    value = row.value if len(parts) == 1 else None if None in values else str(sum(values[1:], values[0]))
+    while len(values) > 1 and None in values:
+        values.pop(0)
+    value = row.value if len(values) == 1 else str(sum(values[1:], values[0]))
     emission = row.kind == formats.EMISSION
-    rows = (site.sources if emission else site.points) if site else []
+    rows = (site.sources if emission else site.all_points) if site else []
     known = rows[row.subject] if row.subject < len(rows) else None
     figure = {
         "period": clock.PERIODS[row.period],
         "start": _time(row.start_ms, site),
         "source" if emission else "point": known.name if known else row.subject,
-        "quality": max(part.quality for part in parts),
+        "quality": max(part.quality for part in parts[-len(values) :]),
         "tco2e" if emission else "increment": value,
     }
     if emission:
         figure["scope"] = known.scope() if known else None
         figure["version"] = row.version
+        figure["earlier"], figure["reason"] = earlier
     else:
-        figure["unit"] = known.unit if known else None
+        figure["unit"] = site.unit(row.subject) if known else None
     return figure
 
 
@@ -204,11 +223,14 @@ def _section(found):
             )
     if found["emissions"]:
         parts.append("<table><tr><th>周期 Period<th>开始 Start<th>排放源 Source<th>范围 Scope<th>质量 Quality"
-                     "<th class=n>tCO2e")
+                     "<th class=n>tCO2e<th>版本 Version")
         for row in found["emissions"]:
             value = "—" if row["tco2e"] is None else str(Number(row["tco2e"]))
             cells = (_both(row["period"]), row["start"], row["source"], row["scope"], _QUALITIES[row["quality"]])
-            parts.append("<tr>" + "".join(f"<td>{markup.escape(str(c))}" for c in cells) + f"<td class=n>{value}")
+            before = [f"{one['version']}: {one['tco2e'] or '—'}" for one in row["earlier"]]
+            version = f"{row['version']}" + (f" ({row['reason']}; {', '.join(before)})" if before else "")
+            parts.append("<tr>" + "".join(f"<td>{markup.escape(str(c))}" for c in cells) + f"<td class=n>{value}"
+                         + f"<td>{markup.escape(version)}")
         parts.append("</table>")
     return "\n".join(parts)
 

@@ -7,12 +7,14 @@ import json
 
 from sqlalchemy import select, text
 
-from carbonterm import formula
+from carbonterm import formula, site_rows
 from carbonterm import site as sites
 from carbonterm.accounting import source as accounting
 from carbonterm.errors import CarbonError
 from carbonterm.ledger import entry as formats
 from carbonterm.number import Number
+from carbonterm.series import combine
+from carbonterm_host import site_formed
 from carbonterm_host.platform.data import tables
 
 UNKNOWN = "unknown: no start entry says it"
@@ -59,7 +61,7 @@ class Describer:
             site = None
         self.context = seq
         self._counts = {
-            formats.CLOSING: len(site.points) if site else 0, formats.EMISSION: len(site.sources) if site else 0,
+            formats.CLOSING: len(site.all_points) if site else 0, formats.EMISSION: len(site.sources) if site else 0,
         }  # fmt: skip
         row = {
             "log": self.log, "seq": seq, "config": self._config, "digest": self._digest, "device": self.device,
@@ -97,9 +99,9 @@ class Describer:
 
 def describe(site):
     """Rows of `subjects` of a Site, without log, context and device."""
-    for index, point in enumerate(site.points):
-        row = {"kind": formats.CLOSING, "subject": index, "name": point.name, "unit": point.unit}
-        yield {**row, **_point(site, index)}
+    for index, point in enumerate(site.all_points):
+        row = {"kind": formats.CLOSING, "subject": index, "name": point.name, "unit": site.unit(index)}
+        yield {**row, **(_point(site, index) if index < len(site.points) else _formed(site, index))}
     for index, source in enumerate(site.sources):
         row = {"kind": formats.EMISSION, "subject": index, "name": source.name, "unit": "tCO2e"}
         yield {**row, **_source(site, source)}
@@ -110,10 +112,6 @@ def _point(site, index):
     meter = site.meters[point.meter]
     bus = site.buses[meter.bus]
     record = [f"{word} {value}" for word, value in (("asset", meter.asset), ("at", meter.place)) if value]
-    fed = [
-        f"{source.name}: {_method(source.compiled)}" for source in site.sources
-        if any(row[0] == index for feed in source.inputs for row in feed.points)
-    ]  # fmt: skip
     what = "settled: increments of the running total by period" if point.kind == sites.REGISTER else "instant value"
     return {
         "origin": ", ".join([
@@ -123,7 +121,7 @@ def _point(site, index):
         ]),
         "sensor": meter.model + (f", certificate {meter.certificate.number}" if meter.certificate else ""),
         "processing": f"{what}; read every {point.interval_ms} ms; site document version {site.version}",
-        "model": "; ".join(fed) or "none: it feeds no source",
+        "model": _fed(site, index),
         "parameters": _json({
             "scale": _text(point.scale), "modulus": _text(point.modulus), "limit_per_hour": _text(point.limit),
             "minimum": _text(point.minimum), "maximum": _text(point.maximum), "interval_ms": point.interval_ms,
@@ -132,19 +130,47 @@ def _point(site, index):
     }  # fmt: skip
 
 
+def _formed(site, index):
+    """Of a manual or virtual point."""
+    point = site.all_points[index]
+    if point.kind == site_rows.MANUAL:
+        origin = "entered by hand, signed by " + ", ".join(row.name for row in site.operators)
+        processing, sensor = "amounts of whole days, apportioned evenly over them", "none: it is entered"
+        parameters = {"minimum": _text(point.minimum), "maximum": _text(point.maximum)}
+    else:
+        origin, processing = site_formed.lineage(site, point), f"{point.op} of amounts of one period"
+        measured = {site.all_points[leaf].meter for leaf, _ in combine.leaves(site, index)} - {None}
+        sensor = "; ".join(site.meters[meter].name for meter in sorted(measured)) or "none"
+        parameters = {"parts": point.parts, "note": point.note}
+    return {
+        "origin": origin, "sensor": sensor, "processing": f"{processing}; site document version {site.version}",
+        "model": _fed(site, index), "parameters": _json(parameters),
+    }  # fmt: skip
+
+
+def _fed(site, index):
+    """The sources that a point feeds, with their methods."""
+    fed = [
+        f"{source.name}: {_method(source.compiled)}" for source in site.sources
+        if any(row[0] == index for feed in source.inputs for row in feed.points)
+    ]  # fmt: skip
+    return "; ".join(fed) or "none: it feeds no source"
+
+
 def _source(site, source):
     compiled = source.compiled
     parts, used = [], []
     for feed in source.inputs:
-        terms = [f"{site.points[p].name} × {above}/{below}" for p, above, below in feed.points]
+        terms = [f"{site.all_points[p].name} × {above}/{below}" for p, above, below in feed.points]
         parts.append(f"{feed.parameter} = {' + '.join(terms) or 'no point'}")
         used.extend(row[0] for row in feed.points)
-    meters = sorted({site.points[index].meter for index in used})
+    measured = {site.all_points[leaf].meter for index in used for leaf, _ in combine.leaves(site, index)}
+    meters = sorted(measured - {None})
     gases = accounting.parts(compiled)
     rows = [*compiled[accounting.CONSTANTS], *(gwp for _, _, gwp in gases)]
     formulas = "; ".join(f"{gas}: {formula.text(steps)}" for gas, steps, _ in gases)
     return {
-        "origin": "points " + (", ".join(sorted({site.points[index].name for index in used})) or "none"),
+        "origin": "points " + (", ".join(sorted({site.all_points[index].name for index in used})) or "none"),
         "sensor": "; ".join(f"{site.meters[m].name}: {site.meters[m].model}" for m in meters) or "no meter",
         "processing": "; ".join(parts) or "no input",
         "model": f"{_method(compiled)}, {formulas}",
