@@ -6,11 +6,15 @@ import random
 
 import pytest
 
+import steelworks
 from carbonterm.accounting.uncertainty import LEVELS, student
+from carbonterm.gm import sm2
+from carbonterm.ledger.segment import Log
 from carbonterm.number import Number
 from carbonterm_host import monte_carlo, uncertain, uncertainty_file
+from memory_storage import MemoryStorage
 from runtimes import ROOT
-from shell import carbonterm
+from shell import carbonterm, pulled
 from vectors import load
 
 BOILER = """
@@ -288,3 +292,41 @@ def test_spoilt_files_are_refused_or_read_never_a_crash(tmp_path):
         seen.add(code)
         assert code in (0, 1, 2) and (code != 2 or "u.yaml" in out + err), (text, out, err)
     assert seen >= {0, 2}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    storage = MemoryStorage()
+    steelworks.written(Log(storage, "CT-STEEL", 0, sm2.Signer(bytes(31) + b"\x07")), 1767196800000)
+    path = tmp_path_factory.mktemp("bundle") / "steel.bundle"
+    path.write_bytes(pulled(storage, "CT-STEEL"))
+    return path
+
+
+@pytest.mark.requirement("P-7.4-1", part="the total of a terminal's log, from its meters and factors")
+def test_the_total_of_a_log(bundle):
+    """January and February of a steelworks, whose log has nearly what its formulas give; meters and model as stated."""
+    stated = "E1=U:1%,G1=class:1,model=2%"
+    code, out, err = carbonterm("uncertainty", bundle, "--period", "2026", "--uncertainty", stated, "--json")
+    view = json.loads(out)
+    assert code == 0, err
+    for name, row in view["sources"].items():
+        assert float(row["value"]) == pytest.approx(float(row["recorded"]), rel=1e-4), name
+    rows = {row["name"]: row for row in view["rows"]}
+    assert rows["E1"]["u_percent"] == "0.5000" and rows["G1"]["u_percent"] == "0.5774"
+    assert rows["model"]["group"] == "model" and view["monte_carlo"]["agrees"] is True
+    assert sum(float(row["value"]) for row in view["sources"].values()) == pytest.approx(float(view["value"]))
+    code, out, _ = carbonterm("uncertainty", bundle, "--no-monte-carlo", lang="zh")
+    assert code == 0 and "CT-STEEL" in out and "按准确值处理" in out
+    for options, said in (
+        (("--period", "2026-13"), "is no period"), (("--period", "2024"), "no source has whole figures"),
+        (("--uncertainty", "E9=1%"), "is no point"), (("--uncertainty", "E1=x"), "E1: "),
+    ):  # fmt: skip
+        code, _, err = carbonterm("uncertainty", bundle, *options)
+        assert code == 2 and said in err, err
+
+
+def test_options_of_logs_are_not_for_files(tmp_path):
+    (tmp_path / "u.yaml").write_text(BOILER)
+    code, _, err = carbonterm("uncertainty", tmp_path / "u.yaml", "--period", "2026")
+    assert code == 2 and "are for logs" in err

@@ -53,7 +53,7 @@ def _asked(where, period, terminal):
             raise Failure(USAGE, f"the store has no terminal {terminal}", "carbonterm platform register")
         return found
     path = Path(where)
-    records, site = inventories.of_entries(_folder(path) if path.is_dir() else entries_of(path))
+    records, site = inventories.of_entries(entries_in(path))
     return inventories.report(site, records, period or inventories.last_year(records, site))
 
 
@@ -61,6 +61,11 @@ def _named(terminal):
     if not terminal:
         raise Failure(USAGE, "a platform has many terminals", "--terminal CT-000001")
     return terminal
+
+
+def entries_in(path):
+    """The entries of a bundle or of a terminal's data folder."""
+    return _folder(path) if path.is_dir() else entries_of(path)
 
 
 def entries_of(path):

@@ -5,24 +5,31 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from carbonterm.errors import CarbonError
-from carbonterm_host import uncertain, uncertainty_file
+from carbonterm.errors import AccountingError, CarbonError
+from carbonterm_host import inventories, uncertain, uncertain_log, uncertainty_file
 from carbonterm_host.budget_table import show_budget
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, put, say
 
 
 def main(
-    file: Path = typer.Argument(..., metavar="FILE.yaml", help="inputs, and a model or sources · 输入文件"),
+    file: Path = typer.Argument(..., metavar="FILE.yaml|FILE.bundle|DATA", help="formulas, or a log · 输入文件或日志"),
     simulate: bool = typer.Option(True, "--monte-carlo/--no-monte-carlo", help="simulate as well · 蒙特卡洛法"),
     seed: int | None = typer.Option(None, min=0, help="of the simulation, default 1 · 随机种子"),
+    period: str | None = typer.Option(None, help="of a log: 2026, 2026-05; default its last year · 周期"),
+    uncertainty: list[str] = uncertain.OPTION,
     json: bool = JSON,
 ):
     """Uncertainty of a total: budget, expanded uncertainty, Monte Carlo · 不确定度评定
 
     Exit code 1 where sources disagree, a value lies outside its history, or the simulation does not confirm the budget.
-    docs/uncertainty.md says what a file has.
+    docs/uncertainty.md says what a file has. Of a log: the emissions of a period, from the certificates of its meters,
+    its factors, and what --uncertainty states of points and factors by name.
     """
     try:
+        if file.is_dir() or file.suffix == ".bundle":
+            return _log(file, period, uncertain.options(uncertainty, []), simulate, seed, json)
+        if period or uncertainty:
+            raise AccountingError("--period and --uncertainty are for logs", "write it into the file")
         document = uncertainty_file.read(file)
         view = {"title": document.get("title", ""), "checks": uncertainty_file.checks(document)}
         view["inventory"] = uncertainty_file.inventory(document)
@@ -37,11 +44,33 @@ def main(
     return FINDING if _findings(view) else OK
 
 
+def _log(file, period, given, simulate, seed, json):
+    from carbonterm_host.commands import inventory  # it takes its time
+
+    records, site = inventories.of_entries(inventory.entries_in(file))
+    period = period or inventories.last_year(records, site)
+    model, recorded, unknown = uncertain_log.model(site, records, period, given)
+    view = {"title": f"{site.terminal_id} {site.name} {period}", "checks": {}, "inventory": None}
+    view |= _view(model, {}, simulate, seed) | {"unknown": unknown}
+    for name, row in view["sources"].items():
+        row["recorded"] = str(recorded[name])
+    if json:
+        put(view)
+    else:
+        _show(view)
+        if unknown:
+            text = say("not wholly known, left out or too small: ", "数据不全，未计入或偏小：")
+            console().print(text + ", ".join(unknown), soft_wrap=True)
+    return FINDING if unknown or _findings(view) else OK
+
+
 def _evaluated(document, simulate, seed):
-    model = uncertainty_file.model(document)
+    return _view(uncertainty_file.model(document), document, simulate, seed)
+
+
+def _view(model, document, simulate, seed):
     total, each = model.budgets()
-    level = document.get("coverage")
-    view = uncertain.budget_view(model, total, level, str(document.get("k", "2")))
+    view = uncertain.budget_view(model, total, document.get("coverage"), str(document.get("k", "2")))
     view["sources"] = {name: _short(found) for name, found in each.items()}
     if simulate:
         view["monte_carlo"] = simulated(model, total, document.get("monte_carlo", {}), seed)
