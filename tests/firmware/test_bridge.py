@@ -89,6 +89,8 @@ class Bridges:
 
 @pytest.mark.slow
 @needs_driver
+@pytest.mark.requirement("T-11.3-10", "P-6.2-2")
+@pytest.mark.requirement("T-11.3-9", part="OPC UA, the successor of OPC (OLE for Process Control)")
 @pytest.mark.requirement("T-4-7", part="OPC UA, from a server of asyncua into the terminal's signed log")
 @pytest.mark.requirement("T-6.3-2", part="an OPC UA server and a database into the log, once, over kills on both sides")
 def test_what_systems_have_is_in_the_log_once(tmp_path):

@@ -172,7 +172,7 @@ settings:"""
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("T-6.3-2")
+@pytest.mark.requirement("T-6.3-2", "T-11.3-12")
 def test_from_messages_to_tonnes_and_back(tmp_path):
     accounted = SITE.replace("settings:", SOURCE).replace("kind: register, every: 1s", "kind: register, every: 10min")
     site = Site(tmp_path, accounted)

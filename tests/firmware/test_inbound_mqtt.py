@@ -62,6 +62,7 @@ def hall(moment, energy, power="[1.5]"):
 
 
 @pytest.mark.slow
+@pytest.mark.requirement("T-11.3-11", "P-6.2-2")
 @pytest.mark.requirement("T-4-7", part="MQTT 3.1.1, from Debian's mosquitto")
 @pytest.mark.requirement("T-6.3-2", part="values that a broker passes on are in the log")
 @pytest.mark.parametrize("binary", [None, sys.executable], ids=["micropython", "cpython"])

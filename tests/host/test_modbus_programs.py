@@ -167,6 +167,7 @@ def ask_all(ask, held, table):
 
 
 @needs_libmodbus
+@pytest.mark.requirement("T-11.3-8", "P-6.2-2")
 @pytest.mark.requirement("T-4-7", part="Modbus TCP, our master role against a server of libmodbus")
 def test_our_master_reads_a_tcp_server_of_libmodbus():
     library = Library()
@@ -198,6 +199,7 @@ def test_our_master_reads_a_tcp_server_of_libmodbus():
 
 
 @needs_libmodbus
+@pytest.mark.requirement("T-11.3-8")
 @pytest.mark.requirement("T-4-7", part="Modbus RTU, our master role against a meter of libmodbus")
 def test_our_master_reads_an_rtu_meter_of_libmodbus():
     library = Library()
