@@ -13,6 +13,7 @@ from carbonterm.ledger import room
 from carbonterm.number import Number
 from carbonterm.pipeline import DERIVED, Replay
 from carbonterm.series.validity import in_range
+from carbonterm.site import INSTANT
 from carbonterm_device.journal import issued
 from carbonterm_device.upkeep import Missed, says
 
@@ -284,6 +285,16 @@ class Terminal:
         held: an operator's word may be wanted (docs/series.md)."""
         settlers = [] if self.site is None or self.failed else self._replay.pipeline.settlers
         return [(i, s.register.value, s.register.held) for i, s in enumerate(settlers) if s and s.register.held]
+
+    def believed(self):
+        """[(index, time_ms of the last believed reading or None)] of the points that are settled."""
+        settlers = [] if self.site is None or self.failed else self._replay.pipeline.settlers
+        found = []
+        for index, settler in enumerate(settlers):
+            if settler is not None:
+                instant = self.site.points[index].kind == INSTANT
+                found.append((index, settler.time_ms if instant else settler.register.time_ms))
+        return found
 
     def totals(self):
         """What the log says so far: per point of amounts (name, unit, total), per source (name, scope, tCO2e)."""

@@ -8,6 +8,7 @@ from carbonterm.clock import DAY, LENGTHS, UNSET, text
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import retention, room
 from carbonterm.ledger.frames import Frames, segment_name
+from carbonterm_device.standstill import Standstill
 
 LOOK_MS = 60000  # between two looks at the storage …
 HURRY_MS = 5000  # … where it runs out …
@@ -48,6 +49,7 @@ class Upkeep:
         self.free = self.total = self.bytes = 0
         self.days = self.rate = None
         self._reminder = None
+        self._standstill = Standstill(terminal, site)
         self.begins = None  # (epoch, seq) of the first entry kept
         self._since = None  # its time
         self._warned = False
@@ -75,6 +77,7 @@ class Upkeep:
             rows = retention.measure(storage)
         self._step(room.step(self.free, self.total, self.terminal.step))
         self._reckon(storage, rows)
+        self._standstill.look()
 
     def held(self, epoch, end):
         """Whether all centres hold the epoch's entries before `end` (None: all of them)."""
@@ -159,7 +162,12 @@ class Upkeep:
                 name = self.terminal.site.points[index].name
                 what = "point %s: %d readings since %s are not believed; was the meter replaced? (docs/series.md)"
                 found.append(what % (name, count, value))
-        return found + self._calibrations() + self._reminded()
+        for index in sorted(self.terminal.above):
+            count = self.terminal.above[index]
+            if count >= HELD_READINGS:
+                what = "point %s: %d readings above twice its largest month, in no total (8.1.2) · 超出历史月度两倍"
+                found.append(what % (self.terminal.site.points[index].name, count))
+        return found + self._standstill.alarms() + self._calibrations() + self._reminded()
 
     def _reminded(self):
         if not self.site.manual:

@@ -60,6 +60,33 @@ def check_months(reader, node, series, closings):
             del series[index]
 
 
+def calendar(reader, node):
+    """[holidays, worked days] as day numbers, or []; a day is 2026-10-01, a span 2026-10-01/2026-10-07."""
+    if node is None:
+        return []
+    found = []
+    try:
+        keys = reader.table(node, "the calendar", (), ("holidays", "worked"))
+    except Bad:
+        return []
+    for key in ("holidays", "worked"):
+        days = set()
+        for item in reader.rows(keys[key], key) if key in keys else ():
+            try:
+                ends = [site.day_of(part) for part in reader.text(item).split("/")]
+                if len(ends) > 2 or ends[-1] < ends[0] or ends[-1] - ends[0] > 366:
+                    raise reader.bad(item, "this is no span of days", "write 2026-10-01/2026-10-07")
+                days |= set(range(ends[0], ends[-1] + 1))
+            except CarbonError as error:
+                reader.note(item, error.what, error.hint or "write it like 2026-10-01")
+            except Bad:
+                continue
+        found.append(sorted(days))
+    if set(found[0]) & set(found[1]):
+        reader.note(node, "a day is a holiday and worked", "worked: the weekend days that are worked instead")
+    return found if found != [[], []] else []
+
+
 def _row(reader, keys, index, point, sends):
     history = sends and point[9] == site.REGISTER
     if "history" in keys:

@@ -63,7 +63,7 @@ class _Reader(Reader):
             top = self.table(
                 self.root, "the site", ("terminal", "name", "zone", "buses", "meters", "points"),
                 ("version", "factors_on", "nodes", "sources", "boundary", "centres", "settings", "operators", "manual",
-                 "virtual"),
+                 "virtual", "calendar"),
             )  # fmt: skip
         except Bad:
             raise Mistakes(self.mistakes) from None
@@ -99,18 +99,19 @@ class _Reader(Reader):
         centres, _ = self.each(top.get("centres"), "centres", self._centre)
         settings = self._settings(top.get("settings"))
         site_series.check_months(self, top["points"], self.series, settings[0])
+        calendar = site_series.calendar(self, top.get("calendar"))
         if self.mistakes:
             raise Mistakes(self.mistakes)
         measured = self.points[: len(self.points) - len(manual) - len(virtual)]
         rows = [self.buses, [m[0] for m in self.meters], measured, sources, centres]
         series = [self.series[point] for point in sorted(self.series)]
         formed = [operators, manual, virtual] if operators or manual or virtual else []
-        found = self._made([*head, *rows, settings], [nodes, [], formed, series])
+        found = self._made([*head, *rows, settings], [nodes, [], formed, series, calendar])
         if boundary:
             site_boundary.check(self, top["boundary"], boundary, found)
             if self.mistakes:
                 raise Mistakes(self.mistakes)
-            found = self._made([*head, *rows, settings], [nodes, boundary, formed, series])
+            found = self._made([*head, *rows, settings], [nodes, boundary, formed, series, calendar])
         for index, node in enumerate(self.rows(top["buses"], "buses")):
             try:
                 plan.Budget(found, index)

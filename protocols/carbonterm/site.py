@@ -334,13 +334,15 @@ class Site:
 
     The parts of TAIL come last; a document leaves out those at its end that are empty. boundary: a Boundary of
     carbonterm.accounting.boundary, or None; operators, manual, virtual: rows of carbonterm.site_formed; series: {point:
-    row} of carbonterm.site_series; all_points: what an index counts: those of meters, then manual, then virtual ones.
+    row} of carbonterm.site_series; calendar: (holidays, days worked instead) as day numbers; all_points: what an index
+    counts: those of meters, then manual, then virtual ones.
     """
 
     ROWS = (("buses", Bus), ("meters", Meter), ("points", Point), ("sources", Source), ("centres", Centre))
-    TAIL = ("nodes", "boundary", "formed", "series")
+    TAIL = ("nodes", "boundary", "formed", "series", "calendar")
     operators = manual = virtual = ()
     series = {}  # noqa: RUF012 - never changed
+    calendar = ((), ())
 
     def __init__(self, document, spend=False):
         if not isinstance(document, list) or not 0 <= len(document) - 11 <= len(self.TAIL) or (
@@ -380,6 +382,10 @@ class Site:
             from carbonterm import site_series
 
             site_series.take(self, tail[3])
+        if tail[4]:
+            from carbonterm.site_series import calendar
+
+            self.calendar = calendar(tail[4])
         self._check()
         if tail[2]:
             site_formed.check(self)
@@ -473,6 +479,7 @@ class Site:
         formed = [[row.canonical() for row in rows] for rows in (self.operators, self.manual, self.virtual)]
         tail.append(formed if formed != [[], [], []] else [])
         tail.append([self.series[point].canonical() for point in sorted(self.series)])
+        tail.append([list(days) for days in self.calendar] if self.calendar != ((), ()) else [])
         while tail and not tail[-1]:
             tail.pop()
         head = [self.format, self.version, self.terminal_id, self.name, self.zone]

@@ -4,8 +4,11 @@
 
 settles: 0 amount, 1 mean (of a value of the moment), null (a register settles anyway); rule between readings: 0 line,
 3 step; per_ms: the time that the rate is per; unit: of what is settled; fill: of gaps, 0 linear, 1 nearest, null none;
-history: whether a collected value may be at most twice the largest valid month. Only a site that has such a part loads
-this module.
+history: whether a collected value may be at most twice the largest valid month.
+
+    calendar = [[holiday, …], [worked day, …]]     days from 1970-01-01: no working days, and those that are anyway
+
+Only a site that has such a part loads this module.
 """
 
 from carbonterm.clock import MONTH
@@ -66,6 +69,27 @@ def take(site, rows):
                 site.points[row.point].name), "add month to the closings")
     if order != sorted(set(order)):
         raise SiteError("the series are not in the order of their points, each once")
+
+
+def calendar(value):
+    """(holidays, worked days), two tuples of day numbers in order; SiteError for what is none."""
+    if not isinstance(value, list) or len(value) != 2:
+        raise SiteError("a calendar has two lists, of holidays and of worked days")
+    found = []
+    for days in value:
+        if not isinstance(days, list) or len(days) > 4000 or [day for day in days if not _is_day(day)]:
+            raise SiteError("a calendar's days are numbers from 1970-01-01 on, at most 4000 of a kind")
+        if days != sorted(set(days)):
+            raise SiteError("a calendar's days are not in order, each once")
+        found.append(tuple(days))
+    both = [day for day in found[0] if day in found[1]]
+    if both or not (found[0] or found[1]):
+        raise SiteError("a calendar's day is a holiday and worked, or there is none at all")
+    return tuple(found)
+
+
+def _is_day(value):
+    return type(value) is int and 0 <= value < 2932897
 
 
 def _bad(point, what, hint):

@@ -73,3 +73,18 @@ def test_units_of_amounts():
     assert amount_of("kg/d") == ("kg", 86400000)
     for unit in ("°C", "kWh", "mg/m3", "/h", "h", "", "V"):
         assert amount_of(unit) is None
+
+
+def test_a_calendar_of_days_and_spans():
+    text = SITE + "calendar: {holidays: [2026-10-01/2026-10-07, 2027-01-01], worked: [2026-10-10]}\n"
+    first = site_yaml.compile_text(text).calendar
+    assert (len(first[0]), first[0][1] - first[0][0], first[1]) == (8, 1, (first[0][0] + 9,))
+    assert site_yaml.compile_text(SITE).calendar == ((), ())
+    for days, what in (
+        ("holidays: [2026-13-01]", "is not a date"), ("holidays: [gestern]", "is no date"),
+        ("holidays: [2026-10-07/2026-10-01]", "no span"), ("worked: [2026-10-01/2026-10-02/2026-10-03]", "no span"),
+        ("holidays: [2026-10-01], worked: [2026-10-01]", "holiday and worked"), ("feast: [2026-10-01]", "feast"),
+    ):  # fmt: skip
+        with pytest.raises(site_yaml.Mistakes) as caught:
+            site_yaml.compile_text(SITE + "calendar: {" + days + "}\n")
+        assert any(what in row[3] for row in caught.value.rows), days

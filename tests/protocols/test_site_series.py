@@ -93,3 +93,17 @@ def test_garbage_is_refused():
             pass
         except KeyError:
             assert rows[0][0] == 1  # another point, and that is fine
+
+
+def test_a_calendar_is_days_in_order():
+    def of(calendar):
+        doc = second([])
+        return Site(doc + [[], [], [], [], calendar])
+
+    made = of([[20000, 20001], [20005]])
+    assert made.calendar == ((20000, 20001), (20005,)) and decode(made.canonical()).calendar == made.calendar
+    assert Site(second([])).calendar == ((), ())
+    for wrong in ([[1], [1]], [[2, 1], []], [[1, 1], []], [[-1], []], [["x"], []], [[True], []], [[], []], [[1]],
+                  [5, []], [[2932897], []]):  # fmt: skip
+        with pytest.raises(SiteError):
+            of(wrong)
