@@ -12,15 +12,28 @@ The program is a list that canonical CBOR can carry; each step is one of
 """
 
 from carbonterm.errors import FormulaError, quoted
-from carbonterm.number import MAX_EXPONENT, Number, Ratio
+from carbonterm.formula_steps import (
+    ADD,
+    DIVIDE,
+    MAX,
+    MAX_STEPS,
+    MAX_TEXT,
+    MIN,
+    MULTIPLY,
+    NEGATE,
+    SUBTRACT,
+    SUM,
+    SUMMED,
+    check,
+    digits_end,
+    is_int,
+    names,
+)
+from carbonterm.number import Number, Ratio
 
-MAX_TEXT = 2000  # characters of a formula
-MAX_STEPS = 600
-MAX_STACK = 32  # values that wait for their operator
-MAX_POWER = 9
+__all__ = ["MAX_STEPS", "MAX_TEXT", "SUM", "SUMMED", "check", "compile", "digits_end", "evaluate", "names", "text"]
+
 MAX_VALUE = 1 << 16384  # no numerator or denominator on the way may be larger: bounds time and memory
-
-ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, MAX, MIN, SUM, SUMMED = range(9)
 
 
 def compile(text, names=None):
@@ -31,53 +44,6 @@ def compile(text, names=None):
     from carbonterm.formula_text import Parser  # only who writes formulas needs it
 
     return Parser(text, names).program()
-
-
-def check(steps, sums=False):
-    """Refuses (FormulaError) what is not a program of `compile`: for programs that come from outside.
-
-    `sums`: whether the marks of sums may be in it; what is evaluated has none.
-    """
-    if not isinstance(steps, (list, tuple)) or not 0 < len(steps) <= MAX_STEPS:
-        raise FormulaError("a program is a list of 1 to %d steps" % MAX_STEPS, "shorten the formula or split it")
-    depth = 0
-    for at in range(len(steps)):
-        step = steps[at]
-        if isinstance(step, str):
-            if not step or not letter(step[0]) or name_end(step, 0) != len(step):
-                raise _bad_step(at, quoted(step) + " is no name")
-            depth += 1
-        elif isinstance(step, (list, tuple)):
-            if len(step) == 2 and _is_int(step[0]) and _is_int(step[1]):
-                if not (-MAX_EXPONENT <= step[0] <= MAX_EXPONENT and 0 <= step[1] < 1 << 64):
-                    raise _bad_step(at, "the number is too long or too large")
-                depth += 1
-            elif len(step) != 1 or not _is_int(step[0]) or not -MAX_POWER <= step[0] <= MAX_POWER:
-                raise _bad_step(at, "it is neither a number nor a power from -%d to %d" % (MAX_POWER, MAX_POWER))
-            elif depth < 1:
-                raise _bad_step(at, "there is no value to raise")
-        elif _is_int(step) and ADD <= step <= MIN:
-            needs = 1 if step == NEGATE else 2
-            if depth < needs:
-                raise _bad_step(at, "the operator lacks a value")
-            depth -= needs - 1
-        elif sums and _is_int(step) and SUM <= step <= SUMMED:
-            pass
-        else:
-            raise _bad_step(at, "unknown step")
-        if depth > MAX_STACK:
-            raise FormulaError("the formula is nested deeper than %d values" % MAX_STACK, "split it")
-    if depth != 1:
-        raise FormulaError("a program leaves one value, this one leaves %d" % depth, "compile the formula again")
-
-
-def names(steps):
-    """The names a program uses, in the order of their first use."""
-    found = []
-    for step in steps:
-        if isinstance(step, str) and step not in found:
-            found.append(step)
-    return found
 
 
 def evaluate(steps, values):
@@ -164,7 +130,7 @@ def _value(name, values):
         return (value.mantissa * 10**exponent, 1) if exponent >= 0 else (value.mantissa, 10**-exponent)
     if isinstance(value, Ratio):
         return value.numerator, value.denominator
-    if _is_int(value):
+    if is_int(value):
         return value, 1
     raise FormulaError("the value of %s is not an exact number" % quoted(name), "give a Number, a Ratio or an int")
 
@@ -182,32 +148,3 @@ def _by_zero(steps):
     return FormulaError(
         "division by zero in " + quoted(text(steps), 200), "check that the divisor (a production, a duration) is not 0"
     )
-
-
-def digits_end(text, at):
-    while at < len(text) and digit(text[at]):
-        at += 1
-    return at
-
-
-def name_end(text, at):
-    while at < len(text) and (letter(text[at]) or digit(text[at]) or text[at] == "."):
-        at += 1
-    return at
-
-
-def digit(c):
-    return "0" <= c <= "9"
-
-
-def letter(c):
-    """Letters of names: ASCII, _, Greek and Chinese."""
-    return "a" <= c <= "z" or "A" <= c <= "Z" or c == "_" or "\u0370" <= c <= "\u03ff" or "\u4e00" <= c <= "\u9fff"
-
-
-def _is_int(value):
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _bad_step(at, why):
-    return FormulaError("step %d of a formula's program: %s" % (at, why), "compile the formula again")

@@ -5,15 +5,18 @@ parentheses. max and min become one step between each two of their arguments; su
 sums, which `carbonterm.accounting.lines` unrolls when the number of lines is known.
 """
 
-from carbonterm import formula
+from carbonterm import formula_steps
 from carbonterm.errors import FormulaError, NumberError, quoted
-from carbonterm.formula import digit, digits_end, letter, name_end
+from carbonterm.formula_steps import digit, digits_end, letter, name_end
 from carbonterm.number import Number
 
 _PRINTED = {"×": "*", "·": "*", "÷": "/", "−": "-", "－": "-", "＋": "+", "（": "(", "）": ")", "，": ","}
-_OPERATORS = {"+": (formula.ADD, 1), "-": (formula.SUBTRACT, 1), "*": (formula.MULTIPLY, 2), "/": (formula.DIVIDE, 2)}
-_NEGATE = (formula.NEGATE, 2)
-_FUNCTIONS = {"max": formula.MAX, "min": formula.MIN, "sum": formula.SUM}
+_OPERATORS = {
+    "+": (formula_steps.ADD, 1), "-": (formula_steps.SUBTRACT, 1), "*": (formula_steps.MULTIPLY, 2),
+    "/": (formula_steps.DIVIDE, 2),
+}  # fmt: skip
+_NEGATE = (formula_steps.NEGATE, 2)
+_FUNCTIONS = {"max": formula_steps.MAX, "min": formula_steps.MIN, "sum": formula_steps.SUM}
 
 
 class _Open:
@@ -31,8 +34,8 @@ class Parser:
     def __init__(self, text, names):
         if not isinstance(text, str):
             raise FormulaError("a formula is a text", "write it like FC*NCV*CC*OF*44/12")
-        if len(text) > formula.MAX_TEXT:
-            what = "a formula of %d characters is too long (at most %d)" % (len(text), formula.MAX_TEXT)
+        if len(text) > formula_steps.MAX_TEXT:
+            what = "a formula of %d characters is too long (at most %d)" % (len(text), formula_steps.MAX_TEXT)
             raise FormulaError(what)
         self.text, self.names = text, names
         self.steps, self.waiting = [], []
@@ -48,7 +51,7 @@ class Parser:
         self._unwind(0)
         if self.waiting:
             raise self._wrong(self.waiting[-1].at, "this ( is never closed")
-        formula.check(self.steps, True)
+        formula_steps.check(self.steps, True)
         return self.steps
 
     def _value(self, c, at):
@@ -73,10 +76,10 @@ class Parser:
         name, after = self.text[at:stop], _blank(self.text, stop)
         if name in _FUNCTIONS and self.text[after : after + 1] in ("(", "（"):
             function = _FUNCTIONS[name]
-            if function == formula.SUM:
-                if [one for one in self.waiting if isinstance(one, _Open) and one.function == formula.SUM]:
+            if function == formula_steps.SUM:
+                if [one for one in self.waiting if isinstance(one, _Open) and one.function == formula_steps.SUM]:
                     raise self._wrong(at, "a sum() within a sum()", "one sum runs over the lines")
-                self.steps.append(formula.SUM)
+                self.steps.append(formula_steps.SUM)
             self.waiting.append(_Open(after, function))
             return after + 1
         if self.names is not None and name not in self.names:
@@ -112,7 +115,7 @@ class Parser:
         if not self.waiting:
             raise self._wrong(at, "this %s has no (" % c)
         opened = self.waiting[-1]
-        chosen = opened.function in (formula.MAX, formula.MIN)
+        chosen = opened.function in (formula_steps.MAX, formula_steps.MIN)
         if chosen and opened.commas:
             self.steps.append(opened.function)
         if c == ",":
@@ -123,8 +126,8 @@ class Parser:
             return at + 1
         if chosen and not opened.commas:
             raise self._wrong(at, "max and min take two values or more")
-        if opened.function == formula.SUM:
-            self.steps.append(formula.SUMMED)
+        if opened.function == formula_steps.SUM:
+            self.steps.append(formula_steps.SUMMED)
         self.waiting.pop()
         return at + 1
 
@@ -161,7 +164,7 @@ def _power(text, at):
     stop = digits_end(text, at)
     after = text[_blank(text, stop) :]
     if stop == at or stop - at > 1 or after[:1] in ("^", ".") or after[:2] == "**" or letter(after[:1]):
-        why = "a power is an integer from -%d to %d" % (formula.MAX_POWER, formula.MAX_POWER)
+        why = "a power is an integer from -%d to %d" % (formula_steps.MAX_POWER, formula_steps.MAX_POWER)
         raise _wrong(text, start, why, "write (a^b)^c in full")
     power = int(text[at:stop])
     return -power if sign == "-" else power, stop

@@ -23,7 +23,8 @@ TOP = {
 FLOORS = (
     ("errors",),
     ("number", "cbor", "clock", "nearest"),
-    ("units", "gm"),
+    ("units", "gm", "formula_steps"),
+    ("formula_text",),
     ("formula", "field", "ledger"),
     ("series", "uplink"),
     ("accounting",),

@@ -129,6 +129,7 @@ def in_force(what, start, end, at_ms):
 
 
 def holds(start, end, at_ms):
+    """Whether start <= at_ms < end; None is open."""
     return (start is None or at_ms >= start) and (end is None or at_ms < end)
 
 
