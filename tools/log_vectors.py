@@ -11,11 +11,15 @@ from pathlib import Path
 
 from carbonterm import cbor
 from carbonterm.gm import sm2, sm3
-from carbonterm.ledger import bundle, checkpoint, entry, proof, tree
+from carbonterm.ledger import bundle, checkpoint, entry, manual, proof, tree
 from carbonterm.uplink.message import Batch, Receipt
 
 FILE = Path(__file__).parent.parent / "tests/vectors/log.json"
 TERMINAL, CENTRE, T0 = "CT-VECTOR-1", "centre.example", 1750000000000
+OPERATOR = sm2.Signer(bytes(31) + b"\x09")
+MANUAL = manual.make(TERMINAL, "zhang", T0, manual.ENTER, [
+    "coal", 1746028800000, 1748707200000, -1, 930, "t", [["weighed.pdf", sm3.digest(b"weighed")]], "", None,
+], OPERATOR.sign)  # fmt: skip
 BODIES = (
     (entry.START, ["1.0", "MicroPython", "first", 0]),
     (entry.CONFIG, [sm3.digest(b"document"), b"document"]),
@@ -26,6 +30,8 @@ BODIES = (
     (entry.METER, [0, entry.REPLACED, 1750000005000, -2, 123510, 0]),
     (entry.FILL, [0, entry.FILL_COUNTED, 1750000000000, 1750000900000, [], -2, 123456, 123500, -2, 0, 44]),
     (entry.FILL, [1, entry.FILL_LINEAR, 1749900000000, 1749907200000, [86400000] * 4, -1, 100, 220, -6, 0, 32000000]),
+    (entry.MANUAL, [MANUAL.body, MANUAL.signature]),
+    (entry.EMISSION, [4, 1746028800000, 2, [[0, 0, -6, 74400000, sm3.digest(b"source")]], "corrected by li, entry 9"]),
 )
 
 
@@ -52,8 +58,8 @@ def made():
     path, centres = tree.inclusion(leaves, 2), [(CENTRE, centre.public)]
     one = proof.Proof(TERMINAL, 0, 2, raws[2], fingerprints[2], terminal.public, size, path, cosigned, centres)
     return {
-        "about": "docs/formats.md; the private keys are the integers 7 (terminal) and 8 (centre); written by "
-                 "tools/log_vectors.py",
+        "about": "docs/formats.md; the private keys are the integers 7 (terminal), 8 (centre) and 9 (operator); "
+                 "written by tools/log_vectors.py",
         "terminal": {"id": TERMINAL, "public": terminal.public.hex()},
         "centre": {"name": CENTRE, "public": centre.public.hex()},
         "entries": [
