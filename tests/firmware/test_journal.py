@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import steelworks
 from carbonterm.ledger import entry as entries
 from carbonterm_device.journal import issued
 from carbonterm_host import bundles, site_yaml
@@ -124,3 +125,10 @@ def test_a_folder_that_cannot_be_written_is_pulled_all_the_same(tmp_path):
     while pull.leave_note(tmp_path, 7):
         pass
     assert (tmp_path / "pull.note").stat().st_size <= 1000  # nobody runs here: it does not grow for ever
+
+
+@pytest.mark.requirement("T-11.5-5", part="a change of the boundary is an audit entry")
+def test_a_changed_boundary_is_audited():
+    old, new = (site_yaml.compile_text(steelworks.SITE.replace("承租方", who)) for who in ("承租方", "外租方"))
+    told = issued(old, new)
+    assert told[0][1].endswith("changed: boundary") and told[1:] == [("boundary", "boundary, places: changed")]

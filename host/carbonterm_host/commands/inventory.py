@@ -1,5 +1,6 @@
 """`carbonterm inventory`: what the figures of a log come to, over the tree of its boundary, by category, gas, scope."""
 
+import ssl
 from enum import StrEnum
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def main(
     period: str | None = typer.Option(None, help="2026, 2026-05 or 2026-05-03; default: the last year · 周期"),
     by: By = typer.Option("unit", help="how the total is divided · 分类维度"),
     terminal: str | None = typer.Option(None, help="which terminal of a platform · 终端编号"),
+    token: str | None = typer.Option(None, envvar="CARBONTERM_TOKEN", help="login at the platform · 平台令牌"),
+    ca: Path | None = typer.Option(None, exists=True, help="the platform's CA, PEM · 平台证书"),
     json: bool = JSON,
 ):
     """Total the emissions of a log over its boundary: exact, newest versions, what is unknown listed · 碳排放清单
@@ -31,7 +34,10 @@ def main(
     PLATFORM is https://HOST:PORT or sqlite:///PATH, with --terminal; DATA is a terminal's data folder.
     """
     try:
-        found = _asked(where, period, terminal)
+        if where.startswith(("http://", "https://")):
+            found = _over_http(where, period, _named(terminal), token, ca)
+        else:
+            found = _asked(where, period, terminal)
     except CarbonError as error:
         raise Failure(USAGE, error.what, error.hint) from error
     if json:
@@ -42,8 +48,6 @@ def main(
 
 
 def _asked(where, period, terminal):
-    if where.startswith(("http://", "https://")):
-        return _over_http(where, period, _named(terminal))
     if where.startswith("sqlite:"):
         from carbonterm_host.platform.inventory import figures as platform
         from carbonterm_host.platform.store import Store
@@ -84,10 +88,14 @@ def _folder(path):
             frame = frames.next()
 
 
-def _over_http(url, period, terminal):
+def _over_http(url, period, terminal, token, ca):
     address = f"{url.rstrip('/')}/v1/terminals/{terminal}/inventory"
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    trust = ssl.create_default_context(cafile=ca) if ca else True
     try:
-        answer = httpx.get(address, params={"period": period} if period else {}, timeout=60)
+        answer = httpx.get(
+            address, params={"period": period} if period else {}, headers=headers, verify=trust, timeout=60
+        )
         found = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         raise Failure(UNREACHABLE, f"{url} does not answer: {error}", "is it a platform, and is it running?") from None

@@ -279,7 +279,7 @@ def _leaves(points, index, share):
         own = Ratio(numerator, denominator)
         same = units.fits(points[part].unit, row.unit)
         if row.op == "sum" and same:  # its ratio converts units, too
-            found.extend(_leaves(points, part, share * own / units.factor(points[part].unit, row.unit)))
+            found.extend(_leaves(points, part, share * own * units.factor(row.unit, points[part].unit)))
         elif same:
             found.extend(_leaves(points, part, share))
     return found

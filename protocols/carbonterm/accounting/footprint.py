@@ -6,7 +6,7 @@ stages A1 to A3. What is recovered beyond the system (D), carbon of living origi
 told apart; D and living origin are in no total.
 """
 
-from carbonterm.accounting.inventory import PLACES, apportion
+from carbonterm.accounting.inventory import PLACES, apportion, over
 from carbonterm.errors import AccountingError, quoted
 from carbonterm.number import Ratio
 
@@ -69,7 +69,7 @@ def footprints(boundary, products, flows, unit):
                 _add(one, flow, share)
     for one, (_, amount, _) in zip(made, products):
         if amount != 0:
-            one.per_unit = Ratio(one.total, 10 ** (PLACES - 3)) * unit / amount
+            one.per_unit = over(Ratio(one.total, 10 ** (PLACES - 3)) * unit, amount)
     return made
 
 

@@ -291,9 +291,15 @@ def intensities(site, records, begin_ms, end_ms, grams):
     found = []
     for kind, name, unit, point, amount, year in site.boundary.measures if site.boundary else ():
         value = amount_of(site, records, begin_ms, end_ms, point, amount, year)
-        per = None if value is None or value == 0 else Ratio(grams, 10**PLACES) / value
+        per = None if value is None or value == 0 else over(Ratio(grams, 10**PLACES), value)
         found.append((kind, name, unit, value, per))
     return found
+
+
+def over(value, amount):
+    """value / amount, exact (Ratio); amount is a Number or Ratio and not 0."""
+    amount = amount.ratio()
+    return value * Ratio(amount.denominator, amount.numerator)
 
 
 def products(site, records, begin_ms, end_ms, grams):
@@ -306,6 +312,6 @@ def products(site, records, begin_ms, end_ms, grams):
         return [(row[0], row[1], amount, None, None) for row, amount in zip(rows, amounts)]
     shares = apportion(grams, [amount * row[5] for row, amount in zip(rows, amounts)])
     return [
-        (row[0], row[1], amount, share, None if amount == 0 else Ratio(share, 10 ** (PLACES - 3)) / amount)
+        (row[0], row[1], amount, share, None if amount == 0 else over(Ratio(share, 10 ** (PLACES - 3)), amount))
         for row, amount, share in zip(rows, amounts, shares)
     ]
