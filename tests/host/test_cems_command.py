@@ -45,6 +45,7 @@ def test_a_day_of_minutes(tmp_path):
     assert hours[13]["tonnes"] == "117.810297" and "maximum of 10 h" in hours[10]["how"]
     assert view["total"]["tonnes"] == "5301.463365" and view["days"][0]["tonnes"] == view["total"]["tonnes"]
     assert view["total"] | {"valid": 21, "filled": 2, "stopped": 1, "missing": 0} == view["total"]
+    assert view["days"][0]["valid_day"] is True and view["months"][0]["valid_month"] is False
     assert view["months"][0]["period"] == "2026-03" and view["years"][0]["period"] == "2026"
     assert view["rule"]["basis"] == "memory" and view["total"]["substituted_tonnes"] == "471.241188"
     assert view["uncertainty"]["assumed"] == ["--u-concentration", "--u-flow", "--u-substitute"]

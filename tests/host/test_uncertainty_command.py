@@ -7,11 +7,13 @@ import random
 import pytest
 
 import steelworks
+from carbonterm import clock
+from carbonterm.accounting import records
 from carbonterm.accounting.uncertainty import LEVELS, student
 from carbonterm.gm import sm2
 from carbonterm.ledger.segment import Log
 from carbonterm.number import Number
-from carbonterm_host import monte_carlo, uncertain, uncertainty_file
+from carbonterm_host import monte_carlo, site_yaml, uncertain, uncertain_log, uncertainty_file
 from memory_storage import MemoryStorage
 from runtimes import ROOT
 from shell import carbonterm, pulled
@@ -330,3 +332,34 @@ def test_options_of_logs_are_not_for_files(tmp_path):
     (tmp_path / "u.yaml").write_text(BOILER)
     code, _, err = carbonterm("uncertainty", tmp_path / "u.yaml", "--period", "2026")
     assert code == 2 and "are for logs" in err
+
+
+SITE = """
+terminal: CT-1
+name: 厂
+zone: "+08:00"
+buses: [{name: lan, kind: modbus-tcp, host: 127.0.0.1}]
+meters:
+  - {name: 总表, bus: lan, unit: 1, model: eastron-sdm630, certificate: {number: N1, authority: A, date: 2026-01-01,
+     due: 2027-01-01, result: 合格, uncertainty: 0.5 %, k: "2"}}
+points: [{name: E1, meter: 总表, register: active_energy_import, every: 1min}]
+sources:
+  - {name: 电, method: common, source: purchased_electricity, parameters: {AD_e: [E1], EF_e: cn-nat-2022}}
+"""
+
+
+def test_a_certificate_counts_where_nothing_else_is_stated():
+    """1 000 000 kWh ± 0.5 % (k = 2) and a factor without a figure: 0.25 % of 536.6 t; a statement comes before it."""
+    site = site_yaml.compile_text(SITE)
+    begin = records.span("2026-03", site.zone)[0]
+    known = records.Records(site.zone)
+    known.add(records.POINT, "E1", clock.MONTH, begin, 0, 0, Number(1000000))
+    known.add(records.SOURCE, "电", clock.MONTH, begin, 1, 0, Number("536.6"))
+    known.heard(begin + 32 * 86400000)
+    model, recorded, unknown = uncertain_log.model(site, known, "2026-03", {})
+    total, _ = model.budgets()
+    assert recorded["电"] == Number("536.6") == total.value and not unknown
+    assert str(total.relative(2)) == "0.25" and model.stated == {"E1": "certificate N1 of 总表"}
+    assert model.without == ["cn-nat-2022"]
+    total, _ = uncertain_log.model(site, known, "2026-03", {"E1": "u:1%", "cn-nat-2022": "5%"})[0].budgets()
+    assert str(total.relative(6)) == "2.69258"  # √(1 + 2.5²)

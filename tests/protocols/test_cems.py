@@ -171,6 +171,21 @@ def test_days_months_and_years_are_the_sums_of_their_hours():
         assert all(part.start_ms < part.end_ms for part in parts)
 
 
+def test_valid_days_and_months():
+    """20 hours of a day, 25 days of a month, in February 23; stopped hours are no fault."""
+    for count, good in ((20, True), (19, False)):
+        flags = "N" * (count - 5) + "F" * 5 + "D" * (24 - count)
+        rows = [(START + i * HOUR, flags[i], 10**8, 10**12) for i in range(24)]
+        (day,) = cems.totals(cems.hours(rows, HOUR, ["minutes", 45]), clock.DAY)
+        assert cems.valid_day(day) == good
+    for month, days, good in ((1, 25, True), (1, 24, False), (2, 23, True), (2, 22, False)):
+        start = clock.stamp(2026, month, 1, zone=480)
+        rows = [(start + i * HOUR, "N" if i < days * 24 else "D", 10**8, 10**12) for i in range(28 * 24)]
+        hours = cems.hours(rows, HOUR, ["minutes", 45])
+        found = cems.totals(hours, clock.DAY)
+        assert cems.valid_month(cems.totals(hours, clock.MONTH)[0], found) == good, (month, days)
+
+
 # --- substitution ----------------------------------------------------------------------------------------------------
 
 

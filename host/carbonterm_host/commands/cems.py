@@ -191,6 +191,7 @@ def tier(percent):
 
 def _view(file, rows, rule, hours, total, uncertainty, zone):
     setup = rows.setup
+    days, months, years = (core.totals(hours, period, zone) for period in (clock.DAY, clock.MONTH, clock.YEAR))
     percent = None if total.mass == 0 else (uncertainty * 100 / Number(total.mass, -6)).round(2)
     return {
         "file": name_of(file), "gas": setup.gas, "rows": rows.count,
@@ -203,9 +204,9 @@ def _view(file, rows, rule, hours, total, uncertainty, zone):
         "uncertainty": {"U": str(uncertainty), "k": "2", "percent": None if percent is None else str(percent),
                         "mrr_tier": None if percent is None else tier(percent)},
         "hours": [_hour(hour, zone) for hour in hours],
-        "days": [_total(one, 10, zone) for one in core.totals(hours, clock.DAY, zone)],
-        "months": [_total(one, 7, zone) for one in core.totals(hours, clock.MONTH, zone)],
-        "years": [_total(one, 4, zone) for one in core.totals(hours, clock.YEAR, zone)],
+        "days": [_total(one, 10, zone) | {"valid_day": core.valid_day(one)} for one in days],
+        "months": [_total(one, 7, zone) | {"valid_month": core.valid_month(one, days, zone)} for one in months],
+        "years": [_total(one, 4, zone) for one in years],
     }  # fmt: skip
 
 
@@ -262,8 +263,11 @@ def _periods(screen, view, period):
         table.add_column(say(core.STATES[i], STATES_ZH[i]) + " h", justify="right")
     for row in view[period + "s"]:
         counts = [str(row[state]) for state in core.STATES]
-        table.add_row(row["period"], row["tonnes"], row["substituted_tonnes"], *counts)
+        mark = " !" if row.get("valid_day", row.get("valid_month")) is False else ""
+        table.add_row(row["period"] + mark, row["tonnes"], row["substituted_tonnes"], *counts)
     screen.print(table)
+    if period in ("day", "month"):
+        screen.print(say("! not a valid day (20 h) or month (25 d)", "! 非有效日（20 h）或有效月（25 d）"))
 
 
 def _hours(screen, view, period):

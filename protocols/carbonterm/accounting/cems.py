@@ -313,6 +313,17 @@ def totals(all_hours, period, zone=480):
     return found
 
 
+def valid_day(total):
+    """Whether a day is a valid one: 20 hours that are measured or stopped (HJ 76-2017 Annex B, as it is quoted)."""
+    return total.counts[VALID] + total.counts[STOPPED] >= 20
+
+
+def valid_month(month, days, zone=480):
+    """Whether a month is a valid one: 25 valid days of its Totals `days`, in February 23 (HJ 76-2017 Annex B)."""
+    valid = [day for day in days if month.start_ms <= day.start_ms < month.end_ms and valid_day(day)]
+    return len(valid) >= (23 if clock.civil(month.start_ms, zone)[1] == 2 else 25)
+
+
 def part75(co2_percent, wet_scfh):
     """Short tons of CO2 per hour by 40 CFR 75 Appendix F, F-11: 5.7e-7 × % CO2 (stack moisture) × wet scf/h."""
     return Number("5.7e-7") * Number(co2_percent) * Number(wet_scfh)
