@@ -309,6 +309,10 @@ def test_the_data_area_of_2025_encrypted():
     for old, new in ((b"{0x", b"{0z"), (b",", b";"), (b"}", b""), (b"0x", b"0xA")):
         decoder = Decoder(cipher)
         assert decoder.feed(sent.replace(old, new)) + decoder.flush() == []
+    segment = b"CP=&&{" + b",".join([b"0x12"] * 15) + b",%s}&&"
+    for byte in (b"0x\r\n", b"0x 1", b"0x1 ", b"0x+1", b"0x1", b"0x111"):
+        with pytest.raises(FrameError, match="not like 0xE4"):
+            hj212.decrypted(segment.replace(b"%s", byte), cipher)
 
 
 def fuzz(seed, rounds):

@@ -375,6 +375,8 @@ def decrypted(segment, cipher):
         if [word for word in words if len(word) != 4 or word[:2] != b"0x"]:
             raise ValueError
         blocks = binascii.unhexlify(b"".join([word[2:] for word in words]))
+        if len(blocks) != len(words):  # MicroPython passes over blanks
+            raise ValueError
     except ValueError:
         raise FrameError("an encrypted byte that is not like 0xE4")
     plain = b"".join([cipher.decrypt(blocks[i : i + 16]) for i in range(0, len(blocks), 16)])
