@@ -1,8 +1,10 @@
 """Which model is this meter? The models' telling registers are read, and what they say is compared with what they may.
 
 A model is ruled out by a register that the meter refuses or whose value cannot be; it is confirmed by one whose value
-is what such a meter shows: its probe register, a grid's frequency, a voltage, a serial number. Several models may be
-left, since makers share maps: a live value beside the display decides (`carbonterm probe`).
+is what such a meter shows: its probe register, a grid's frequency, a voltage, a serial number. One that is confirmed by
+less than another, and by nothing else, is left out: a meter that shows a voltage of phase B is none of one phase.
+Several models may be left, since makers share maps: it is one of them, and a live value beside the display decides
+(`carbonterm probe`).
 """
 
 from carbonterm.field import identity, models
@@ -20,12 +22,15 @@ TELLING = {"frequency": 1, "voltage": 2}  # how many registers of a quantity are
 
 
 class Candidate:
-    """A model that may be it; evidence: texts, serial: what the meter says it is, or None."""
+    """A model that may be it; evidence: texts, serial: what the meter says it is, or None; seen: the places whose
+    values confirm it, zeros: how many telling registers show 0, which says nothing."""
 
     def __init__(self, model):
         self.model = model
         self.evidence = []
         self.serial = None
+        self.seen = set()
+        self.zeros = 0
 
     def row(self):
         """For JSON."""
@@ -84,7 +89,8 @@ def _modbus(desk, found):
             silent += 1
             if error.kind != "silent" or silent > 2:  # gone, or it drops what it doesn't know
                 break
-    return sorted(left, key=lambda one: -len(one.evidence))
+    left = [one for one in left if not any(one.seen < other.seen for other in left)]
+    return sorted(left, key=lambda one: (-len(one.seen), one.zeros, one.model["id"]))
 
 
 def _fits(candidate, reader):
@@ -99,7 +105,10 @@ def _fits(candidate, reader):
         value = (value * Number(register["scale"])).normal()
         if not (value == 0 or low <= value <= high):
             return False
-        if value != 0:
+        if value == 0:
+            candidate.zeros += 1
+        else:
+            candidate.seen.add((register["function"], register["address"], register["quantity"]))
             candidate.evidence.append(f"{register['name']} {value} {register['unit']}")
     place = models.identity(candidate.model)
     if place is not None:
@@ -107,6 +116,7 @@ def _fits(candidate, reader):
         said = None if data is None else identity.said(data, place[3], place[4])
         if said is not None and said.strip("0"):  # firmware of another year may not say it
             candidate.serial = said
+            candidate.seen.add((place[0], place[1], "serial"))
             candidate.evidence.append(f"serial number {said}")
     return True
 

@@ -9,7 +9,9 @@ from carbonterm.number import Number
 from carbonterm_host import desk, recognise
 from carbonterm_host.commands import scan as scan_command
 from carbonterm_host.screen import Failure
-from carbonterm_host.simulate.site import six_meters
+from carbonterm_host.simulate.meter import Meter
+from carbonterm_host.simulate.site import Simulation, six_meters
+from carbonterm_host.simulate.tcp import TcpServer
 from commandline import carbonterm
 from ptyline import PtyLine, cjt188_meter, collide, dlt645_meter, modbus_meter
 
@@ -163,6 +165,17 @@ def test_models_of_a_simulated_plant_are_recognised():
                 quantities = {register["quantity"] for register in models.load(wanted)["registers"]}
                 if quantities & {"voltage", "frequency"}:
                     assert wanted in named, (wanted, named)
+
+
+def test_of_models_that_share_a_map_those_are_left_that_it_can_be():
+    for wanted, others in (("eastron-sdm630", ["eastron-sdm72-v2"]), ("chint-dtsu666", [])):
+        with Simulation([TcpServer("lan", [Meter("m", 1, models.load(wanted))])]) as plant:
+            place = f"127.0.0.1:{plant.buses[0].port}"
+            with desk.Desk.at(place) as asked:
+                named = recognise.candidates(asked, {"protocol": "modbus", "unit": 1})
+            assert [one.model["id"] for one in named] == [wanted, *others]
+            code, out, _ = carbonterm("scan", place, "--units", "1-1", "--timeout", "150", lang="en")
+            assert code == 0 and ("one of" in out) == bool(others)
 
 
 @pytest.mark.slow

@@ -74,9 +74,12 @@ def _show(found, crowds, noise):
             table.add_column(heading, overflow="fold")
         for one in found:
             line = f"{one['baud']} 8{one['parity'][0].upper()}{one['stop']}" if "baud" in one else "TCP"
-            models = one["models"]
-            table.add_row(one["protocol"], str(one["unit"]), line, "\n".join(row["model"] for row in models) or "?",
-                          "\n".join(", ".join(row["evidence"]) for row in models))  # fmt: skip
+            names = [row["model"] for row in one["models"]]
+            evidence = [", ".join(row["evidence"]) for row in one["models"]]
+            if len(names) > 1:
+                names.insert(0, say("one of", "其中之一"))
+                evidence.insert(0, "")
+            table.add_row(one["protocol"], str(one["unit"]), line, "\n".join(names) or "?", "\n".join(evidence))
         out.print(table)
     else:
         out.print(say("No meter answered. Check power, A and B, the rates, then --thorough.",
