@@ -3,10 +3,13 @@
 import json
 import random
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 import pytest
 
+from carbonterm.accounting import cems
 from carbonterm.accounting.substitution import RULES, check
+from carbonterm.number import Number
 from runtimes import ROOT
 from shell import carbonterm
 
@@ -202,3 +205,31 @@ def test_spoilt_files_are_refused_or_read_never_a_crash(tmp_path):
         seen.add(code)
         assert code in (0, 1, 2) and (code != 2 or "a.csv" in out + err or "unit" in out + err), (text, out, err)
     assert seen == {1, 2}
+
+
+def test_random_readings_against_fractions():
+    """2000 readings of every unit, basis and state, computed in the core and by the formulas of docs/cems.md."""
+    dice = random.Random(12)
+    for _ in range(2000):
+        concentration, flow = dice.choice(("wet", "dry")), dice.choice(("wet", "dry"))
+        unit, rate = dice.choice(("%", "ppm", "mg/m3", "g/Nm3")), dice.choice(("Nm3/h", "m3/h", "m/s"))
+        reference = dice.choice((None, "6", "11"))
+        given = {
+            "concentration": dice.randint(0, 9999), "flow": dice.randint(0, 10**8), "moisture": dice.randint(0, 9999),
+            "o2": dice.randint(0, 2089), "temperature": dice.randint(-4000, 40000),
+            "pressure": dice.randint(8000, 11000),
+        }  # fmt: skip
+        setup = cems.Setup({"concentration": unit, "flow": rate}, "CO2", concentration, flow, reference, "12.5")
+        c, q = cems.reading(setup, {name: Number(value, -2) for name, value in given.items()})
+        x = {name: Fraction(value, 100) for name, value in given.items()}
+        density = Fraction(44010) / Fraction("22.414")
+        sizes = {"%": density / 100, "ppm": density / 10**6, "mg/m3": Fraction(1, 1000), "g/Nm3": 1}
+        want = x["concentration"] * sizes[unit]
+        want *= (21 - x["o2"]) / (21 - int(reference)) if reference else 1
+        dry = 1 - x["moisture"] / 100
+        want *= {"drywet": dry, "wetdry": 1 / dry}.get(concentration + flow, 1)
+        assert c == round(want * 10**6)
+        amount = x["flow"] * (3600 * Fraction("12.5") if rate == "m/s" else 1)
+        if rate != "Nm3/h":
+            amount *= Fraction("273.15") / (Fraction("273.15") + x["temperature"]) * x["pressure"] / Fraction("101.325")
+        assert q == round(amount * 10**6)
