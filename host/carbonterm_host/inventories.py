@@ -128,7 +128,7 @@ def unlinked(site):
     boundary = site.boundary
     if boundary is None:
         return []
-    found = boundaries.unlinked(boundary, site.sources, site.all_points, site.meters)
+    found = boundaries.unlinked(boundary, site)
     mains = boundary.submeters
     return [{"meter": site.meters[at].name, "main": site.meters[mains[at]].name if at in mains else None}
             for at in found]  # fmt: skip
@@ -253,9 +253,10 @@ def _clean(site, records, begin, end):
     for index, kind in site.boundary.clean if site.boundary else ():
         point = site.all_points[index]
         total = records.total(POINT, point.name, begin, end)
-        mwh = _converted(total.value, point.unit)
+        unit = site.unit(index)
+        mwh = _converted(total.value, unit)
         points.append({
-            "point": point.name, "type": kind, "amount": str(total.value), "unit": point.unit,
+            "point": point.name, "type": kind, "amount": str(total.value), "unit": unit,
             "mwh": None if mwh is None else str(mwh.round(6)), "incomplete": bool(total.unknown),
         })  # fmt: skip
         made = made + (mwh or 0)

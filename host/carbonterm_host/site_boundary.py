@@ -53,7 +53,7 @@ def check(reader, node, rows, site):
     for item in places:
         name = _key(item, "source")
         lines.setdefault(name.value, item)
-    for meter, parts in boundary.doubles(found, site.sources, site.all_points):
+    for meter, parts in boundary.doubles(found, site):
         names = [site.sources[source].name for source, _ in parts]
         told = [f"source '{site.sources[source].name}' by meter '{site.meters[at].name}'" for source, at in parts]
         what = f"what meter '{site.meters[meter].name}' measures feeds {' and '.join(told)}: it would count twice"
@@ -61,7 +61,7 @@ def check(reader, node, rows, site):
         reader.note(line, f"{what} ({CLAUSE})", boundary.TWICE_HINT)
     try:
         if not reader.mistakes:
-            found.check(site.sources, site.all_points, site.meters)
+            found.check(site)
     except CarbonError as error:
         reader.note(node, f"{error.what} ({CLAUSE})", error.hint)
 

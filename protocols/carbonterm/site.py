@@ -393,7 +393,7 @@ class Site:
             from carbonterm.accounting.boundary import Boundary  # few sites of collectors have one
 
             self.boundary = Boundary(tail[1])
-            self.boundary.check(self.sources, self.all_points, self.meters)
+            self.boundary.check(self)
 
     def _check(self):
         for rows, target, attribute in ((self.meters, self.buses, "bus"), (self.points, self.meters, "meter")):

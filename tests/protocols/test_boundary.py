@@ -78,8 +78,9 @@ WRONG = (
     ({"submeters": [[0, 9]]}, "names meter 9 of 3"),
     ({"submeters": [[0, 1], [1, 0]]}, "submeter of itself"),
     ({"submeters": [[0, 0]]}, "submeter of itself"),
-    ({"clean": [[7, "pv"]]}, "names point 7 of 3"),
+    ({"clean": [[7, "pv"]]}, "names point 7 of 4"),
     ({"clean": [[0, "magic"]]}, "clean energy"),
+    ({"clean": [[3, "pv"]]}, "point 'P1' is a value of the moment"),
     ({"measures": [["product", "steel", "t", 0, [1, 0], None]]}, "a point or an amount"),
     ({"measures": [["product", "steel", "t", None, None, None]]}, "a point or an amount"),
     ({"measures": [["output", "x", "元", None, [-1, 0], None]]}, "below 0"),
@@ -94,7 +95,8 @@ WRONG = (
 @pytest.mark.parametrize("own, named", WRONG)
 def test_what_is_wrong_is_named(own, named):
     with pytest.raises(SiteError) as caught:
-        site.Site(whole(bounds.boundary(**own)))
+        points = [point("E1", 0), point("E2", 1), point("G1", 2, unit="Nm3"), point("P1", 0, unit="kW", kind="instant")]
+        site.Site(whole(bounds.boundary(**own), points=points))
     assert named in str(caught.value), str(caught.value)
     print(caught.value)
 
@@ -156,7 +158,7 @@ def test_nothing_counts_twice():
     for doc in fine:
         site.Site(doc)
     only = site.Site(two(shop, electric("hall", 1)))
-    assert boundaries.unlinked(only.boundary, only.sources, only.points, only.meters) == [2]
+    assert boundaries.unlinked(only.boundary, only) == [2]
 
 
 @pytest.mark.requirement("T-1-1", "T-5.1-1", "T-5.1-2")

@@ -2,7 +2,7 @@
 
 Who reports, its units by purpose or by site, their sectors, which emission source belongs where and with what share,
 what is left out and why, and what must not be counted twice. It is a plain list; `Boundary(rows)` checks its shape,
-`check(sources, points, meters)` that it fits a site, every source stands in it whole and nothing counts twice.
+`check(site)` that it fits a Site, every source stands in it whole and nothing counts twice.
 
     [entity, divide, units, sectors, places, submeters, apart, clean, absent, extra, measures, products]
     entity   = [name, code, equivalent, type, registration, contact, attachments, annual]    only the name is never null
@@ -156,9 +156,10 @@ class Boundary:
             year = None if year is None else _integer(year, 1970, 9999, where)
             self.products.append((_text(name, where, 64), _text(unit, where, 32), point, amount, year, weight))
 
-    def check(self, sources, points, meters):
-        """Refuses (SiteError) what does not fit the rows of a site, a source that does not stand in it whole, and what
+    def check(self, site):
+        """Refuses (SiteError) what does not fit the rows of a Site, a source that does not stand in it whole, and what
         would count twice."""
+        sources, points, meters = site.sources, site.all_points, site.meters
         for limit, name, used in (
             (len(sources), "source", [place.source for place in self.places]),
             (len(sources), "source", [row[3] for row in self.extra if row[3] is not None]),
@@ -170,6 +171,9 @@ class Boundary:
             for index in used:
                 if index >= limit:
                     raise SiteError("boundary: it names %s %d of %d" % (name, index, limit))
+                if name == "point" and not site.is_amount(index):
+                    raise SiteError("boundary: point %s is a value of the moment" % quoted(points[index].name),
+                                    "only amounts add up: a register, or integrate: linear")  # fmt: skip
         for index in range(len(sources)):
             shares = [place.share for place in self.places if place.source == index]
             total = Number(0)
@@ -188,10 +192,7 @@ class Boundary:
                     raise SiteError("boundary: meter %s is a submeter of itself" % quoted(meters[meter].name))
                 seen.append(above)
                 above = self.submeters.get(above)
-        self._twice(sources, points, meters)
-
-    def _twice(self, sources, points, meters):
-        for meter, parts in doubles(self, sources, points):
+        for meter, parts in doubles(self, site):
             told = ["source %s by meter %s" % (quoted(sources[source].name), quoted(meters[at].name))
                     for source, at in parts[:3]]  # fmt: skip
             what = "what meter %s measures feeds %s" % (quoted(meters[meter].name), " and ".join(told))
@@ -221,7 +222,7 @@ class Place:
         self.reason = _text(row[7], "place, reason", 200, True)
 
 
-def doubles(boundary, sources, points):
+def doubles(boundary, site):
     """[(meter, [(source, meter that feeds it), …])] of the meters whose flow counts more than once in a scope.
 
     What flows through a meter also flows through its main meter. So what it counts is the sum of the shares with which
@@ -234,8 +235,8 @@ def doubles(boundary, sources, points):
             inside[place.source] = inside.get(place.source, Number(0)) + place.share
     fed = {}  # (scope, sign, meter): [(source, share, unit)]
     for index in sorted(inside):
-        compiled = sources[index].compiled
-        for (meter, unit), share in _shares(sources[index], points).items():
+        compiled = site.sources[index].compiled
+        for (meter, unit), share in _shares(site.sources[index], site).items():
             key = compiled[SCOPE], compiled[SIGN], meter
             fed.setdefault(key, []).append((index, share * inside[index], unit))
     found = []
@@ -255,13 +256,13 @@ def doubles(boundary, sources, points):
     return found
 
 
-def _shares(source, points):
+def _shares(source, site):
     """{(meter, unit): share of what it measures, at most 1} that feed a source; of several points of a meter in one
     unit (its tariffs, its channels) the largest counts."""
     found = {}
     for feed in source.inputs:
         for row in feed.points:
-            for meter, unit, share in _leaves(points, row[0], Ratio(1)):
+            for meter, unit, share in _leaves(site, row[0], Ratio(1)):
                 known = found.get((meter, unit))
                 share = Ratio(1) if share > 1 else share
                 if known is None or share > known:
@@ -269,32 +270,33 @@ def _shares(source, points):
     return found
 
 
-def _leaves(points, index, share):
+def _leaves(site, index, share):
     """[(meter, unit, share)] of the meters' points that a point is made of; what a person enters has none."""
-    row = points[index]
+    row = site.all_points[index]
     if row.meter is not None:
-        return [(row.meter, row.unit, share)]
+        return [(row.meter, site.unit(index), share)]
     found = []
     for part, numerator, denominator in getattr(row, "parts", ()):
-        own = Ratio(numerator, denominator)
-        same = units.fits(points[part].unit, row.unit)
+        own, unit = Ratio(numerator, denominator), site.unit(part)
+        same = units.fits(unit, row.unit)
         if row.op == "sum" and same:  # its ratio converts units, too
-            found.extend(_leaves(points, part, share * own * units.factor(row.unit, points[part].unit)))
+            found.extend(_leaves(site, part, share * own * units.factor(row.unit, unit)))
         elif same:
-            found.extend(_leaves(points, part, share))
+            found.extend(_leaves(site, part, share))
     return found
 
 
-def unlinked(boundary, sources, points, meters):
+def unlinked(boundary, site):
     """Indices of the meters of which no point feeds a source, a clean energy, a measure or a product."""
-    fed = [row[0] for source in sources for feed in source.inputs for row in feed.points]
+    points = site.all_points
+    fed = [row[0] for source in site.sources for feed in source.inputs for row in feed.points]
     for rows, at in ((boundary.clean, 0), (boundary.measures, 3), (boundary.products, 2)):
         fed.extend([row[at] for row in rows if row[at] is not None])
     used = []
     for index in fed:  # what is behind a virtual point is found behind it in the list
         used.append(points[index].meter)
         fed.extend([part[0] for part in getattr(points[index], "parts", ()) if part[0] not in fed])
-    return [index for index in range(len(meters)) if index not in used]
+    return [index for index in range(len(site.meters)) if index not in used]
 
 
 def is_key(tonnes):
