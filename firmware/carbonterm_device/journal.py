@@ -10,9 +10,12 @@ from carbonterm.gm import sm3
 from carbonterm.ledger.entry import MAX_TEXT
 from carbonterm.uplink.kept import MAX_NOTE, NOTES
 
-PARTS = ("buses", "meters", "points", "sources", "centres", "nodes")
+PARTS = ("buses", "meters", "points", "sources", "centres", "nodes", "operators", "manual", "virtual")
 # what a change of a row is called in the log; the others are told of in other words
-AUDITED = {"meter": "instrument", "point": "instrument", "node": "instrument", "boundary": "boundary"}
+AUDITED = {
+    "meter": "instrument", "point": "instrument", "node": "instrument", "boundary": "boundary", "operator": "operator",
+    "manual": "instrument", "virtual": "instrument",
+}  # fmt: skip
 MOST = 64  # sources, and changes of meters and points, that are named one by one
 
 

@@ -17,10 +17,12 @@ def changes(old, new):
     found = []
     for name in ("version", "terminal_id", "name", "zone"):
         _differ(found, "site", name, getattr(old, name), getattr(new, name))
-    for attribute, row in Site.ROWS + (("nodes", Node),):
+    kinds = [(attribute, row.NAME) for attribute, row in Site.ROWS + (("nodes", Node),)]
+    kinds += [("operators", "operator"), ("manual", "manual point"), ("virtual", "virtual point")]
+    for attribute, kind in kinds:
         before, after = [dict([(r.name, r) for r in getattr(site, attribute)]) for site in (old, new)]
         for name in sorted(set(before) | set(after)):
-            who = "%s %s" % (row.NAME, quoted(name))
+            who = "%s %s" % (kind, quoted(name))
             if name not in after:
                 found.append(who + ": removed")
             elif name not in before:
@@ -46,6 +48,9 @@ def _row_changes(found, who, before, after, old, new):
             one, other = [_named(site.meters, which) for site, which in ((old, one), (new, other))]
         elif name == "inputs":  # points are indexes, which move when a point is added
             one, other = [_feeds(site, inputs) for site, inputs in ((old, one), (new, other))]
+        elif name == "parts":
+            one, other = [[[site.all_points[p].name, above, below] for p, above, below in parts]
+                          for site, parts in ((old, one), (new, other))]  # fmt: skip
         _differ(found, who, name, one, other)
 
 
@@ -54,7 +59,8 @@ def _named(rows, indexes):
 
 
 def _feeds(site, inputs):
-    return [[row.parameter] + [[site.points[p].name, above, below] for p, above, below in row.points] for row in inputs]
+    rows = site.all_points
+    return [[row.parameter] + [[rows[p].name, above, below] for p, above, below in row.points] for row in inputs]
 
 
 def _differ(found, who, name, one, other):

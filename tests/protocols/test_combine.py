@@ -10,6 +10,7 @@ from carbonterm.number import Number
 from carbonterm.pipeline import Pipeline, Replay
 from carbonterm.series import combine
 from carbonterm.site import Site, decode
+from carbonterm.site_changes import changes
 from forming import formed
 from seeded import Random
 from sites import compiled
@@ -180,3 +181,18 @@ def test_a_restart_between_two_parts_changes_nothing():
         with pytest.raises(CarbonError):
             Pipeline().restore(state)
     one.replayed()
+
+
+def test_what_changes_is_said_by_name():
+    people = ["zhang", bytes(range(64))]
+    first = Site(formed(virtual=[SUM, NET], operators=[people], manual=[["coal", "mass", "t", None, None]]))
+    shifted = [["total", "energy", "kWh", "sum", [[0, 1, 1], [1, 1, 1]], None], NET]
+    more = [["coal", "mass", "t", None, [5000, 0]], ["gas", "mass", "t", None, None]]
+    second = Site(formed(virtual=shifted, operators=[people, ["li", bytes(64)]], manual=more))
+    assert changes(first, second) == [
+        "operator 'li': added", "manual point 'coal': maximum none → 5000", "manual point 'gas': added",
+    ]  # fmt: skip
+    third = Site(formed(virtual=[SUM, NET[:4] + [[[0, 1, 1]], None]], operators=[people], manual=more[:1]))
+    found = changes(second, third)
+    assert found[0] == "operator 'li': removed" and found[-1].startswith("virtual point 'net': parts SM3 ")
+    print("\n".join(found))
