@@ -10,7 +10,7 @@ import re
 import typer
 
 from carbonterm import formula
-from carbonterm.accounting.source import parts
+from carbonterm.accounting.source import SIGN, parts
 from carbonterm.accounting.uncertainty import DIGITS, Input, budget, gradient, root, stated
 from carbonterm.errors import AccountingError, CarbonError, quoted
 from carbonterm.number import Number, Ratio
@@ -46,19 +46,24 @@ class Model:
         self.correlations = []
 
     def take(self, name, value, fields, group, how):
-        """One more input; fields: what is stated (None: nothing). The same name again is the same quantity."""
-        if name in self.inputs:
-            before = self.inputs[name].value
-            if before != value:
-                raise AccountingError(f"{name} has two values, {before} and {value}", "name them apart")
-            return
+        """One more input; fields: what is stated (None: nothing). The same name again is the same quantity; what is
+        stated of it at one place (how "stated") holds at all of them."""
         try:
             variance, dof, shape = stated(fields, value) if fields else (Ratio(0), None, "normal")
         except CarbonError as error:
             raise AccountingError(f"{name}: {error.what}", error.hint) from error
+        if name in self.inputs:
+            before = self.inputs[name]
+            if before.value != value:
+                raise AccountingError(f"{name} has two values, {before.value} and {value}", "name them apart")
+            if how != "stated":
+                return
+            if self.stated.get(name) == "stated" and before.variance != variance:
+                raise AccountingError(f"{name} has two uncertainties", "it is one quantity: state one")
         self.inputs[name] = Input(name, value, variance, dof, shape, group)
         if fields:
             self.stated[name] = how
+            self.without = [other for other in self.without if other != name]
         else:
             self.without.append(name)
 
@@ -167,11 +172,11 @@ def add_result(model, label, source, result, given):
         known = [row.key for row in result.rows]
         raise AccountingError(f"{quoted(name)} is no parameter of {source.id}", "known: " + ", ".join(known))
     for gas, steps, gwp in parts(result.compiled):
-        scale = Number(gwp[3], gwp[2]) * result.compiled[5]
+        scale = Number(gwp[3], gwp[2]) * result.compiled[SIGN]
         known = dict(names)
         if f"GWP {gas}" in model.inputs:
             known["GWP"] = f"GWP {gas}"
-            steps, scale = [*steps, "GWP", formula.MULTIPLY], Number(result.compiled[5])
+            steps, scale = [*steps, "GWP", formula.MULTIPLY], Number(result.compiled[SIGN])
         model.terms.append((label or source.id, _renamed(steps, known), scale.ratio()))
 
 
@@ -200,7 +205,7 @@ def model_error(model, text):
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
-def row_view(one, slope, part, total):
+def _row_view(one, slope, part, total):
     value = one.value.number()
     share = part * 100 / total if total > 0 else Ratio(0)
     relative = None if one.value == 0 else root(one.variance * 10000 / (one.value * one.value), 4)
@@ -226,7 +231,7 @@ def budget_view(model, found, level=None, k="2"):
     """The budget of a total as plain data: value, u, U with k, coverage, degrees of freedom, rows, shares of groups."""
     expanded, factor = found.expanded(level, None if level else k)
     relative, approach1 = (_relative(found, one) for one in (factor, NORMAL_95))
-    rows = [row_view(one, slope, part, found.variance) for one, slope, part in found.rows if one.variance > 0]
+    rows = [_row_view(one, slope, part, found.variance) for one, slope, part in found.rows if one.variance > 0]
     groups = {}
     for one, _, part in found.rows:
         groups[one.group] = groups.get(one.group, Ratio(0)) + part

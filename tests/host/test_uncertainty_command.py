@@ -174,6 +174,19 @@ def test_rows_of_an_inventory(tmp_path):
     assert run(tmp_path, grouped)["inventory"]["percent"] == "20.0000"
 
 
+def test_one_factor_has_one_uncertainty(tmp_path):
+    """What is stated of a factor in one source holds in the other; two statements of it are refused."""
+    rows = "{method: common, source: purchased_electricity, at: 2023-05-01, values: {AD_e: 1000, EF_e: cn-nat-2022}%s}"
+    for first, second in (("", ", uncertainty: {EF_e: 10%}"), (", uncertainty: {EF_e: 10%}", "")):
+        text = f"sources:\n  a: {rows % first}\n  b: {rows % second}\n"
+        view = run(tmp_path, text, "--no-monte-carlo")
+        assert view["percent"] == "10.00" and view["without"] == ["a.AD_e", "b.AD_e"]
+    text = f"sources:\n  a: {rows % ', uncertainty: {EF_e: 10%}'}\n  b: {rows % ', uncertainty: {EF_e: 9%}'}\n"
+    (tmp_path / "u.yaml").write_text(text)
+    code, _, err = carbonterm("uncertainty", tmp_path / "u.yaml")
+    assert code == 2 and "cn-nat-2022 has two uncertainties" in err
+
+
 def test_a_json_file_is_the_same(tmp_path):
     text = json.dumps({"inputs": {"a": {"value": 2.5, "u": 0.1}, "b": {"value": 4, "u": 0.2}}, "model": "a*b"})
     assert run(tmp_path, text, name="u.json")["u"] == "0.640312"
