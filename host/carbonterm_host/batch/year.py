@@ -19,7 +19,6 @@ from carbonterm_host import bundles
 from carbonterm_host.batch import account, bundle, series
 
 HELD_ROWS = 1 << 21  # of a bundle, before they are settled
-_PLAIN_TAIL = ("nodes", "boundary")  # parts of a site document that change no figure
 _FIELDS = ("start", "quality", "mantissa", "known")
 
 
@@ -64,7 +63,7 @@ def settler(site, point):
 
 def plain(site):
     """Whether a site's figures come from registers and sources alone."""
-    return not any(getattr(site, part, None) for part in site.TAIL if part not in _PLAIN_TAIL)
+    return not (site.operators or site.manual or site.virtual or site.series)
 
 
 def of_columns(site, columns):
