@@ -15,6 +15,7 @@ from carbonterm_host.screen import FINDING, USAGE, Failure, put
 # name: module of carbonterm_host.commands; a module has `main` (a command) or `app` (a group of commands)
 COMMANDS = {
     "account": "account",
+    "bench": "bench",
     "board": "board",
     "boundary": "boundary",
     "bridge": "bridge",

@@ -1,0 +1,150 @@
+"""What a type test asks of single clauses of T/CSMT, from the log and ground truth alone.
+
+Each figure is computed here once more in decimals, by code that shares nothing with the terminal's.
+"""
+
+import itertools
+from decimal import Decimal
+
+from carbonterm import clock
+from carbonterm.field import places
+from carbonterm.ledger import entry as entries
+
+SUSPECT = 2
+
+
+def _in_range(evidence, wanted):
+    """8.1.1: a value outside its range is kept, marked, and counts in nothing; one at an end is good."""
+    good = bad = 0
+    wrong = []
+    for index, point in enumerate(evidence.site.points):
+        low, high = [None if end is None else Decimal(str(end)) for end in (point.minimum, point.maximum)]
+        if low is None and high is None:
+            continue
+        for time_ms, value, quality in evidence.rows(index):
+            if value is None:
+                continue
+            outside = (low is not None and value < low) or (high is not None and value > high)
+            good, bad = good + (not outside), bad + outside
+            if (outside and quality < SUSPECT) or (not outside and quality >= SUSPECT):
+                wrong.append(f"{point.name} at {time_ms}: {value} has quality {quality}")
+    return not wrong and good and bad, wrong[0] if wrong else f"{good} within, {bad} outside and marked"
+
+
+def _settled(evidence, wanted):
+    """8.2.1: minutes, hours, days add up to each other and to last minus first, from the rows alone."""
+    wrong, periods = [], 0
+    for index, point in enumerate(evidence.site.points):
+        fine = _by_point(evidence.closings(clock.MINUTE), index)
+        rows = [row for row in evidence.rows(index) if row[1] is not None and row[2] < SUSPECT]
+        if not fine or not rows:
+            continue
+        modulus = point.modulus and Decimal(str(point.modulus))
+        end = max(fine) + 60000
+        counted = _counted([row for row in rows if row[0] <= end], modulus)
+        told = sum(row[3] for row in fine.values())
+        periods += len(fine)
+        # the last minute ends between two readings; what is counted up to its end lies between them
+        later = _counted(rows, modulus)
+        if not counted <= told <= later:
+            wrong.append(f"{point.name}: minutes add up to {told}, the readings to {counted} … {later}")
+        for period in (clock.HOUR, clock.DAY):
+            for start, row in _by_point(evidence.closings(period), index).items():
+                close = clock.end(period, start, evidence.site.zone)
+                within = [one[3] for begin, one in fine.items() if start <= begin < close]
+                periods += 1
+                if row[3] != sum(within):
+                    wrong.append(f"{point.name}: {clock.PERIODS[period]} {row[3]}, its minutes {sum(within)}")
+    return not wrong and periods, wrong[0] if wrong else f"{periods} settlements add up"
+
+
+def _by_point(closings, index):
+    """{start: row} of a point; several settlements of one period are added."""
+    found = {}
+    for row in closings:
+        if row[0] == index and row[3] is not None:
+            before = found.get(row[1])
+            found[row[1]] = row if before is None else (*before[:3], before[3] + row[3], *row[4:])
+    return found
+
+
+def _counted(rows, modulus):
+    total = Decimal(0)
+    for before, after in itertools.pairwise(rows):
+        step = after[1] - before[1]
+        total += step + modulus if step < 0 and modulus else step
+    return total
+
+
+def _rolled(evidence, wanted):
+    """8.2.2: a register that went through its full scale, and a total that goes on."""
+    found = 0
+    for index, point in enumerate(evidence.site.points):
+        if point.modulus is None or evidence.result.fold is None:
+            continue
+        rows = [row for row in evidence.rows(index) if row[1] is not None]
+        falls = [1 for before, after in itertools.pairwise(rows) if after[1] < before[1]]
+        settler = evidence.result.fold.pipeline.settlers[index]
+        if falls and settler is not None:
+            counted = _counted(rows, Decimal(str(point.modulus)))
+            if counted != Decimal(str(settler.total)):
+                return False, f"{point.name}: {settler.total}, ground truth {counted}"
+            found += len(falls)
+    return found >= wanted, f"{found} rollovers counted through"
+
+
+def _formed(evidence, wanted):
+    """8.3.2: what is formed of several points is the sum, difference or share of their settlements."""
+    wrong, checked = [], 0
+    fold = evidence.result.fold
+    if fold is None:
+        return False, "the log cannot be read"
+    names = [point.name for point in evidence.site.all_points]
+    totals = {name: fold.pipeline.total(index) for index, name in enumerate(names)}
+    for name, formula in wanted.items():
+        sum_of = Decimal(0)
+        for term in formula.split():
+            sign, other = (-1, term[1:]) if term[0] == "-" else (1, term.lstrip("+"))
+            if other not in totals or name not in totals:
+                return False, f"there is no point '{other if other not in totals else name}'"
+            sum_of += sign * Decimal(str(totals[other]))
+        if totals[name] is None or Decimal(str(totals[name])) != sum_of:
+            wrong.append(f"{name} is {totals[name]}, {formula} is {sum_of}")
+        checked += 1
+    return not wrong and checked, wrong[0] if wrong else f"{checked} formed points equal"
+
+
+def _protocols(evidence, wanted):
+    """11.3: values came by each of these protocols, and every one was said by its meter."""
+    heard = {}
+    for index, point in enumerate(evidence.site.points):
+        meter = evidence.site.meters[point.meter]
+        name = meter.protocol
+        if name == places.MODBUS:
+            name = evidence.site.buses[meter.bus].kind
+            name = "modbus-rtu" if name == "serial" else name
+        heard[name] = heard.get(name, 0) + sum(1 for row in evidence.rows(index) if row[1] is not None)
+    missing = [name for name in wanted if not heard.get(name)]
+    said = ", ".join(f"{name} {count}" for name, count in sorted(heard.items()))
+    return not missing and not evidence.result.of("wrong"), f"no value by {missing[0]}" if missing else said
+
+
+def _prompt(evidence, wanted):
+    """6.3: a reading is in the log within its sampling interval, without an operator."""
+    worst, count = 0, 0
+    for entry in evidence.of_kind(entries.READINGS):
+        for row in entry.body[0]:
+            if row[4] is not None:
+                worst = max(worst, row[1] / evidence.site.points[row[0]].interval_ms)
+                count += 1
+    return count and worst <= 1, f"{count} readings, the slowest after {100 * worst:.0f} % of its interval"
+
+
+CLAUSES = {
+    "range_marked": (_in_range, "yes", "values out of range are marked 越限标记", "range_marked = true", "8.1.1"),
+    "settled": (_settled, "yes", "minutes, hours and days add up 结算相符", "settled = true", "8.2.1"),
+    "rollovers": (_rolled, "count", "full scale is counted through 满刻度跳转", "rollovers = 1", "8.2.2"),
+    "formed": (_formed, "formulas", "points formed of others 汇总计算", 'formed = {rest = "a -b"}', "8.3.2"),
+    "protocols": (_protocols, "texts", "values by each protocol 各协议", 'protocols = ["modbus-rtu"]', "11.3"),
+    "prompt": (_prompt, "yes", "stored within the interval 实时性", "prompt = true", "6.3"),
+}
