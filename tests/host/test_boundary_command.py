@@ -8,11 +8,15 @@ import pytest
 import steelworks
 from carbonterm import site as sites
 from carbonterm.gm import sm2
+from carbonterm.ledger import frames
 from carbonterm.ledger.segment import Log
-from carbonterm_host import boundary_page, checklist, library, site_yaml
+from carbonterm_host import boundary_page, checklist, inventories, library, site_yaml
 from chromium import Chromium, find
+from logs import Written
 from memory_storage import MemoryStorage
+from owner import run
 from shell import carbonterm, pulled
+from sites import document as sites_document
 
 BEGIN = 1767196800000
 
@@ -315,3 +319,110 @@ def test_a_page_of_a_site_without_a_boundary_begins_one():
     data = boundary_page.describe(site_yaml.compile_text(text), text)
     assert data["divide"] == "none" and [place["unit"] for place in data["places"]] == [None, None, None]
     assert data["rest"] == ["  entity: {name: 示范钢铁, code: }"]
+
+
+# --- shipped methods, data by hand, other logs ------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("T-9.4-2", "T-9.4-3", "T-9.4-4", "T-9.4-5", "T-9.4-6", "T-9.4-7", "T-9.4-8")
+def test_every_source_of_every_method_has_its_category():
+    """Each kind of clause 9.4 is one of shipped methods; what is recovered is deducted where the method says so."""
+    kinds = {}
+    for method in library.methods().values():
+        for source in method.sources:
+            if source.kind != "auxiliary":
+                kinds.setdefault(source.kind, []).append((method.id, source))
+    titles = {row[0]: row[1] for row in inventories.KINDS}
+    assert set(kinds) <= set(titles) and set(inventories.ALWAYS) <= set(kinds)
+    for kind, rows in kinds.items():
+        for name, source in rows:
+            assert source.category == source.scope or source.scope == 3, (name, source.id)
+            if kind in ("electricity", "heat"):
+                assert source.scope == 2, (name, source.id)
+    assert all(source.sign == -1 for _, source in kinds["recovery"])
+    # net purchased MWh × the grid factor of the stated year; net purchased GJ × 0.11 by default
+    for arguments, tonnes in (
+        (("purchased_electricity", "AD_e=1000", "EF_e=cn-nat-2022"), "536.6"),
+        (("purchased_electricity", "AD_e=1000", "EF_e=cn-nat-2021"), "556.8"),
+        (("purchased_heat", "AD_h=1000"), "110"),
+    ):
+        found = asked("account", "cn-2013-steel", *arguments)
+        assert found["tco2e"] == tonnes and found["method"]["scope"] == 2
+
+
+MANUAL = """\
+operators: [{name: zhang, public: KEY}]
+manual:
+  - {name: 生铁外购, quantity: mass, unit: t}
+virtual:
+  - {name: 轧钢电量, unit: kWh, add: [E1], subtract: [E2]}
+"""
+
+
+def by_hand():
+    text = steelworks.SITE.replace("sources:\n", MANUAL.replace("KEY", sm2.Signer(bytes(31) + b"\x09").public.hex())
+                                   + "sources:\n", 1)  # fmt: skip
+    text = text.replace("AD_e: [E1]", "AD_e: [轧钢电量]").replace("  - name: 加热炉\n", """\
+  - {name: 炼钢用电, method: cn-2013-steel, source: purchased_electricity, parameters: {AD_e: [E2], EF_e: cn-nat-2022}}
+  - name: 生铁
+    method: cn-2013-steel
+    source: carbon_material
+    parameters: {M: [生铁外购], EF: steel-carbon-material/pig_iron}
+  - name: 加热炉
+""", 1)  # fmt: skip
+    return text.replace("    - {source: 加热炉,", """\
+    - {source: 炼钢用电, unit: 主厂区}
+    - {source: 生铁, unit: 主厂区}
+    - {source: 加热炉,""")
+
+
+@pytest.mark.requirement("T-9.3-9", "T-5.2-1", part="manual data and the rest of a main meter")
+def test_data_by_hand_and_the_rest_of_a_main_meter(file):
+    """The main meter less its submeter beside the submeter is no double counting; a manual item is told as such."""
+    file.write_text(by_hand())
+    found = asked("boundary", file)
+    assert [row["meter"] for row in found["unlinked"]] == ["备用"]
+    source = found["tree"]["children"][0]["children"][0]["children"][0]
+    assert source["name"] == "购入电力" and [row["name"] for row in source["children"]] == ["总进线", "炼钢配电"]
+    steel = asked("boundary", file, "--checklist", code=1)["sectors"][0]
+    items = {row["id"]: row for row in steel["items"]}
+    assert items["pig_iron"]["state"] == "manual" and items["pig_iron"]["by"] == ["生铁外购"]
+    assert items["electricity"]["state"] == "metered" and items["electricity"]["by"] == ["E1", "E2"]
+    # and the main meter itself beside the submeter is refused
+    file.write_text(by_hand().replace("AD_e: [轧钢电量]", "AD_e: [E1]"))
+    code, _, err = carbonterm("site", "check", file)
+    assert code == 1 and "what meter '炼钢配电' measures feeds" in err and "clause 9.3" in err
+
+
+def test_a_log_without_a_boundary_and_a_data_folder(tmp_path):
+    """Readings of the real fold, written to a folder and as a bundle: the same inventory, all of it the site's own."""
+    storage = MemoryStorage()
+    made = Written(storage, sm2.Signer(bytes(31) + b"\x07"), sites_document(), BEGIN)
+    for i in range(30):
+        made.readings(BEGIN + i * 3600000, [(point, 0, 0, -2, 100000 + i * 3000) for point in range(3)])
+    made.log.commit()
+    made.log.checkpoint()
+    file = tmp_path / "log.bundle"
+    file.write_bytes(pulled(storage, "CT-TEST-1"))
+    for name in storage.names():
+        (tmp_path / name).write_bytes(storage.read(name, 0, storage.size(name)))
+    found = asked("inventory", file, "--period", "2026")
+    assert found == asked("inventory", tmp_path, "--period", "2026") and found["entity"] is None
+    # a day and five hours: 870 kWh × 2 × 0.5306, and 870 Nm3 of gas
+    electricity = Fraction(870 * 2, 1000) * Fraction("0.5306")
+    by_source = {row["key"]: Fraction(row["tco2e"]) for row in found["by"]["source"]}
+    assert abs(by_source["electricity"] - electricity) < Fraction(4, 10**6)
+    assert found["incomplete"] is False and found["tree"]["name"] == "test"
+    day = asked("inventory", file, "--period", "2026-01-01")
+    assert {row["key"]: row["tco2e"] for row in day["by"]["source"]}["electricity"] == "0.764064"  # 1440 kWh
+
+
+@pytest.mark.slow
+def test_a_log_whose_beginning_was_dropped(tmp_path):
+    storage = MemoryStorage()
+    owner = run(storage, 260, ())
+    owner.log.drop_before([first for _, first, _ in frames.segments(storage)][2])
+    file = tmp_path / "log.bundle"
+    file.write_bytes(pulled(storage, "CT-TEST-1"))
+    found = asked("inventory", file)
+    assert found["terminal"] == "CT-TEST-1" and found["until"]
