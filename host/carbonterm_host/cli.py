@@ -29,6 +29,7 @@ COMMANDS = {
     "factors": "factors",
     "footprint": "footprint",
     "fuse": "fuse",
+    "gaps": "gaps",
     "gm": "gm",
     "inventory": "inventory",
     "key": "key",
