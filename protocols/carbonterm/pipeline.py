@@ -13,7 +13,7 @@ from carbonterm.errors import CarbonError, LedgerError, SeriesError
 from carbonterm.figures import PLACES, Figures
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
-from carbonterm.number import Number
+from carbonterm.number import Number, Ratio
 from carbonterm.series import gaps
 from carbonterm.series.closing import Settler
 from carbonterm.series.register import ROLLOVER
@@ -246,10 +246,12 @@ class Pipeline:
                 settlers.append(_settler(site, point))
                 if name in names:
                     came[index] = names.index(name)
-                    old = self.site.points[came[index]]
+                    old = self.site.points[came[index]].scale
+                    exponent = min(old.exponent, point.scale.exponent)
                     try:
-                        settlers[index].go_on(self.settlers[came[index]], point.scale / old.scale)
-                    except SeriesError:
+                        factor = Ratio(point.scale.at(exponent), old.at(exponent))
+                        settlers[index].go_on(self.settlers[came[index]], factor)
+                    except CarbonError:
                         settlers[index] = _settler(site, point)
             else:
                 settlers.append(site.series[index].settler(site) if index in site.series else None)
