@@ -4,6 +4,8 @@ The figures of days and longer periods are read for the whole span, those of sho
 a year costs a few thousand rows, and comes to what all of them come to.
 """
 
+import itertools
+
 from sqlalchemy import select
 
 from carbonterm import clock
@@ -52,19 +54,19 @@ def records(connection, found, site, period, last_ms):
 
 
 def _read(connection, found, made, shortest, longest, between):
-    """Adds the figures of periods from `shortest` to `longest` that begin in a span, in the order of the logs."""
+    """Adds the figures of periods from `shortest` to `longest` that begin in a span, each period in the order of the
+    logs; the index figures_by_time finds them."""
     names = tables.subjects.c
-    for log in found:
+    for log, kind, period in itertools.product(found, _KINDS, range(shortest, longest + 1)):
         rows = connection.execute(
-            select(figures.c.kind, names.name, figures.c.period, figures.c.start_ms, figures.c.version,
-                   figures.c.quality, figures.c.value)
+            select(names.name, figures.c.start_ms, figures.c.version, figures.c.quality, figures.c.value)
             .join(tables.subjects, (names.log == figures.c.log) & (names.context == figures.c.context)
                   & (names.kind == figures.c.kind) & (names.subject == figures.c.subject))
-            .where(figures.c.log == log.id, figures.c.period >= shortest, figures.c.period <= longest,
+            .where(figures.c.log == log.id, figures.c.kind == kind, figures.c.period == period,
                    figures.c.start_ms >= between[0], figures.c.start_ms < between[1])
             .order_by(figures.c.seq, figures.c.row)
         )  # fmt: skip
-        for kind, name, period, start_ms, version, quality, value in rows:
+        for name, start_ms, version, quality, value in rows:
             number = None if value is None else Number(value)
             made.add(_KINDS[kind], name, period, start_ms, version, quality, number)
 
