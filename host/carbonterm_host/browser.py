@@ -23,10 +23,8 @@ SHA512 = "DnXx4EqxgkeaFESrS3uKrL7mLMk4mRTd0mMzaOd3HUSiZUOAE7t11uLnjf3ftF87N2xm4k
 FILE = f"micropython-micropython-webassembly-pyscript-{VERSION}.tgz"
 # of the core and the host, what verifying and replaying a log loads
 MODULES = (
-    "carbonterm/__init__", "carbonterm/cbor", "carbonterm/clock", "carbonterm/errors", "carbonterm/formula",
-    "carbonterm/formula_steps",
-    "carbonterm/nearest", "carbonterm/number", "carbonterm/pipeline", "carbonterm/site", "carbonterm/units",
-    "carbonterm/accounting/*", "carbonterm/field/*", "carbonterm/gm/*", "carbonterm/ledger/*", "carbonterm/series/*",
+    "carbonterm/*", "carbonterm/accounting/*", "carbonterm/field/*", "carbonterm/gm/*", "carbonterm/ledger/*",
+    "carbonterm/series/*",
     "carbonterm/uplink/*", "carbonterm_host/__init__", "carbonterm_host/authority", "carbonterm_host/single_proof",
     "carbonterm_host/times", "carbonterm_host/verifier",
 )  # fmt: skip
