@@ -238,6 +238,23 @@ def test_late_amounts_after_a_new_document_still_meet_what_waits():
     log.replayed()
 
 
+@pytest.mark.slow
+def test_a_year_is_settled_by_its_last_month_and_last_year_can_still_be_corrected():
+    log, late = Log(), clock.parse("2027-02-01T09:00:00+08:00")
+    log.configure()
+    first = log.give(amount("2026-02-10", "2026-02-28", "10"), late)
+    for month in range(3, 13):
+        text = "2026-%02d" % month
+        log.give(amount(text + "-01", text + "-%d" % clock.month_days(2026, month), "10"), late)
+    assert log.closings()[(clock.YEAR, "2026-01-01")] == [(1, "110.000")]  # it is wanted since February
+    assert log.figures(0, clock.YEAR, "2026-01-01") == [(1, 1, "88.000000", "")]
+    log.give(amount("2026-02-10", "2026-02-28", "20", of=first), late)
+    assert log.closings()[(clock.YEAR, "2026-01-01")][1:] == [(1, "10.000")]
+    assert log.figures(0, clock.YEAR, "2026-01-01")[1][:3] == (2, 1, "96.000000")
+    assert "year that is closed" in log.refused(amount("2026-01-01", "2026-01-31", "1"), late + 365 * DAY)
+    log.replayed()
+
+
 REFUSED = (
     (dict(name="gas"), "no manual point 'gas'"),
     (dict(unit="kg"), "in t, not in 'kg'"),

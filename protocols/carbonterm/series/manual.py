@@ -156,6 +156,7 @@ class Manuals:
         self.periods = [period for period in site.settings.closings if period >= DAY]
         since = None if now_ms is None else clock.start(DAY, now_ms, site.zone)
         self.entered = [Entered(site.zone, since) for _ in site.manual]
+        self._signed = None  # what was verified last: a terminal asks before it takes a record, and again by its fold
         self.ordered = {}  # source's name: time of the last order to compute its figures again
         if before is not None:
             self.ordered = before.ordered
@@ -173,11 +174,13 @@ class Manuals:
         if not keys:
             known = ", ".join([row.name for row in site.operators[:12]])
             raise SeriesError("no operator is named %s" % quoted(record.operator), "the site document has: " + known)
-        if not record.signed_by(keys[0]):
+        signed = record.body, record.signature, keys[0]
+        if signed != self._signed and not record.signed_by(keys[0]):
             raise SeriesError(
                 "the record is not signed with the key of %s" % quoted(record.operator),
                 "sign it with that operator's key, or put the new key into the site document",
             )
+        self._signed = signed
         if now_ms is None:
             raise SeriesError("the terminal's clock is not set: it cannot tell which periods are over", "set its clock")
         if record.time_ms > now_ms + HOUR_MS:
