@@ -155,6 +155,7 @@ def describe(study, plant=None):
         ],
         "covered_percent": None if covered is None else str(covered.round(2)),
         "cutoff": study.cutoff, "incomplete": bool(plant and plant["incomplete"]),
+        "unconfirmed": plant["unconfirmed"] if plant else [],
     }  # fmt: skip
 
 

@@ -70,5 +70,8 @@ def _show(report):
     for row in report["flows"]:
         if row["cut"]:
             out.print(f"– {say('cut off', '截断')} {row['name']}: {row['tco2e']} tCO2e, {row['cut']}")
+    if report["unconfirmed"]:
+        text = say("factors not confirmed against the printed text: ", "因子未与正式文本核对：")
+        out.print("⚠ " + text + ", ".join(report["unconfirmed"]), soft_wrap=True)
     for finding in report["findings"]:
         out.print("✗ " + finding)

@@ -39,6 +39,9 @@ def lines(store, terminal_id):
     head = f"<tr><th>{found['period']} 年碳排放 Emissions{mark}<th class=n>数值 Value<th>单位 Unit"
     cells = "".join(f"<tr><td>{_escaped(a)}<td class=n>{_escaped(b)}<td>{_escaped(c)}" for a, b, c in rows)
     yield f"<table class=inventory data-terminal={terminal_id}>{head}{cells}</table>"
+    if found["unconfirmed"]:
+        names = _escaped(", ".join(found["unconfirmed"]))
+        yield f"<p class=bad>⚠ 因子未与正式文本核对 factors not confirmed against the print: {names}</p>"
     where = f"/v1/terminals/{terminal_id}"
     yield (f"<p><a href='{where}/boundary'>核算边界 boundary</a> · "
            f"<a href='{where}/inventory'>清单 inventory (JSON)</a></p>")  # fmt: skip
