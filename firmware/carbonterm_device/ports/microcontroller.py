@@ -17,6 +17,7 @@ import machine
 import tls
 
 from carbonterm.clock import HOLDOVER, UNSET, from_port
+from carbonterm_device.ports import ds3231
 from carbonterm_device.ports.streams import (  # noqa: F401 - a port's interface
     console_lines,
     open_tcp,
@@ -43,7 +44,35 @@ def now_ms():
 
 
 def set_clock(ms):
-    """Sets the board's clock: by a clock chip at the start, by a centre's signed word later."""
+    """Sets the board's clock, and its clock chip if it has one: the provisioning tool's word."""
+    _set_own(ms)
+    bus = _clock_bus()
+    if bus is not None:
+        ds3231.write_ms(bus, ms)
+
+
+def wake_clock():
+    """Sets the board's clock by its clock chip. True where that knows the time; OSError where it does not answer."""
+    bus = _clock_bus()
+    first = found = None if bus is None else ds3231.read_ms(bus)
+    if found is None:
+        return False
+    since = ticks_ms()
+    while found == first and ticks_diff(ticks_ms(), since) < 1100:  # where its second begins, as it has no less
+        time.sleep_ms(5)
+        found = ds3231.read_ms(bus)
+    _set_own(found)
+    return True
+
+
+def _clock_bus():
+    chip = dict(about.RTC)
+    if chip["kind"] != "ds3231":
+        return None
+    return machine.SoftI2C(scl=machine.Pin(chip["scl"]), sda=machine.Pin(chip["sda"]), freq=100000)
+
+
+def _set_own(ms):
     days, rest = (ms - _EPOCH_MS) // 86400000, (ms - _EPOCH_MS) % 86400000
     seconds = days * 86400 + rest // 1000
     year, month, day, hour, minute, second, weekday = time.gmtime(seconds)[:7]
@@ -171,8 +200,13 @@ def unique_id():
     return "".join(["%02x" % one for one in machine.unique_id()])
 
 
+def reset():
+    """Starts the board anew."""
+    machine.reset()
+
+
 def watchdog():
-    """A watchdog that bites after the seconds of board.toml; `feed()` it."""
+    """A watchdog that bites after the seconds of board.toml; `feed()` it. It cannot be stopped."""
     for key, value in about.WATCHDOG:
         if key == "seconds":
             return machine.WDT(timeout=value * 1000)

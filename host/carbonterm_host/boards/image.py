@@ -30,6 +30,7 @@ ROMFS, DATA, PARTITIONS, MANIFEST, SIGNATURE, BOM = (
 )  # fmt: skip
 README = b"data of a carbonterm terminal or collector: keys, site document, log. docs/storage.md\n"
 DESCRIPTION = "carbonterm_board"
+STAMP = "carbonterm.txt"  # a line in the ROMFS: board and version, for who may not import anything from it
 _NATIVE = "_viper"  # modules of machine code; without an architecture they stay source, and the runtime tries them
 _MAGIC, _MD5_MAGIC = 0x50AA, 0xEBEB
 _UART = "name", "id", "tx", "rx", "direction", "device"
@@ -72,6 +73,7 @@ def compiled(board):
         text = Path(folder) / "board.py"
         text.write_text(described(board))
         found.append(Module(DESCRIPTION + ".mpy", _mpy(board, text, DESCRIPTION + ".py", Path(folder) / "out.mpy")))
+    found.append(Module(STAMP, f"{board.name} {carbonterm.__version__}\n".encode()))
     return sorted(found, key=lambda one: one.path.split("/"))
 
 
@@ -116,6 +118,39 @@ def romfs(found):
     return bytes(writer.finalise())
 
 
+def unpacked(data):
+    """{path: bytes} of a ROMFS image as `romfs` makes it."""
+    found = {}
+
+    def number(at):
+        value = 0
+        while True:
+            value = value << 7 | data[at] & 0x7F
+            at += 1
+            if not data[at - 1] & 0x80:
+                return value, at
+
+    def walk(at, end, folder):
+        while at < end:
+            kind, at = number(at)
+            size, at = number(at)
+            after = at + size
+            if kind in (4, 5):  # a folder, a file: both begin with a name
+                length, at = number(at)
+                name = folder + data[at : at + length].decode()
+                if kind == 4:
+                    walk(at + length, after, name + "/")
+                else:
+                    _, at = number(at + length)
+                    size, at = number(at)
+                    found[name] = data[at : at + size]
+            at = after
+
+    size, at = number(3)
+    walk(at, at + size, "")
+    return found
+
+
 def littlefs(board, files):
     """Bytes of a littlefs v2.1 of the board's `vfs` partition with {path: bytes} in it."""
     from littlefs import LittleFS
@@ -146,9 +181,12 @@ def partition_table(board):
     return rows.ljust(0xC00, b"\xff")
 
 
-def build(name, folder, sign=None):
-    """Writes the image of a board into `folder` and returns its manifest (dict). sign: sm2.Signer or None."""
+def build(name, folder, sign=None, arch=None):
+    """Writes the image of a board into `folder` and returns its manifest (dict). sign: sm2.Signer or None; arch: of
+    the machine code, where it is not the board's: "x64" or "x86" for a virtual board on a machine of that kind."""
     board = boards.load(name)
+    if arch is not None:
+        board.mpy = {**board.mpy, "arch": arch}
     found = compiled(board)
     files = {ROMFS: romfs(found)}
     if board.family != "unix":

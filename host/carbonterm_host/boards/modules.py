@@ -9,9 +9,16 @@ from carbonterm_host.boards.board import FAMILIES
 
 CORE, DEVICE = Path(carbonterm.__file__).parent, Path(carbonterm_device.__file__).parent
 _PACKAGES = {"carbonterm": CORE, "carbonterm_device": DEVICE}
-ROOTS = ("carbonterm_device.__main__", "carbonterm_device.app", "carbonterm_device.provision")
+# a microcontroller's main.py calls boot; on Linux the package is called
+ROOTS = {
+    "unix": ("carbonterm_device.__main__", "carbonterm_device.app", "carbonterm_device.provision"),
+    "": ("carbonterm_device.boot", "carbonterm_device.provision"),
+}
 # what a terminal has and a collector does without: it polls, signs, stores and forwards
-TERMINAL_ONLY = ("carbonterm.accounting", "carbonterm.formula", "carbonterm_device.inbound", "carbonterm_device.search")
+TERMINAL_ONLY = (
+    "carbonterm.accounting.boundary", "carbonterm_device.inbound", "carbonterm_device.maintenance",
+    "carbonterm_device.search",
+)  # fmt: skip
 # what only the host runs: the library of methods and factors, the text of meter models, the reader of bundles
 HOST_ONLY = (
     "carbonterm.accounting.library", "carbonterm.accounting.load", "carbonterm.accounting.dimensions",
@@ -49,7 +56,7 @@ def imports(module):
 def needed(profile, port):
     """{module name: path} of a board's image, packages included; profile "terminal" or "collector", port as "esp32"."""
     left_out = HOST_ONLY + (TERMINAL_ONLY if profile == "collector" else ())
-    todo, found = [*ROOTS, f"{PORTS}.{port}"], {}
+    todo, found = [*ROOTS.get(port, ROOTS[""]), f"{PORTS}.{port}"], {}
     while todo:
         module = todo.pop()
         if module in found or any(module == one or module.startswith(one + ".") for one in left_out):

@@ -243,6 +243,7 @@ class VirtualBoard:
         self._interrupted = None
         self._prompted = not self._raw
         self._tail = b""
+        self._ready = False
         self._watch = self._due = None
 
     def _kill(self):
@@ -302,8 +303,8 @@ class VirtualBoard:
     def _input(self):
         """Hands on what was typed. Behind a Ctrl-C to a running program nothing goes on before the prompt is there: the
         terminal would throw it away."""
-        if not self._prompted:
-            return  # a start that has to come to its raw prompt first
+        if not (self._ready and self._prompted):
+            return  # what comes before boot.py hears nobody, and a soft reset leads to the raw prompt first
         if not self._at_prompt():
             if self._interrupted is not None and time.monotonic() < self._interrupted:
                 return
@@ -360,7 +361,9 @@ class VirtualBoard:
         *lines, self._wired = self._wired.split(b"\n")
         for line in lines:
             word, *rest = line.decode().split()
-            if word == "reset":
+            if word == "ready":
+                self._ready = True
+            elif word == "reset":
                 self._output()
                 self.resets.append(SOFTWARE)
                 self.reset(SOFTWARE)

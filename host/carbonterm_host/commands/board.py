@@ -11,9 +11,11 @@ from rich.table import Table
 from carbonterm_host.boards import board as boards
 from carbonterm_host.boards import flash as flashing
 from carbonterm_host.boards import image as images
+from carbonterm_host.commands import board_live
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, language, put, say
 
 app = typer.Typer(no_args_is_help=True, help="boards: images, flashing, deploying · 板卡：镜像、烧录、部署")
+board_live.add(app)
 
 NAME = typer.Argument(..., metavar="NAME", help="a board's name or folder · 板卡名称或目录")
 IMAGE = typer.Option(..., "--image", metavar="DIR", help="folder of carbonterm board build · 镜像目录")
@@ -78,15 +80,20 @@ def build(
     key: Path | None = typer.Option(
         None, "--key", exists=True, help="the maker's key, of `carbonterm key operator` · 制造方私钥"
     ),
+    arch: str | None = typer.Option(
+        None, help="of machine code; x64 for a virtual board here, '' for none · 目标架构"
+    ),
     as_json: bool = JSON,
 ):
     """Compiles the firmware for a board and makes its image: ROMFS, littlefs, manifest, bill of materials. 生成镜像"""
+    if arch is not None and arch not in boards.ARCHITECTURES:
+        raise Failure(USAGE, f"{arch} is no architecture", "one of " + ", ".join(boards.ARCHITECTURES[1:]))
     signer = None
     if key is not None:
         from carbonterm_host.commands.key import load
 
         signer = load(key)[1]
-    manifest = images.build(name, output, signer)
+    manifest = images.build(name, output, signer, arch)
     mpy = manifest["mpy"]
     view = {**manifest, "modules": len(manifest["modules"]), "output": str(output),
             "signed": signer.public.hex() if signer else None}  # fmt: skip

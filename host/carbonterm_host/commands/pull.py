@@ -53,19 +53,30 @@ def leave_note(folder, entries):
 
 
 def main(
-    terminal: Path = typer.Argument(help="data folder of a terminal · 终端数据目录"),
+    terminal: Path | None = typer.Argument(None, help="data folder of a terminal · 终端数据目录"),
     output: Path = typer.Option(..., "-o", "--output", help="FILE.bundle"),
+    port: str | None = typer.Option(None, "--port", help="a board at a serial port instead · 板卡串口"),
     json: bool = JSON,
     note: bool = typer.Option(True, help="leave a note, of which the terminal makes an audit entry · 留下审计记录"),
 ):
-    """Copy a terminal's log, keys and checkpoints into a bundle; the terminal may go on meanwhile · 取出日志."""
-    if not terminal.is_dir():
+    """Copy a terminal's log, keys and checkpoints into a bundle; the terminal may go on meanwhile · 取出日志.
+
+    A board at --port is stopped for that time, and starts again.
+    """
+    if (terminal is None) == (port is None):
+        raise Failure(USAGE, "say which terminal: its data folder, or --port", "for instance --port /dev/ttyACM0")
+    if terminal is not None and not terminal.is_dir():
         raise Failure(USAGE, f"{terminal} is not a folder", "give the data folder of a terminal")
     try:
-        done = to_file(terminal, output)
+        if port is None:
+            done = to_file(terminal, output)
+        else:
+            from carbonterm_host.commands import board_live
+
+            done = board_live.pulled(port, output)
     except OSError as error:
         raise Failure(USAGE, f"{error.filename}: {error.strerror}", "choose another file with -o") from None
-    noted = note and leave_note(terminal, done.entries)
+    noted = note and port is None and leave_note(terminal, done.entries)
     if json:
         torn = [{"segment": name, "offset": offset, "bytes": size} for name, offset, size in done.torn]
         put({"file": str(output), "entries": done.entries, "checkpoints": done.checkpoints,

@@ -1,6 +1,6 @@
 """`esp32`, simulated: the partitions of the flash."""
 
-import chip
+import simulated_chip as chip
 
 _TYPES = {"app": 0, "data": 1}
 

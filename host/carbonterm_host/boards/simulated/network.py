@@ -1,7 +1,7 @@
 """`network`, simulated: interfaces that are up unless the supervisor's folder has a file `network-down`. Sockets are
 those of the machine."""
 
-import chip
+import simulated_chip as chip
 
 STA_IF, AP_IF = 0, 1
 

@@ -3,7 +3,7 @@
 A chip has that partition in its address space; here a copy of it lies in the heap, which is larger for it.
 """
 
-import chip
+import simulated_chip as chip
 from vfs import *  # noqa: F403
 from vfs import VfsRom, mount
 
@@ -14,17 +14,38 @@ class _Mapped(bytearray):
     """ESP32: an object that is the partition's bytes and its block device in one."""
 
     def ioctl(self, what, argument):
-        return _region().ioctl(what, argument)
+        return _rom().ioctl(what, argument)
+
+    def readblocks(self, number, buffer, offset=0):
+        return _rom().readblocks(number, buffer, offset)
 
     def writeblocks(self, number, data, offset=None):
-        return _region().writeblocks(number, data, offset)
+        return _rom().writeblocks(number, data, offset)
+
+
+class _Rom(chip.Region):
+    """The partition; what is written is seen in the copy, as in a chip's address space."""
+
+    def ioctl(self, what, argument):
+        done = super().ioctl(what, argument)
+        if what == 6:
+            self._see(argument * chip.flash.block, chip.flash.block)
+        return done
+
+    def writeblocks(self, number, data, offset=None):
+        done = super().writeblocks(number, data, offset)
+        self._see(number * chip.flash.block + (offset or 0), len(data))
+        return done
+
+    def _see(self, at, size):
+        chip.flash.read(self.offset + at, memoryview(_copy[0])[at : at + size])
 
 
 _copy = []
 
 
-def _region():
-    return chip.Region(*chip.partition("romfs"))
+def _rom():
+    return _Rom(*chip.partition("romfs"))
 
 
 def load():
@@ -33,7 +54,7 @@ def load():
     if found is None:
         return
     copy = (_Mapped if chip.about["family"] == "esp32" else bytearray)(found[1])
-    _region().readblocks(0, memoryview(copy))
+    _rom().readblocks(0, memoryview(copy))
     _copy.append(copy)
     if copy[:3] == b"\xd2\xcd\x31":
         try:
@@ -59,9 +80,9 @@ def rom_ioctl(what, number=0, offset=0, data=None):
             offset, data = 0, offset
         block = chip.flash.block
         for one in range(offset // block, (offset + data + block - 1) // block):
-            _region().ioctl(6, one)
+            _rom().ioctl(6, one)
         return 4
     if what == 4:
         block = chip.flash.block
-        return _region().writeblocks(offset // block, data, offset % block)
+        return _rom().writeblocks(offset // block, data, offset % block)
     return chip.flash.block if what == 6 else 0

@@ -1,6 +1,6 @@
 """`rp2`, simulated: the part of the flash that the base firmware leaves to file systems."""
 
-import chip
+import simulated_chip as chip
 
 
 class Flash(chip.Region):

@@ -7,7 +7,7 @@ sys.path.insert(0, sys.argv[0].rsplit("/", 1)[0])
 
 
 def _prepare():
-    import chip
+    import simulated_chip as chip
 
     chip.load(sys.argv[1])
     import machine  # noqa: F401 - it stands before the unix port's own from here on
@@ -31,6 +31,7 @@ def _prepare():
     os.chdir("/")
     sys.path[:] = ["", ".frozen", "/lib", "/rom", "/rom/lib"]
     del sys.argv[:]
+    chip.tell("ready")
     return chip.about["raw"]
 
 

@@ -1,6 +1,6 @@
 """`time` of a board: its clock is set by machine.RTC, and may count from 2000."""
 
-import chip
+import simulated_chip as chip
 import utime
 from utime import *  # noqa: F403
 
