@@ -56,6 +56,14 @@ SOURCES = (
     ("electricity", "purchased_electricity", "AD", {"EF": "cn-nat-2023"}),
     ("heat", "purchased_heat", "AD", {}),
 )
+# by purpose: what is burnt for the process, what the whole plant draws
+BOUNDARY = {
+    "entity": {"name": "示范工厂 Demo plant", "equivalent": "演示，非企业法人 a demonstration, no legal person"},
+    "divide": "purpose",
+    "units": [{"name": name, "sector": "other-industry"} for name in ("生产 production", "公用 utilities")],
+    "sources": [{"source": name, "unit": "生产 production" if source == "fuel_combustion" else "公用 utilities"}
+                for name, source, _, _ in SOURCES],
+}  # fmt: skip
 
 
 class Demo:
@@ -169,6 +177,7 @@ class Demo:
                  "parameters": {activity: [p for p, _, _, feeds in POINTS if feeds == name], **constants}}
                 for name, source, activity, constants in SOURCES
             ],
+            "boundary": BOUNDARY,
             "centres": [{"name": self.centre["name"], "url": self.centre["url"], "ca": "tls/ca.der",
                          "public": self.centre["public_key"]}],
             "settings": {"commit": "500ms"},

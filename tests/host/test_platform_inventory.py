@@ -94,8 +94,8 @@ def test_the_page_in_a_browser(platform, tmp_path):
         browser.open(page)
         browser.wait("document.querySelector('table.inventory')")
         cells = browser.evaluate(
-            "Object.fromEntries([...document.querySelectorAll('table[data-terminal=CT-STEEL]')].flatMap((table) => [...table.rows])"
-            ".slice(1).map((row) => [row.cells[0].innerText, row.cells[1].innerText]))"
+            "Object.fromEntries([...document.querySelector('table[data-terminal=CT-STEEL]').rows].slice(1)"
+            ".map((row) => [row.cells[0].innerText, row.cells[1].innerText]))"
         )
         for name, zh, en in inventories.DIMENSIONS:
             assert cells[f"{zh} {en}"] == found["total"][name]

@@ -17,6 +17,8 @@ from carbonterm_host.datafolder import DataFolder
 from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, console, put, say
 
 TYPES = {"key": ("key emission unit", "重点排放单位"), "general": ("general unit", "非重点排放单位")}
+BY_ZH = {"source": "排放源", "unit": "核算单元", "category": "ISO 14064-1 类别", "kind": "排放类别", "gas": "气体",
+         "scope": "范围", "energy": "能源品种与过程", "method": "核算方法"}  # fmt: skip
 By = StrEnum("By", {name: name for name in inventories.BY})
 
 
@@ -143,7 +145,7 @@ def show(found, by):
 
 
 def _show_by(out, found, by):
-    table = Table(title=say(f"by {by}", f"按 {by}"), title_justify="left")
+    table = Table(title=say(f"by {by}", "按" + BY_ZH[by]), title_justify="left")
     table.add_column("")
     table.add_column("tCO2e", justify="right")
     for row in found["by"][by]:
