@@ -4,7 +4,6 @@ site document with its methods and factors stands in the `config` entry before.
 """
 
 from carbonterm import clock
-from carbonterm.accounting import source as accounting
 from carbonterm.clock import DAY
 from carbonterm.gm import sm3
 from carbonterm.ledger.entry import MAX_TEXT
@@ -65,6 +64,8 @@ def _rows(site, part):
 
 def _method(compiled):
     """Method, version and factors of a compiled source; its digest is the one that `emission` entries name."""
+    from carbonterm.accounting import source as accounting  # collectors have no sources
+
     name, version = compiled[accounting.METHOD]
     factors = [origin[0] for origin in accounting.origins(compiled)]
     return "%s version %d, %s, factors %s" % (

@@ -7,7 +7,6 @@ point closes again with the difference, as any point does.
 """
 
 from carbonterm import cbor, clock
-from carbonterm.accounting import source as accounting
 from carbonterm.clock import DAY, MONTH, YEAR
 from carbonterm.errors import CarbonError, LedgerError
 from carbonterm.gm import sm3
@@ -116,6 +115,8 @@ class Figures:
                     return None
                 total = total + Ratio(numerator, denominator) * value
             values[feed.parameter] = total
+        from carbonterm.accounting import source as accounting  # collectors have no sources
+
         try:
             return accounting.evaluate_compiled(source.compiled, values)
         except CarbonError:
@@ -170,6 +171,8 @@ class Figures:
 
     def _emission(self, index, start_ms, parts):
         value = self.evaluate(index, lambda point: parts[point].increment)
+        from carbonterm.accounting import source as accounting
+
         source = self.site.sources[index]
         if value is None or accounting.expired(source.compiled, start_ms):
             # no figure rather than a guessed one: a division by a zero production, a factor past its validity

@@ -14,7 +14,6 @@ from carbonterm.figures import PLACES, Figures
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number, Ratio
-from carbonterm.series import gaps
 from carbonterm.series.closing import Settler
 from carbonterm.series.register import ROLLOVER
 
@@ -96,6 +95,8 @@ class Pipeline:
                 since = settler.gap(time_ms)
                 found = settler.closings(time_ms, value, quality)
                 if since and settler.verdict <= ROLLOVER:
+                    from carbonterm.series import gaps  # few sites fill them
+
                     fills.append((point, gaps.counted(since, time_ms, value, settler.total)))
                 fills += [(point, fill) for fill in getattr(settler, "fills", ())]
             else:
@@ -293,6 +294,8 @@ class Pipeline:
         for point, fill in fills:
             yield entry.time_ms, entry.clock_state, entries.FILL, fill.body(point)
             if fill.closed:
+                from carbonterm.series import gaps
+
                 span = [text(at, self.site.zone) for at in (fill.from_ms, fill.to_ms)]
                 why = "gap from %s to %s filled, %s" % (span[0], span[1], gaps.METHODS[fill.rule])
                 for kind, body in self._close({point: fill.closed}, why):

@@ -6,7 +6,6 @@ It is one canonical array of rows; rows refer to each other by index. docs/site.
 """
 
 from carbonterm import cbor
-from carbonterm.accounting import source as accounting
 from carbonterm.clock import DAY, HOUR, MINUTE, MONTH, YEAR, stamp
 from carbonterm.errors import CarbonError, SiteError, quoted
 from carbonterm.field import places
@@ -250,6 +249,8 @@ class Input(Row):
 
 
 def _compiled(value):
+    from carbonterm.accounting import source as accounting  # collectors have no sources
+
     accounting.check(value)
     return value
 
@@ -265,6 +266,8 @@ class Source(Row):
     FIELDS = (("name", _NAME), ("compiled", _compiled), ("inputs", _inputs))
 
     def scope(self):
+        from carbonterm.accounting import source as accounting
+
         return self.compiled[accounting.SCOPE]
 
 
@@ -329,6 +332,14 @@ def _share(values, texts):
                 values[i] = texts.setdefault(value, value)
 
 
+def _share_numbers(point, numbers):
+    """As _share of a Point's numbers, which are the same for all points of a kind."""
+    for name in ("scale", "modulus", "limit", "minimum", "maximum"):
+        number = getattr(point, name)
+        if number is not None:
+            setattr(point, name, numbers.setdefault((number.mantissa, number.exponent), number))
+
+
 class Site:
     """`Site(document)`: document is the decoded canonical array. Raises SiteError naming the row and the field.
 
@@ -356,7 +367,7 @@ class Site:
         self.terminal_id = terminal_id(document[2])
         self.name = _text(128)(document[3])
         self.zone = _integer(-840, 840)(document[4])
-        texts = {}
+        texts, numbers = {}, {}
         for place, (attribute, row) in enumerate(self.ROWS):
             rows = _list(lambda value: value)(document[5 + place])
             made = []
@@ -364,6 +375,8 @@ class Site:
             for i in range(len(rows)):
                 _share(rows[i], texts)
                 made.append(row(rows[i], "%s %d" % (row.NAME, i), first))
+                if row is Point:
+                    _share_numbers(made[-1], numbers)
                 if spend:
                     rows[i] = None
         self.settings = Settings(document[10], "settings", first)
@@ -413,6 +426,8 @@ class Site:
         self._check_serials()
         for source in self.sources:
             fed = [feed.parameter for feed in source.inputs]
+            from carbonterm.accounting import source as accounting
+
             if sorted(fed) != sorted([name for name, _ in source.compiled[accounting.INPUTS]]):
                 raise SiteError(
                     "source %s: its inputs are not the ones of its formula, each once" % quoted(source.name)
