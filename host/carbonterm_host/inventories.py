@@ -4,6 +4,8 @@
 amounts are exact decimals as text, in tCO2e to the gram.
 """
 
+from functools import lru_cache
+
 from carbonterm import clock, units
 from carbonterm import site as sites
 from carbonterm.accounting import boundary as boundaries
@@ -12,6 +14,7 @@ from carbonterm.accounting.records import POINT, Records, span
 from carbonterm.errors import AccountingError, CarbonError
 from carbonterm.ledger import entry as formats
 from carbonterm.number import Number, Ratio
+from carbonterm_host import library
 
 # kinds of sources in the order of clause 9.4: (kind, scope, Chinese, English)
 KINDS = (
@@ -175,9 +178,17 @@ def _titled(by, key, value):
         zh, en = f"范围{'一二三'[key - 1]}", f"scope {key}"
     elif key in _TITLES and by in ("kind", "energy"):
         zh, en = _TITLES[key]
+    elif by == "energy":
+        zh = _fuels().get(key, key)
     elif by == "unit" and not key:
         zh, en = "不分单元", "the entity itself"
     return {"key": key, "title_zh": zh, "title_en": en, "tco2e": tonnes(value)}
+
+
+@lru_cache(maxsize=1)
+def _fuels():
+    """{id: Chinese name} of the fuels of all sets."""
+    return {fuel: name for fuels in library.factors().fuels.values() for fuel, name in fuels.items()}
 
 
 def tonnes(grams):

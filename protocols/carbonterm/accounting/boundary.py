@@ -101,6 +101,14 @@ class Boundary:
         """The list it was made of."""
         return self._rows
 
+    def inside(self):
+        """{index of a source: share of it that is inside the boundary (Number)}; what is left out whole has none."""
+        found = {}
+        for place in self.places:
+            if place.reason is None:
+                found[place.source] = found.get(place.source, Number(0)) + place.share
+        return found
+
     def _structure(self, rows):
         self.units, self.sectors, self.places = [], [], []
         for row in _list(rows[2], "units"):
@@ -229,10 +237,7 @@ def doubles(boundary, site):
     it and its main meters feed sources of one scope and sign that are inside, and that is at most 1: a main meter less
     its submeter beside the submeter is right, and so are shares of one meter that sum to one.
     """
-    inside = {}
-    for place in boundary.places:
-        if place.reason is None:
-            inside[place.source] = inside.get(place.source, Number(0)) + place.share
+    inside = boundary.inside()
     fed = {}  # (scope, sign, meter): [(source, share, unit)]
     for index in sorted(inside):
         compiled = site.sources[index].compiled
