@@ -40,12 +40,12 @@ def _settled(evidence, wanted):
         if not fine or not rows:
             continue
         modulus = point.modulus and Decimal(str(point.modulus))
-        end = max(fine) + 60000
-        counted = _counted([row for row in rows if row[0] <= end], modulus)
+        end, exchanged = max(fine) + 60000, _exchanged(evidence, index)
+        counted = _counted([row for row in rows if row[0] <= end], modulus, exchanged)
         told = sum(row[3] for row in fine.values())
         periods += len(fine)
         # the last minute ends between two readings; what is counted up to its end lies between them
-        later = _counted(rows, modulus)
+        later = _counted(rows, modulus, exchanged)
         if not counted <= told <= later:
             wrong.append(f"{point.name}: minutes add up to {told}, the readings to {counted} … {later}")
         for period in (clock.HOUR, clock.DAY):
@@ -68,11 +68,24 @@ def _by_point(closings, index):
     return found
 
 
-def _counted(rows, modulus):
+def _exchanged(evidence, index):
+    """[(time, where the old register ended, where the new one began)] of a point, as operators said."""
+    return [(body[2], Decimal(body[4]).scaleb(body[3]), Decimal(body[5]).scaleb(body[3]))
+            for body in (entry.body for entry in evidence.of_kind(entries.METER)) if body[0] == index]  # fmt: skip
+
+
+def _counted(rows, modulus, exchanged=()):
+    """What a register did from the first of the rows to the last, each full scale and exchange counted through."""
+
+    def way(old, new):
+        return new - old + modulus if new < old and modulus else new - old
+
     total = Decimal(0)
     for before, after in itertools.pairwise(rows):
-        step = after[1] - before[1]
-        total += step + modulus if step < 0 and modulus else step
+        at = before[1]
+        for _, last, first in [one for one in exchanged if before[0] < one[0] <= after[0]]:
+            total, at = total + way(at, last), first
+        total += way(at, after[1])
     return total
 
 

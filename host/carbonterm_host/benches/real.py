@@ -57,6 +57,7 @@ class Real:
         try:
             for centre in self.centres:
                 centre.start()
+            self.plant.start_ms = self.now_ms()
             with self.plant:
                 self._configure()
                 self._operate()
@@ -84,7 +85,7 @@ class Real:
                 link = str(self.folder / f"{row.name}.tty")
                 buses.append(RtuLine(row.name, meters, row.port, row.parity, row.stop, link, kind=row.kind))
         faults = [Fault(*row) for row in scenario.faults]
-        return Simulation(buses, scenario.seed, 1, self.folder / "truth.jsonl", faults, self.now_ms())
+        return Simulation(buses, scenario.seed, 1, self.folder / "truth.jsonl", faults)
 
     def _meter(self, meter):
         rate, start = self.scenario.meters.get(meter.name, (None, None))
@@ -106,7 +107,8 @@ class Real:
     # --- running -----------------------------------------------------------------------------------------------------
 
     def _operate(self):
-        self.begin_ms, began = self.now_ms(), time.monotonic()
+        time_of = self.plant.clock  # faults and events have one beginning
+        self.begin_ms = time_of.start_ms
         self.terminal.start()
         self.terminal.wait(lambda status: status.get("readings"), FIRST_S)
         for event in self.scenario.events:
@@ -115,7 +117,7 @@ class Real:
             if row[0] == "silent" and row[1] == 1 and row[2] is not None and row[4] is not None and row[5] is None:
                 since = self.begin_ms + 1000 * row[3]
                 self.cuts.append([[row[2]], since, self.begin_ms + 1000 * row[4]])
-        while (elapsed := (time.monotonic() - began) * 1000) < self.scenario.ms:
+        while (elapsed := time_of.elapsed_s() * 1000) < self.scenario.ms:
             while self.queue and self.queue[0][0] <= elapsed:
                 _, _, act, given = heapq.heappop(self.queue)
                 act(*given)

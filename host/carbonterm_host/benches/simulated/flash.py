@@ -18,7 +18,7 @@ class Nor:
 
     def __init__(self, block, count):
         self.block = block
-        self.data = bytearray(b"\xff" * block) * count
+        self.data = bytearray(b"\xff" * (block * count))
         self.erased = [0] * count
         self.programmed = 0
 
