@@ -10,10 +10,15 @@ from carbonterm import clock
 from carbonterm import site_rows as sites
 from carbonterm.field import inbound, places, plan
 from carbonterm.gm import sm3
-from carbonterm_host import site_formed, site_instrument, site_meter, site_nodes, site_yaml
+from carbonterm_host import site_formed, site_instrument, site_links, site_meter, site_nodes, site_yaml
+from carbonterm_host.commands import site_link
 from carbonterm_host.screen import FINDING, JSON, USAGE, Failure, console, put, say
 
 app = typer.Typer(help="the site document · 站点文档", no_args_is_help=True)
+
+
+app.command("links")(site_link.links)
+app.command("link")(site_link.link)
 
 
 @app.callback()
@@ -38,6 +43,7 @@ def check(
         for point in site.points
         if point.modulus is not None and point.limit is None
     ] + site_instrument.warnings(site, time.time_ns() // 1000000) + site_meter.warnings(site)
+    warnings += site_links.warnings(site, time.time_ns() // 1000000)
     if output:
         output.write_bytes(document)
     digest = sm3.digest(document).hex()
