@@ -154,6 +154,13 @@ def test_a_month_is_entered_corrected_reviewed_and_survives_a_power_cut(plant, t
     assert part["parts"][0]["amounts"][-2]["evidence"][0]["file"] == "磅单.pdf"
     assert [row["increment"]["equal"] for row in part["parts"]] == [True]
     assert "人工填报" in carbonterm("trace", tmp_path / "log.bundle", "kiln 1", "month", last, lang="zh")[1]
+    other = tmp_path / "other.pdf"
+    other.write_bytes(b"weighed again")
+    code, out, _ = carbonterm("enter", "evidence", tmp_path / "log.bundle", paper, other, "--json")
+    kept = json.loads(out)["files"]
+    assert code == 1 and [len(one["entries"]) for one in kept] == [len(wanted), 0]
+    assert (kept[0]["entries"][-1]["name"], kept[0]["entries"][-1]["from"][:7]) == ("磅单.pdf", last)
+    assert carbonterm("enter", "evidence", terminal.data, paper)[0] == 0
     shown = json.loads(carbonterm("enter", "list", tmp_path / "log.bundle", "--json")[1])["manual"]
     assert [row["state"] for row in shown if row["event"] == "amount"][-1] == "rejected"
 

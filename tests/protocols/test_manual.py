@@ -291,6 +291,52 @@ def test_what_is_refused_changes_nothing():
     log.replayed()
 
 
+@pytest.mark.requirement("T-8.1.2-1", part="amounts entered by hand")
+def test_an_amount_is_at_most_twice_the_largest_month_before():
+    log = Log()
+    log.configure(doc=site(more=[["diesel", "mass", "t", None, None]]))
+    log.give(amount("2026-02-01", "2026-02-28", "1000", name="diesel"))  # nothing to judge it by
+    assert "twice the largest month" in log.refused(amount("2026-03-01", "2026-03-31", "2000.1", name="diesel"))
+    log.give(amount("2026-03-01", "2026-03-31", "2000", name="diesel"))
+    log.give(amount("2026-01-01", "2026-01-31", "9000", name="diesel"))  # no month before it
+    log.replayed()
+
+
+@pytest.mark.requirement("T-8.3.2-5", part="by another datum; a division by a zero production is marked")
+def test_what_is_made_of_entered_data_follows_corrections():
+    steel, half, each = ["steel", "mass", "t", None, None], "sum", "quotient"
+    virtual = [["half", "mass", "t", half, [[COAL, 1, 2]], None],
+               ["per", "ratio", "1", each, [[COAL, 1, 1], [COAL + 1, 1, 1]], None],
+               ["again", "ratio", "1", half, [[COAL + 3, 2, 1]], None]]  # fmt: skip
+    number = Number("0.8")
+    kiln = compiled("C", 1, "coal*EF", [["coal", "t"]], [["EF", "tCO2/t", number.exponent, number.mantissa]])
+    people = [["zhang", ZHANG.public], ["li", LI.public]]
+    sources = [["kiln", kiln, [["coal", [[COAL + 2, 1, 1]]]]], ["odd", kiln, [["coal", [[COAL + 4, 1, 1]]]]]]
+    log = Log()
+    log.configure(doc=formed(people, [["coal", "mass", "t", None, None], steel], virtual, sources=sources))
+    first = log.give(amount("2026-03-01", "2026-03-31", "100"))
+    month = (clock.MONTH, "2026-03-01")
+    assert log.closings(COAL + 2)[month] == [(0, "50")] and month not in log.closings(COAL + 3)
+    zero = log.give(amount("2026-03-01", "2026-03-31", "0", name="steel"))
+    assert log.closings(COAL + 3)[month] == [(3, None)] and log.closings(COAL + 4)[month] == [(3, None)]
+    assert [row[:3] for row in log.figures(1, clock.MONTH, "2026-03-01")] == [(1, 3, None)]
+    log.give(amount("2026-03-01", "2026-03-31", "40", name="steel", of=zero))
+    second = log.give(amount("2026-03-01", "2026-03-31", "90", of=first))
+    assert log.closings(COAL + 2)[month] == [(0, "50"), (0, "-5")]
+    assert log.closings(COAL + 3)[month] == [(3, None), (0, "2.5"), (0, "-0.25")]
+    assert log.closings(COAL + 4)[month] == [(3, None), (0, "5"), (0, "-0.5")]
+    log.give(review(second, records.REJECTED))
+    assert log.closings(COAL + 2)[month][-1] == (3, None) and log.pipeline.total(COAL + 2) == 0
+    assert [row[:3] for row in log.figures(0, clock.MONTH, "2026-03-01")] == [
+        (1, 0, "40.000000"), (2, 0, "36.000000"), (3, 3, None),
+    ]  # fmt: skip
+    assert [row[:3] for row in log.figures(1, clock.MONTH, "2026-03-01")] == [
+        (1, 3, None), (2, 0, "4.000000"), (3, 0, "3.600000"), (4, 3, None),
+    ]  # fmt: skip
+    print(log.closings(COAL + 4)[month])
+    log.replayed()
+
+
 def test_without_operators_nobody_may_enter_anything():
     log = Log()
     log.configure(doc=document())

@@ -10,8 +10,10 @@ import typer
 from rich.table import Table
 
 from carbonterm import clock, units
+from carbonterm import site as sites
 from carbonterm.errors import CarbonError
 from carbonterm.gm import sm3
+from carbonterm.ledger import entry as entries
 from carbonterm.ledger import manual as records
 from carbonterm.number import Number
 from carbonterm.series.manual import DAY_MS, check_period, hex_of
@@ -136,6 +138,47 @@ def show_list(
     return FINDING if any(row.get("missing") for row in rows) else OK
 
 
+@app.command()
+def evidence(
+    log: Path = typer.Argument(help="FILE.bundle or a terminal's data folder · 数据包或数据目录"),
+    files: list[Path] = typer.Argument(help="files that were kept · 凭证文件"),
+    json: bool = JSON,
+):
+    """Show which entries name a file as their evidence, by its SM3: is it the one that was there? · 核对凭证."""
+    found, known = [], _evidence(log)
+    for file in files:
+        digest = sm3.digest(_read(file))
+        rows = [row for row in known if row["sm3"] == digest.hex()]
+        found.append({"file": str(file), "sm3": digest.hex(), "entries": rows})
+    if json:
+        put({"files": found})
+    else:
+        for one in found:
+            told = [f"{row['point']} {row['from']}..{row['to']}, {row['operator']}, {row['epoch']}/{row['seq']}"
+                    for row in one["entries"]]  # fmt: skip
+            none = say("no entry names it, or it was changed", "无条目引用，或文件已被改动")
+            print(f"{one['file']}: " + ("; ".join(told) or none))
+    return OK if all(one["entries"] for one in found) else FINDING
+
+
+def _evidence(log):
+    """Rows of all files that the manual entries of a log name."""
+    rows, zone = [], 0
+    for raw, _ in _bundle(log).entries:
+        one = entries.decode(raw)
+        if one.kind == entries.CONFIG:
+            zone = sites.decode(one.body[1]).zone
+        if one.kind != entries.MANUAL:
+            continue
+        record = records.Record(*one.body)
+        days = record.what == records.ENTER and (record.start_ms, record.end_ms - 1)
+        for name, digest in record.evidence if days else ():
+            first, last = (clock.text(at, zone)[:10] for at in days)
+            rows.append({"name": name, "sm3": digest.hex(), "point": record.name, "from": first, "to": last,
+                         "operator": record.operator, "epoch": one.epoch, "seq": one.seq})  # fmt: skip
+    return rows
+
+
 def span(text, zone):
     """(start_ms, end_ms) of a period as people write it, in a zone; Failure for what is none."""
     try:
@@ -228,13 +271,20 @@ def _sent(record, to, json):
     return OK
 
 
-def _of_bundle(path):
-    """Rows of the state that a bundle's log comes to, as a terminal gives them."""
+def _bundle(path):
+    """The Bundle of a file or data folder."""
+    if not path.exists():
+        raise Failure(USAGE, f"there is no {path}", "name a bundle or a terminal's data folder")
     with tempfile.TemporaryDirectory() as folder:
         if path.is_dir():
             pull.to_file(path, Path(folder) / "log.bundle")
             path = Path(folder) / "log.bundle"
-        pipeline = replaying.replay(bundles.read(path).entries)[0].pipeline
+        return bundles.read(path)
+
+
+def _of_bundle(path):
+    """Rows of the state that a bundle's log comes to, as a terminal gives them."""
+    pipeline = replaying.replay(_bundle(path).entries)[0].pipeline
     if pipeline.manuals is None:
         hint = "its site document has no operators"
         raise Failure(USAGE, f"{path}: nobody may enter anything at this terminal", hint)

@@ -117,6 +117,18 @@ class Entered:
                 return one
         return None
 
+    def largest(self, before_ms):
+        """The largest month of the twelve that ended before a moment, a Number; None where none of them is covered or
+        above 0: then nothing is known to judge an amount by."""
+        found, end_ms = None, clock.start(MONTH, before_ms, self.zone)
+        for _ in range(12):
+            start_ms = clock.start(MONTH, end_ms - 1, self.zone)
+            figure = self.figure(start_ms, end_ms)
+            if figure is not None and figure[0] > (found or 0):
+                found = figure[0]
+            end_ms = start_ms
+        return found
+
     def missing(self, now_ms):
         """[(start_ms, end_ms)] of the months of this year and the last that ended without being covered, since it is
         wanted."""
@@ -272,6 +284,11 @@ class Manuals:
                 "correct the amount, or the range in the site document (8.1.1)",
             )  # fmt: skip
         check_period(record.start_ms, record.end_ms, now_ms, site.zone)
+        largest = entered.largest(record.start_ms)
+        if row.maximum is None and largest is not None and value > largest * 2:
+            what = "%s %s is more than twice the largest month of the twelve before, %s (8.1.2)"
+            hint = "correct it; where it is right, give the point a max in the site document"
+            raise SeriesError(what % (value, row.unit, largest), hint)
         if entered.find(record.digest) is not None:
             raise SeriesError("this record was entered before")
         if record.of is None:
