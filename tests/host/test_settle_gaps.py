@@ -138,3 +138,56 @@ def test_the_worked_gap_of_the_documentation(settle):
     command, _, shown = block[: block.index("```")].partition("\n")
     _, out, _ = settle(series(168, gap, 30, [(74, 79)]), *command.split()[4:])
     assert [line.rstrip() for line in out.splitlines()] == [line.rstrip() for line in shown.splitlines()]
+
+
+def year(skip, value=lambda hour: 10 + hour % 7):
+    """CSV of 80 days of March to May, every quarter of an hour, without some hours."""
+    lines = ["time,value"]
+    for quarter in range(80 * 96 + 1):
+        hour = quarter / 4
+        if not any(first <= hour < last for first, last in skip):
+            month, day = (3, 1 + quarter // 96) if quarter < 31 * 96 else (4, 1 + quarter // 96 - 31)
+            month, day = (month, day) if month == 3 or day <= 30 else (5, day - 30)
+            lines.append(f"2026-{month:02d}-{day:02d}T{quarter % 96 // 4:02d}:{quarter % 4 * 15:02d}:00+08:00,"
+                         f"{value(quarter // 4)}")  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-12.4-3", part="configurable alternatives: HJ 75, 40 CFR 75, EU MRR")
+def test_substitutes_by_rules_for_stacks(settle):
+    text = year([(900, 904)])  # four hours; the greatest hourly mean before is between 15 and 16
+    rate = ("--instant", "h", "--rule", "step", "--period", "hour", "--json")
+    _, plain, _ = settle(text, *rate)
+    assert {p["increment"] for p in plain["periods"][901:903]} == {None}
+    for rule, value in (("hj75", "16.000000"), ("part75", None), ("mrr", None)):
+        code, view, _ = settle(text, *rate, "--fill", rule)
+        gap = view["fills"][0]
+        assert code == 0 and len(view["fills"]) == 1 and gap["method"] == rule
+        assert [p["quality"] for p in view["periods"]].count("estimated") == gap["hours"]
+        missing = [float(p["increment"]) for p in view["periods"] if p["quality"] == "estimated"]
+        if value:
+            assert "maximum of 180 h" in gap["how"] and missing == [float(value)] * gap["hours"]
+        assert float(gap["after"]) - float(gap["before"]) == pytest.approx(float(gap["added"]))
+        assert sum(float(p["increment"]) for p in view["periods"]) == pytest.approx(float(view["total"]))
+        assert float(view["total"]) == pytest.approx(float(gap["after"]))
+        if rule == "part75":  # the mean of the hours on its two sides
+            ends = [i for i, p in enumerate(view["periods"]) if p["quality"] == "estimated"]
+            sides = [float(view["periods"][i]["increment"]) for i in (ends[0] - 1, ends[-1] + 1)]
+            assert missing == [pytest.approx(sum(sides) / 2)] * len(missing)
+        if rule == "mrr":  # mean and two standard deviations
+            known = [float(p["increment"]) for p in view["periods"] if p["quality"] == "good"]
+            mean = sum(known) / len(known)
+            s = (sum((one - mean) ** 2 for one in known) / (len(known) - 1)) ** 0.5
+            assert missing == [pytest.approx(mean + 2 * s, abs=2e-6)] * len(missing)
+    _, out, _ = settle(text, *rate[:-1], "--fill", "hj75")
+    assert "hj75, " in out and "maximum of 180 h" in out
+
+
+def test_hours_that_no_rule_can_substitute(settle):
+    text = series(40, lambda hour: 5, 15, [(0.2, 2)])  # nothing before it to take
+    code, view, _ = settle(text, "--instant", "h", "--fill", "hj75", "--period", "day", "--json")
+    assert code == 0 and view["fills"][0]["added"] is None and view["periods"][0]["quality"] == "suspect"
+    for options in (("--instant", "mean"), ("--instant", "h", "--period", "minute"), ()):
+        code, _, err = settle(text, *options, "--fill", "part75")
+        assert code == 2 and "part75" in err

@@ -6,13 +6,15 @@ import typer
 from rich.table import Table
 
 from carbonterm import clock
+from carbonterm.accounting.substitution import RULES
 from carbonterm.errors import CarbonError, SeriesError, quoted
 from carbonterm.number import Number
 from carbonterm.series import gaps
 from carbonterm.series.closing import Settlement, Settler
-from carbonterm.series.instant import AMOUNT, MEAN, Instant
+from carbonterm.series.instant import AMOUNT, MEAN, PLACES, Instant
 from carbonterm.series.register import LATE, ROLLOVER, WORDS
 from carbonterm.series.validity import in_range
+from carbonterm_host import substituted
 from carbonterm_host.commands import settle_year
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, put, say
 from carbonterm_host.series_csv import Line, median, name_of, ordered, readings, refuse, table
@@ -43,6 +45,9 @@ class Values(StrEnum):
 class Filling(StrEnum):
     linear = "linear"
     nearest = "nearest"
+    hj75 = "hj75"
+    part75 = "part75"
+    mrr = "mrr"
 
 
 class Between(StrEnum):
@@ -71,7 +76,9 @@ def main(
         None, help="values of the moment: their mean, or a rate per s, min, h, d as an amount · 瞬时量：平均或积分"
     ),
     rule: Between = typer.Option(Between.linear, help="between two values of the moment · 相邻两值之间"),
-    fill: Filling | None = typer.Option(None, help="fill gaps from the two days around them · 缺失补全（前后两天）"),
+    fill: Filling | None = typer.Option(
+        None, help="fill gaps from the days around them, or hours by CEMS rules · 缺失补全（前后两天或 CEMS 规则）"
+    ),
     site: str | None = typer.Option(None, metavar="SITE.yaml", help="its points and sources, for Parquet · 站点配置"),
     out: str | None = typer.Option(None, metavar="FILE.parquet", help="every period of every point · 输出文件"),
     json: bool = JSON,
@@ -105,12 +112,14 @@ def main(
             if modulus or limit or events:
                 raise SeriesError("values of the moment have no modulus, limit or events", "leave them out")
             settles = (MEAN, AMOUNT)[instant != Values.mean], gaps.METHODS.index(rule)
-            how = None if fill is None else gaps.method(fill)
+            if fill in substituted.RULES and (instant == Values.mean or level < clock.HOUR):
+                raise SeriesError(f"{fill} stands for hours of an amount", "--instant h --period hour, or longer")
+            how = None if fill is None or fill in substituted.RULES else gaps.method(fill)
             settler = Instant(zone_minutes, *settles, _PER_MS[instant], interval_ms, how, (level,))
         else:
-            if fill == Filling.nearest:
+            if fill not in (None, Filling.linear):
                 hint = "what a register counted in a gap is known: --fill linear lays it evenly over the gap"
-                raise SeriesError("a register's gap is not filled by the nearer reading", hint)
+                raise SeriesError(f"a register's gap is not filled by {fill}", hint)
             settler = Settler(zone_minutes, modulus, limit, interval_ms, (level,))
     except CarbonError as error:
         raise Failure(USAGE, error.what, error.hint) from error
@@ -125,12 +134,15 @@ def main(
         settlements, suspect = _settle(settler, inside, changes, events, zone_minutes, fills if fill else None)
     suspect += [_suspect(line, time_ms, value, OUTSIDE, zone_minutes) for line, time_ms, value in outside]
     suspect.sort(key=lambda row: row["line"])
-    last = settler.open(level)
-    if not settlements or last.start_ms < (settler.time_ms if instant else settler.register.time_ms):
+    last, total = settler.open(level), settler.total
+    substitutes = []
+    if fill in substituted.RULES:
+        settlements, substitutes, total = _substituted(inside, zone_minutes, settler, fill, level)
+    elif not settlements or last.start_ms < (settler.time_ms if instant else settler.register.time_ms):
         settlements.append(last)
     view = {
         "periods": [_view(s, zone_minutes) for s in settlements],
-        "total": None if instant == Values.mean else str(settler.total),
+        "total": None if instant == Values.mean else str(total),
         "readings": len(present),
         "missing": len(rows) - len(present),
         "duplicates": duplicates,
@@ -138,7 +150,7 @@ def main(
         "last": {"time": clock.text(present[-1][1], zone_minutes), "value": str(present[-1][2])},
         "interval": None if interval_ms is None else str(Number(interval_ms, -3).normal()),
         "suspect": suspect,
-        "fills": [_filled(one, zone_minutes) for one in fills],
+        "fills": [_filled(one, zone_minutes) for one in fills] + substitutes,
     }
     if json:
         put(view)
@@ -174,6 +186,14 @@ def _flow(settler, rows, fills):
             found[one.start_ms] = one
         fills += settler.fills
     return [found[start] for start in sorted(found)]
+
+
+def _substituted(rows, zone, settler, name, level):
+    """(settlements, gaps as --json has them, total) of the whole hours of a rate, by a rule for CEMS."""
+    valid = RULES[name]["valid"]
+    made = substituted.hours([row[1:] for row in rows], zone, settler.rule, settler.per_ms, settler.interval_ms, valid)
+    views = substituted.substitute(made, name, zone)
+    return substituted.settle(made, level, zone), views, Number(sum(one.amount or 0 for one in made), -PLACES)
 
 
 def _settle(settler, rows, changes, events, zone, fills=None):
@@ -255,7 +275,10 @@ def _show(view, level, file):
         screen.print(say(f"Total {total} from {count} readings", f"合计 {total}，读数 {count} 个"))
     for row in view["fills"]:
         span = f"{row['from']} – {row['to']}"
-        if row["added"] is None:
+        if "how" in row:
+            what = say("not all hours can be substituted", "部分小时无法替代") if row["added"] is None else row["how"]
+            what = f"{row['method']}, {row['hours']} h: {what}" + (f", {row['added']}" if row["added"] else "")
+        elif row["added"] is None:
             known = ", ".join(row["known_hours"])
             what = say(f"not filled: of the four days around it {known} h are known, 18 each are needed",
                        f"未补全：前后四天已知 {known} 小时，每天需 18 小时")  # fmt: skip
