@@ -43,11 +43,37 @@ CATEGORIES = ("直接排放与清除 direct", "输入能源 imported energy", "�
               "产品的使用 use of products", "其他 other")  # fmt: skip
 BY = ("source", "unit", "category", "kind", "gas", "scope", "energy", "method")
 _TITLES = {row[0]: row[2:] for row in KINDS}
+_HEARD = (formats.CONFIG, formats.SNAPSHOT, formats.CLOSING, formats.EMISSION)
 _SIGNIFICANT = 6  # digits of an intensity as a decimal; the fraction stands beside it
 
 
+class Passed:
+    """An entry that says nothing to an inventory but its time."""
+
+    __slots__ = ("kind", "time_ms")
+
+    def __init__(self, kind, time_ms):
+        self.kind, self.time_ms = kind, time_ms
+
+
+def told(raw):
+    """The Entry of its bytes, or what is Passed: a year of readings is not decoded for its few thousand figures."""
+    at = 2  # [1, terminal id, epoch, seq, time, clock state, kind, body]
+    values = []
+    for _ in range(6):
+        value, size = raw[at] & 31, 0
+        if value > 23:
+            size = 1 << (value - 24)
+            value = int.from_bytes(raw[at + 1 : at + 1 + size], "big")
+        at += 1 + size + (0 if values else value)
+        values.append(value)
+    _, _, _, time_ms, _, kind = values
+    return formats.decode(raw) if kind in _HEARD else Passed(kind, time_ms)
+
+
 def of_entries(found):
-    """(Records, Site in force at the end) of an iterable of Entry; AccountingError where there is no site document."""
+    """(Records, Site in force at the end) of an iterable of Entry and Passed; AccountingError where there is no site
+    document."""
     site = records = None
     for entry in found:
         if entry.kind == formats.CONFIG:

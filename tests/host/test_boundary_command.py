@@ -8,9 +8,9 @@ import pytest
 import steelworks
 from carbonterm import site as sites
 from carbonterm.gm import sm2
-from carbonterm.ledger import frames
+from carbonterm.ledger import entry, frames
 from carbonterm.ledger.segment import Log
-from carbonterm_host import boundary_page, checklist, inventories, library, site_yaml
+from carbonterm_host import boundary_page, bundles, checklist, inventories, library, site_yaml
 from chromium import Chromium, find
 from logs import Written
 from memory_storage import MemoryStorage
@@ -406,6 +406,9 @@ def test_a_log_without_a_boundary_and_a_data_folder(tmp_path):
     file.write_bytes(pulled(storage, "CT-TEST-1"))
     for name in storage.names():
         (tmp_path / name).write_bytes(storage.read(name, 0, storage.size(name)))
+    for raw, _ in bundles.read(file).entries:
+        one, peeked = entry.decode(raw), inventories.told(raw)
+        assert (one.kind, one.time_ms) == (peeked.kind, peeked.time_ms)
     found = asked("inventory", file, "--period", "2026")
     assert found == asked("inventory", tmp_path, "--period", "2026") and found["entity"] is None
     # a day and five hours: 870 kWh × 2 × 0.5306, and 870 Nm3 of gas

@@ -9,12 +9,12 @@ import typer
 from rich.table import Table
 from rich.tree import Tree
 
-from carbonterm.errors import CarbonError
-from carbonterm.ledger import entry as formats
+from carbonterm.errors import CarbonError, LedgerError
+from carbonterm.ledger import bundle
 from carbonterm.ledger.frames import Frames, segments
 from carbonterm_host import bundles, inventories
 from carbonterm_host.datafolder import DataFolder
-from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, console, put, say
+from carbonterm_host.screen import JSON, OK, UNREACHABLE, UNVERIFIED, USAGE, Failure, console, put, say
 
 TYPES = {"key": ("key emission unit", "重点排放单位"), "general": ("general unit", "非重点排放单位")}
 BY_ZH = {"source": "排放源", "unit": "核算单元", "category": "ISO 14064-1 类别", "kind": "排放类别", "gas": "气体",
@@ -75,9 +75,14 @@ def entries_in(path):
 
 
 def entries_of(path):
-    """The entries of a bundle."""
-    for raw, _ in bundles.read(path).entries:
-        yield formats.decode(raw)
+    """The entries of a bundle, as `inventories.told` gives them."""
+    with bundles.open_bundle(path) as file:
+        try:
+            for _, frame in bundle.read(file):
+                if frame[0] == "entry":
+                    yield inventories.told(frame[1])
+        except LedgerError as error:
+            raise Failure(UNVERIFIED, f"{path}: {error.what}", error.hint) from None
 
 
 def _folder(path):
@@ -86,7 +91,7 @@ def _folder(path):
         frames = Frames(storage, name, epoch, first)
         frame = frames.next()
         while frame:
-            yield formats.decode(frame[0])
+            yield inventories.told(frame[0])
             frame = frames.next()
 
 
