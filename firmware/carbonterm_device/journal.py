@@ -13,7 +13,7 @@ PARTS = ("buses", "meters", "points", "sources", "centres", "nodes", "operators"
 # what a change of a row is called in the log; the others are told of in other words
 AUDITED = {
     "meter": "instrument", "point": "instrument", "node": "instrument", "boundary": "boundary", "operator": "operator",
-    "manual": "instrument", "virtual": "instrument",
+    "manual": "instrument", "virtual": "instrument", "series": "instrument", "calendar": "configuration",
 }  # fmt: skip
 MOST = 64  # sources, and changes of meters and points, that are named one by one
 
@@ -30,6 +30,9 @@ def issued(old, new):
             parts.append("settings")
         if (old.boundary and old.boundary.canonical()) != (new.boundary and new.boundary.canonical()):
             parts.append("boundary")
+        for name, told in (("series", _series(old) != _series(new)), ("calendar", old.calendar != new.calendar)):
+            if told:
+                parts.append(name)
         if not parts:
             parts = ["nothing but its version"]
     said = "changed: " + ", ".join(parts) if old is not None else "the first"
@@ -60,6 +63,10 @@ def _first(rows):
 
 def _rows(site, part):
     return [row.canonical() for row in getattr(site, part)]
+
+
+def _series(site):
+    return [[site.points[index].name] + site.series[index].canonical()[1:] for index in sorted(site.series)]
 
 
 def _method(compiled):

@@ -30,11 +30,28 @@ def changes(old, new):
             else:
                 _row_changes(found, who, before[name], after[name], old, new)
     _row_changes(found, "settings", old.settings, new.settings, old, new)
+    _series_changes(found, old, new)
+    _differ(found, "calendar", "days", *[[list(days) for days in site.calendar] for site in (old, new)])
     if old.boundary or new.boundary:
         from carbonterm.accounting import boundary
 
         found.extend(boundary.changes(old.boundary, new.boundary))
     return [text if len(text) <= 200 else text[:199] + "…" for text in found]
+
+
+def _series_changes(found, old, new):
+    """What points become as series, by their names."""
+    before, after = [
+        dict([(site.points[index].name, site.series[index]) for index in site.series]) for site in (old, new)
+    ]
+    for name in sorted(set(before) | set(after)):
+        who = "series of point %s" % quoted(name)
+        one, other = before.get(name), after.get(name)
+        if one is None or other is None:
+            found.append(who + (": added" if one is None else ": removed"))
+            continue
+        for field in ("settles", "rule", "per_ms", "unit", "fill", "history"):
+            _differ(found, who, field, getattr(one, field), getattr(other, field))
 
 
 def _row_changes(found, who, before, after, old, new):

@@ -107,3 +107,16 @@ def test_a_calendar_is_days_in_order():
                   [5, []], [[2932897], []]):  # fmt: skip
         with pytest.raises(SiteError):
             of(wrong)
+
+
+def test_what_changed_is_told_in_words():
+    from carbonterm.site_changes import changes
+
+    days = (second([RATE]) + [[[20000], []]], second([[0, None, None, None, None, 0, False], RATE[:5] + [1, False]]))
+    old, new = Site(days[0]), Site(days[1])
+    told = changes(old, new)
+    assert told[:2] == ["series of point 'E1': added", "series of point 'F1': fill 0 → 1"]
+    assert told[2].startswith("calendar: days SM3 ") and len(told) == 3
+    assert changes(new, old)[0] == "series of point 'E1': removed"
+    assert changes(old, old) == []
+    print(told[:1], len(told))
