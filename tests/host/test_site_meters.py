@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from carbonterm import site
+from carbonterm.number import Number
 from carbonterm_host import site_meter, site_yaml
 from carbonterm_host.commands.models import where
 
@@ -63,18 +64,18 @@ def test_a_good_file_compiles():
     assert told == {
         "E1": (4, 0x34, "int32", "CDAB", "0.1", None),
         # 0.01 kWh × 40 × 100, at 10^6 × 4000
-        "E2": (3, 62, "int32", "ABCD", str(site.Number("4e1")), str(site.Number("4e9"))),
+        "E2": (3, 62, "int32", "ABCD", str(Number("4e1")), str(Number("4e9"))),
         "U2": (3, 20, "uint16", "ABCD", "10", None),  # 0.1 V × 100
         "I2": (3, 26, "uint16", "ABCD", "0.04", None),  # 0.001 A × 40
-        "P2": (3, 36, "int32", "ABCD", str(site.Number("8e3")), None),
-        "E3": (0, "9010", "XXXXXXX.X", "ABCD", "1", str(site.Number("1e7"))),
-        "E4": (0, "00010000", "XXXXXX.XX", "ABCD", str(site.Number("8e1")), str(site.Number("8e7"))),
-        "D4": (0, "02800004", "sXX.XXXX", "ABCD", str(site.Number("8e1")), None),
-        "T4": (0, "00010100", "XXXXXX.XX", "ABCD", str(site.Number("8e1")), str(site.Number("8e6"))),
+        "P2": (3, 36, "int32", "ABCD", str(Number("8e3")), None),
+        "E3": (0, "9010", "XXXXXXX.X", "ABCD", "1", str(Number("1e7"))),
+        "E4": (0, "00010000", "XXXXXX.XX", "ABCD", str(Number("8e1")), str(Number("8e7"))),
+        "D4": (0, "02800004", "sXX.XXXX", "ABCD", str(Number("8e1")), None),
+        "T4": (0, "00010100", "XXXXXX.XX", "ABCD", str(Number("8e1")), str(Number("8e6"))),
         "X4": (0, "02900001", "XXX.X", "ABCD", "1", None),
         "F4": (0, "02800002", "XX.XX", "ABCD", "1", None),
-        "W5": (0, "current", "bcd", "ABCD", "0.1", str(site.Number("1e5"))),
-        "H6": (0, "current_heat", "bcd", "ABCD", "1", str(site.Number("1e6"))),
+        "W5": (0, "current", "bcd", "ABCD", "0.1", str(Number("1e5"))),
+        "H6": (0, "current_heat", "bcd", "ABCD", "1", str(Number("1e6"))),
     }
     assert (points["T4"].quantity, points["T4"].kind, points["D4"].kind) == ("active energy", "register", "instant")
     assert (points["H6"].unit, points["X4"].quantity, str(points["U2"].maximum)) == ("GJ", "humidity", "50000")

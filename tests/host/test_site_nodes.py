@@ -8,6 +8,7 @@ import pytest
 
 from carbonterm import clock, site, units
 from carbonterm.field import models
+from carbonterm.number import Number
 from carbonterm_host import series_types, site_nodes, site_yaml
 from sensors import model
 from shell import carbonterm
@@ -153,8 +154,7 @@ def test_a_wrong_unit_of_a_sensor_is_refused(folder, register, unit, points):
 def test_a_sensor_has_the_range_of_its_type(folder):
     plan = site_yaml.compile_file(folder(pressure="Pa", co2="g/m3"))
     ends = {p.name: (str(p.minimum), str(p.maximum)) for p in plan.points[4:]}
-    number = site.Number
-    assert {name: (number(a), number(b)) for name, (a, b) in ends.items()} == {
+    assert {name: (Number(a), Number(b)) for name, (a, b) in ends.items()} == {
         "T5": (-40, 1300), "C5": (0, 2000), "F5": (0, 10**7), "T6": (-60, 60), "H6": (0, 100), "W6": (0, 75),
         "B6": (50000, 110000),
     }  # fmt: skip
