@@ -9,6 +9,7 @@ from carbonterm.number import Number, Ratio
 from seeded import Random
 
 
+@pytest.mark.requirement("T-8.3.1-1", part="exact factors")
 @pytest.mark.parametrize(
     "value, source, target, result",
     (
@@ -107,6 +108,21 @@ def test_units_of_a_formula_multiply():
     assert units.same(units.times("kWh", "h", -1), "kW")
     assert units.same(units.times("1", "m", 3), "m3")
     assert units.factor(units.parse("MWh"), "kWh") == Ratio(1000)
+
+
+@pytest.mark.requirement("T-8.3.1-1", part="there and back is the same to the last digit, for every pair that fits")
+def test_conversions_come_back():
+    random, pairs = Random(83), 0
+    names = units.known() + ["t" + substance for substance in units.SUBSTANCES]
+    for a in names:
+        for b in names:
+            if not units.fits(a, b):
+                continue
+            pairs += 1
+            value = Number(random.between(-(10**9), 10**9), -random.below(7))
+            assert units.convert(units.convert(value, a, b), b, a) == value, (a, b)
+    print(pairs)
+    assert pairs > 500
 
 
 def test_every_known_name_parses():
