@@ -183,8 +183,12 @@ def grouped(site, found, by):
     if by == "gas":
         rows = inventory.by_gas(found)
     elif by == "kind":
-        rows = dict(inventory.grouped(found, lambda line: line.kind))
-        rows = [(row[0], rows.get(row[0], 0)) for row in KINDS if row[0] in rows or row[0] in ALWAYS]
+        # other indirect emissions by their category of ISO 14064-1: their kinds are those of scope 1, too
+        rows = dict(inventory.grouped(found, lambda line: line.kind if line.scope < 3 else f"other-{line.category}"))
+        others = sorted(key for key in rows if key.startswith("other-"))
+        rows = [(row[0], rows.get(row[0], 0)) for row in KINDS if row[0] in rows or row[0] in ALWAYS] + [
+            (key, rows[key]) for key in others
+        ]
     else:
         names = [unit[0] for unit in site.boundary.units] if site.boundary else []
         keys = {
@@ -198,8 +202,8 @@ def grouped(site, found, by):
 
 def _titled(by, key, value):
     zh = en = str(key)
-    if by == "category":
-        zh, _, en = CATEGORIES[key - 1].partition(" ")
+    if by == "category" or (by == "kind" and key.startswith("other-")):
+        zh, _, en = CATEGORIES[int(str(key)[-1]) - 1].partition(" ")
     elif by == "scope":
         zh, en = f"范围{'一二三'[key - 1]}", f"scope {key}"
     elif key in _TITLES and by in ("kind", "energy"):

@@ -6,10 +6,12 @@ from fractions import Fraction
 import pytest
 
 import steelworks
+from carbonterm import clock
 from carbonterm import site as sites
 from carbonterm.gm import sm2
 from carbonterm.ledger import entry, frames
 from carbonterm.ledger.segment import Log
+from carbonterm.number import Number
 from carbonterm_host import boundary_page, bundles, checklist, inventories, library, site_yaml
 from chromium import Chromium, find
 from logs import Written
@@ -429,3 +431,34 @@ def test_a_log_whose_beginning_was_dropped(tmp_path):
     file.write_bytes(pulled(storage, "CT-TEST-1"))
     found = asked("inventory", file)
     assert found["terminal"] == "CT-TEST-1" and found["until"]
+
+
+@pytest.mark.requirement("T-11.7-4", "T-9.1-2", part="other indirect by category of ISO 14064-1, sinks beside")
+def test_other_indirect_and_sinks(tmp_path):
+    """Scope 3 stands by its category, not among the kinds of scope 1; a sink is in no total and in the net."""
+    given = 'parameters: {AD: {value: "1", source: x}, EF: {value: "1", source: x, unit: UNIT}}'
+    rows = "".join(
+        f"  - {{name: {name}, method: iso14064-1-2018, source: {source}, {given.replace('UNIT', unit)}}}\n"
+        for name, source, unit in (
+            ("差旅", "transport", "tCO2e/(t.km)"), ("采购", "purchased_goods", "tCO2e/t"),
+            ("厂车", "mobile_combustion", "tCO2e/t"), ("林地", "removals", "tCO2e/m2"),
+        )
+    )  # fmt: skip
+    text = steelworks.SITE.split("boundary:")[0].replace("sources:\n", "sources:\n" + rows)
+    made = site_yaml.compile_text(text)
+    records = inventories.Records(made.zone)
+    for name, value in (("差旅", "3"), ("采购", "5"), ("厂车", "7"), ("林地", "-2")):
+        records.add("source", name, 4, made_start(made), 1, 0, Number(value))
+    records.heard(made_start(made) + 31 * 86400000)
+    found = inventories.report(made, records, "2026-01")
+    assert {name: Fraction(value) for name, value in found["total"].items()} == {
+        "total": 15, "direct": 7, "energy": 0, "other": 8, "sink": -2, "net": 13,
+    }  # fmt: skip
+    rows = {row["key"]: Fraction(row["tco2e"]) for row in found["by"]["kind"]}
+    assert (rows["transport"], rows["other-3"], rows["other-4"]) == (7, 3, 5) and "sink" not in rows
+    assert found["sinks"] == [{"source": "林地", "tco2e": "-2.000000"}]
+    assert {row["key"]: row["title_zh"] for row in found["by"]["category"]}[4] == "使用的产品"
+
+
+def made_start(made):
+    return clock.stamp(2026, 1, 1, zone=made.zone)
