@@ -13,7 +13,8 @@ from carbonterm.accounting import source as accounting
 from carbonterm.errors import CarbonError
 from carbonterm.ledger import entry as formats
 from carbonterm.number import Number
-from carbonterm.series import combine
+from carbonterm.series import combine, gaps
+from carbonterm.series.instant import SETTLES
 from carbonterm_host import site_formed
 from carbonterm_host.platform.data import tables
 
@@ -113,6 +114,11 @@ def _point(site, index):
     bus = site.buses[meter.bus]
     record = [f"{word} {value}" for word, value in (("asset", meter.asset), ("at", meter.place)) if value]
     what = "settled: increments of the running total by period" if point.kind == sites.REGISTER else "instant value"
+    row = site.series.get(index)
+    if row is not None and row.settles is not None:
+        what = f"settled: {SETTLES[row.settles]} by period, {gaps.METHODS[row.rule]} between readings"
+    if row is not None and row.fill is not None:
+        what += f", gaps filled: {gaps.METHODS[row.fill]}"
     return {
         "origin": ", ".join([
             f"meter {meter.name}", f"serial {meter.serial or 'not on record'}", *record,
