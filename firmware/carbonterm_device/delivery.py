@@ -192,7 +192,11 @@ class Delivery:
         else:
             self._news.clear()
             newest = self._log.last_checkpoint
-            body = box.batch(self._log.entries(box.cursor), newest and (self._log.sealed, newest))
+            try:
+                body = box.batch(self._log.entries(box.cursor), newest and (self._log.sealed, newest))
+            except MemoryError:
+                self._cramped()
+                return
             if body is None:
                 await self._news.wait()
             else:
@@ -204,8 +208,7 @@ class Delivery:
         except asyncio.TimeoutError:
             self.outbox.failed("the centre did not answer in time")
         except MemoryError:
-            gc.collect()
-            self.outbox.failed("there is not memory enough for a request")
+            self._cramped()
         except UplinkError as error:
             self.outbox.failed(error.what)
         except ValueError as error:
@@ -218,6 +221,10 @@ class Delivery:
         else:
             self.outbox.answered(status, answer)
             self._keep(self.outbox.receipt)
+
+    def _cramped(self):
+        gc.collect()
+        self.outbox.cramped("there is not memory enough for a request")
 
     def _keep(self, receipt):
         """Keeps the receipt for those who pull the log: once for each checkpoint that it brings back cosigned."""

@@ -294,6 +294,19 @@ def test_a_batch_that_is_too_large_is_halved():
     assert (box.state, box.delay_ms) == (SEND, 30000)
 
 
+def test_with_little_memory_batches_get_small_and_all_arrives():
+    box, log, centre, sizes = outbox(max_entries=16), [entry(n) for n in range(9)], Centre(), []
+    turn(box, log, centre)
+    for _ in range(9):
+        sizes.append(len(Batch.decode(box.batch([(one, FINGERPRINT) for one in log])).pairs))
+        box.cramped("no memory")
+        assert box.state == SEND and box.error == "no memory" and box.delay_ms > 0
+    deliver(box, log, centre)
+    assert sizes[0] == 9 and sizes[-1] == 1 and sizes == sorted(sizes, reverse=True)
+    assert centre.entries == log and box.error == ""
+    print(sizes)
+
+
 @pytest.mark.requirement("T-7.6-2")
 def test_checkpoints_go_with_the_batch_that_they_cover():
     log = [entry(n) for n in range(10)]

@@ -204,9 +204,9 @@ def header(epoch, first):
     return _MAGIC + epoch.to_bytes(4, "big") + first.to_bytes(8, "big")
 
 
-def frames_of(batch):
-    """The bytes of one commit: frames of [(entry bytes, fingerprint), …], the first one marked."""
-    parts, mark = [], _MARK
+def frames_of(batch, begin=b""):
+    """The bytes of one commit: frames of [(entry bytes, fingerprint), …], the first one marked, behind `begin`."""
+    parts, mark = [begin], _MARK
     for raw, fingerprint in batch:
         crc = 0
         for part in ((len(raw) | mark).to_bytes(4, "big"), raw, fingerprint):

@@ -147,11 +147,12 @@ class Log:
         self._open()
         if self._buffer:
             buffer, self._buffer = self._buffer, None
-            data = frames_of(buffer)
+            begin = b""
             if self._file_size >= self._segment_size:
                 self._firsts.append(self.size)
                 self._file_size = 0
-                data = header(self.epoch, self.size) + data
+                begin = header(self.epoch, self.size)
+            data = frames_of(buffer, begin)
             name = segment_name(self.epoch, self._firsts[-1])
             self.storage.append(name, data)
             self.storage.sync(name)

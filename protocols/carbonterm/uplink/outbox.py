@@ -21,6 +21,7 @@ from carbonterm.ledger import tree
 from carbonterm.uplink.message import Batch, Receipt, Refusal
 
 ASK, READ, SEND, STOPPED = range(4)
+_LEAST_BYTES = 1024  # of a batch, however little memory there is
 
 FIRST_MS = 1000
 LONGEST_MS = 300000
@@ -168,6 +169,13 @@ class Outbox:
         pause = self._longest_ms if slow else min(self._longest_ms, self._first_ms << min(self._failures, 16))
         self._failures += 1
         self.delay_ms = pause // 2 + self._below(pause - pause // 2 + 1)
+
+    def cramped(self, reason):
+        """There is not memory enough for the request: a smaller one after a pause."""
+        self._max_entries = max(1, self._max_entries // 2)
+        self._max_bytes = max(_LEAST_BYTES, self._max_bytes // 2)
+        self._forget_batch()
+        self.failed(reason)
 
     def _received(self, receipt):
         if receipt.terminal_id != self._terminal_id or receipt.epoch != self._epoch:
