@@ -9,7 +9,7 @@ import yaml
 
 from carbonterm.accounting import inventory
 from carbonterm.accounting.records import Records
-from carbonterm_host import inventories
+from carbonterm_host import checklist, inventories
 
 PAGE = Path(__file__).parent / "page" / "boundary.html"
 _DRAWN = ("divide", "units", "sources")
@@ -41,14 +41,19 @@ def describe(site, text="", figures=None):
         "code": (boundary.entity.code or boundary.entity.equivalent) if boundary else None,
         "about": _about(site), "divide": boundary.divide if boundary else "none",
         "sectors": sectors,
+        # what may be chosen: the published sectors (9.3 c), and the site's own
+        "catalogue": [{"id": row["id"], "name": row["name_zh"], "methods": row["methods"]}
+                      for row in checklist.sectors().values()]
+        + [{"id": name, "name": title, "methods": None}
+           for name, title, own in (boundary.sectors if boundary else ()) if own],
         "units": [{"name": name, "of": None if above is None else units[above], "sectors": _sectors_of(text, name)}
                   for name, above in (boundary.units if boundary else ())],
         "places": [
             {"source": line.source, "unit": None if line.unit is None else units[line.unit],
              "sector": None if line.sector is None else sectors[line.sector]["id"],
              "kind": kinds[at].kind if kinds else None, "category": kinds[at].category if kinds else None,
-             "share": str(line.share), "exclude": line.reason, "custom": line.custom, "dimension": line.dimension,
-             "kind_zh": titles[line.kind], "tco2e": totals.get(line.source) if str(line.share) == "1" else None,
+             "share": str(line.share), "exclude": line.reason, "custom": line.custom, "method": line.method,
+             "dimension": line.dimension, "kind_zh": titles[line.kind], "tco2e": totals.get(line.source) if str(line.share) == "1" else None,
              "meters": sorted({name for feed in line.inputs for name in inventory.fed_by(site, feed)})}
             for at, line in enumerate(lines)
         ],

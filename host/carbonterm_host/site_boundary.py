@@ -231,7 +231,8 @@ class _Made:
         method = self.sources[source][1][METHOD][0]
         if sector is None and unit is not None:
             sector = self._sector_of(method, self.unit_sectors[unit])
-        custom = sector is not None and method not in checklist.methods_of(self.sectors[sector][0])
+        published = sector is not None and not self.sectors[sector][2]
+        custom = published and method not in checklist.methods_of(self.sectors[sector][0])
         return [
             source, unit, sector,
             reader.choice(keys["kind"], boundary.KINDS) if "kind" in keys else None,

@@ -132,7 +132,9 @@ def test_a_source_of_ones_own_sector_and_an_undivided_boundary():
     )
     made = site_yaml.compile_text(text)
     assert made.boundary.sectors == [("x-cable", "电线电缆", True)]
-    assert [(p.source, p.sector) for p in made.boundary.places] == [(0, 0), (1, None), (2, None)]
+    assert [(p.source, p.sector, p.custom) for p in made.boundary.places] == [
+        (0, 0, False), (1, None, False), (2, None, False),
+    ]  # fmt: skip
 
 
 # --- checklists -----------------------------------------------------------------------------------------------------
@@ -291,6 +293,8 @@ def test_the_boundary_is_drawn_and_changed_in_a_browser(file, bundle, tmp_path):
         # a new unit, and the furnace goes there
         page.evaluate("document.getElementById('more').click()")
         page.evaluate(change("input[name=name]", "锻造车间"))
+        page.evaluate(change("select[name=sector]", "cement"))
+        assert page.evaluate("document.querySelector('select[name=sector]').options.length") == 25  # 24 and none
         page.evaluate("document.querySelector('[data-name=加热炉]').dispatchEvent(new Event('click'))")
         page.evaluate(change("select[name=unit]", "锻造车间"))
         assert not page.errors and [url for url in page.requests if not url.startswith("file:")] == []
@@ -303,6 +307,8 @@ def test_the_boundary_is_drawn_and_changed_in_a_browser(file, bundle, tmp_path):
     changed = site_yaml.compile_text(steelworks.SITE.split("boundary:")[0] + text)
     assert changed.boundary.units[2] == ("锻造车间", None)
     assert [place.unit for place in changed.boundary.places] == [0, 2, 0, None]
+    furnace = changed.boundary.places[1]
+    assert changed.boundary.sectors[furnace.sector][0] == "cement" and furnace.custom
 
 
 def same_part(text, given):
