@@ -17,8 +17,8 @@ TYPES = {"key": "重点排放单位 key emission unit", "general": "非重点排
 
 
 def page(site, text="", figures=None):
-    """The page of a Site; text: its site.yaml, whose other parts of the boundary are given back as they stand; figures:
-    an inventory whose totals are shown."""
+    """The page of a Site; text: its site.yaml, whose other parts of the boundary are given back as they stand (without
+    it the page only shows); figures: an inventory whose totals are shown."""
     data = json.dumps(describe(site, text, figures), ensure_ascii=False).replace("<", "\\u003c")
     html = PAGE.read_text(encoding="utf-8")
     before, empty, after = html.partition('id="data">{}')
@@ -53,12 +53,13 @@ def describe(site, text="", figures=None):
              "sector": None if line.sector is None else sectors[line.sector]["id"],
              "kind": kinds[at].kind if kinds else None, "category": kinds[at].category if kinds else None,
              "share": str(line.share), "exclude": line.reason, "custom": line.custom, "method": line.method,
-             "dimension": line.dimension, "kind_zh": titles[line.kind], "tco2e": totals.get(line.source) if str(line.share) == "1" else None,
+             "dimension": line.dimension, "kind_zh": titles[line.kind],
+             "tco2e": totals.get(line.source) if line.share == 1 else None,
              "meters": sorted({name for feed in line.inputs for name in inventory.fed_by(site, feed)})}
             for at, line in enumerate(lines)
         ],
         "unlinked": inventories.unlinked(site),
-        "rest": _rest(site, text),
+        "rest": _rest(site, text) if text else None,  # without the file there is nothing to change
     }  # fmt: skip
 
 

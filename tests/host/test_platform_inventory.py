@@ -109,6 +109,7 @@ def test_the_page_in_a_browser(platform, tmp_path):
         browser.screenshot(tmp_path / "platform.png")
         browser.open(boundary)
         browser.wait("document.querySelector('svg rect')")
+        assert browser.evaluate("document.getElementById('yaml').hidden")  # the platform shows, site.yaml is changed
         assert "855.450001 t" in browser.evaluate("document.querySelector('svg').textContent")
         assert not browser.errors
 
