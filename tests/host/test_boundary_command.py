@@ -402,6 +402,7 @@ def test_data_by_hand_and_the_rest_of_a_main_meter(file):
     assert code == 1 and "what meter '炼钢配电' measures feeds" in err and "clause 9.3" in err
 
 
+@pytest.mark.slow
 def test_a_log_without_a_boundary_and_a_data_folder(tmp_path):
     """Readings of the real fold, written to a folder and as a bundle: the same inventory, all of it the site's own."""
     storage = MemoryStorage()

@@ -23,6 +23,8 @@ from seeded import Random
 from serving import START_MS, Platform, Source, post, run
 from sites import document
 
+pytestmark = pytest.mark.slow  # a real platform, and commands that ask it
+
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory):
@@ -79,7 +81,6 @@ def test_enterprises_by_type(platform):
     assert asked(platform, "enterprises", type="general") == []
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("T-11.7-1", "T-11.7-2", "T-11.7-3", "T-11.7-4", "T-11.7-5", "T-11.7-6", "T-11.7-7")
 def test_the_page_in_a_browser(platform, tmp_path):
     """Every dimension of 11.7 stands on the page with the figure that the stored totals give."""
@@ -114,7 +115,6 @@ def test_the_page_in_a_browser(platform, tmp_path):
         assert not browser.errors
 
 
-@pytest.mark.slow
 def test_reading_little_comes_to_what_all_figures_come_to(tmp_path):
     """Days and longer first, hours only where a day lacks: against Records of every figure, over random holes."""
     random, store = Random(17), Store(f"sqlite:///{tmp_path}/store.db")

@@ -195,7 +195,7 @@ def test_anything_else_is_refused_and_nothing_else_raised():
     start = data.find(cbor.encode(bounds.boundary())[:40])
     assert start > 0
     refused = 0
-    for _ in range(300):
+    for _ in range(160):
         bad = bytearray(data)
         for _ in range(1 + random.below(3)):
             bad[start + random.below(len(data) - start)] = random.below(256)
@@ -204,4 +204,4 @@ def test_anything_else_is_refused_and_nothing_else_raised():
         except CarbonError:
             refused += 1
     print(refused)
-    assert refused > 150
+    assert refused > 80
