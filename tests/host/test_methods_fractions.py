@@ -159,12 +159,12 @@ def rounded(value):
     return Fraction(whole, 10**6)
 
 
-def run(inputs):
+def run(inputs, shapes=25):
     """Compares that many random inputs; returns how many gave a figure."""
     methods = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("methods/*.json"))]
     raw, factors, random = raw_factors(), files.shipped_factors(), Random(2026)
     pairs = [(method, row) for method in methods for row in method["sources"]]
-    rounds, shapes, good = -(-inputs // (len(pairs) * 25)), 25, 0
+    rounds, good = -(-inputs // (len(pairs) * shapes)), 0
     for method, row in pairs:
         ours = files.method(method["id"])
         source = ours.source(row["id"])
@@ -190,7 +190,7 @@ def run(inputs):
 
 
 def test_a_part_of_them():
-    assert run(3000) > 4000
+    assert run(1000, 5) > 900
 
 
 @pytest.mark.requirement("T-9.1-1")
