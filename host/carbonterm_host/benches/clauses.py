@@ -109,22 +109,36 @@ def _rolled(evidence, wanted):
 def _formed(evidence, wanted):
     """8.3.2: what is formed of several points is the sum, difference or share of their settlements."""
     wrong, checked = [], 0
-    fold = evidence.result.fold
-    if fold is None:
-        return False, "the log cannot be read"
-    names = [point.name for point in evidence.site.all_points]
-    totals = {name: fold.pipeline.total(index) for index, name in enumerate(names)}
+    names = {point.name: index for index, point in enumerate(evidence.site.all_points)}
+    minutes = evidence.closings(clock.MINUTE)
     for name, formula in wanted.items():
-        sum_of = Decimal(0)
-        for term in formula.split():
-            sign, other = (-1, term[1:]) if term[0] == "-" else (1, term.lstrip("+"))
-            if other not in totals or name not in totals:
-                return False, f"there is no point '{other if other not in totals else name}'"
-            sum_of += sign * Decimal(str(totals[other]))
-        if totals[name] is None or Decimal(str(totals[name])) != sum_of:
-            wrong.append(f"{name} is {totals[name]}, {formula} is {sum_of}")
-        checked += 1
-    return not wrong and checked, wrong[0] if wrong else f"{checked} formed points equal"
+        terms = [(-1, term[1:]) if term[0] == "-" else (1, term) for term in formula.split()]
+        unknown = [one for one in [name, *(term for _, term in terms)] if one not in names]
+        if unknown:
+            return False, f"there is no point '{unknown[0]}'"
+        parts = [(sign, _by_point(minutes, names[one])) for sign, one in terms]
+        formed = _by_point(minutes, names[name])
+        for start, row in formed.items():
+            if all(start in part for _, part in parts):
+                sum_of = sum(sign * part[start][3] for sign, part in parts)
+                checked += 1
+                if row[3] != sum_of:
+                    wrong.append(f"{name} at {start} is {row[3]}, {formula} is {sum_of}")
+    return not wrong and checked, wrong[0] if wrong else f"{checked} settlements are what they are formed of"
+
+
+def _by_hand(evidence, wanted):
+    """6.2: what an operator entered is in the log, signed, and in the point's total."""
+    if evidence.result.fold is None:
+        return False, "the log cannot be read"
+    pipeline = evidence.result.fold.pipeline
+    names = [point.name for point in evidence.site.all_points]
+    records = len(evidence.of_kind(entries.MANUAL))
+    for name, value in wanted.items():
+        total = pipeline.total(names.index(name)) if name in names else None
+        if total is None or Decimal(str(total)) != Decimal(value):
+            return False, f"{name} is {total}"
+    return records >= len(wanted), f"{records} signed records, totals equal"
 
 
 def _protocols(evidence, wanted):
@@ -158,6 +172,7 @@ CLAUSES = {
     "settled": (_settled, "yes", "minutes, hours and days add up 结算相符", "settled = true", "8.2.1"),
     "rollovers": (_rolled, "count", "full scale is counted through 满刻度跳转", "rollovers = 1", "8.2.2"),
     "formed": (_formed, "formulas", "points formed of others 汇总计算", 'formed = {rest = "a -b"}', "8.3.2"),
+    "by_hand": (_by_hand, "formulas", "entered by hand 人工填报", 'by_hand = {coal = "12.5"}', "6.2"),
     "protocols": (_protocols, "texts", "values by each protocol 各协议", 'protocols = ["modbus-rtu"]', "11.3"),
     "prompt": (_prompt, "yes", "stored within the interval 实时性", "prompt = true", "6.3"),
 }

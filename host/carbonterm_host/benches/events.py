@@ -1,5 +1,9 @@
 """What happens on a bench, and what can be wrong with what stands on it on purpose."""
 
+from carbonterm.errors import CarbonError
+from carbonterm.gm import sm2, sm3
+from carbonterm.number import Number
+
 # do: (keys it needs, keys it may have, whether it happens in simulated time too)
 _KINDS = {
     "power-cut": ((), ("off",), True),  # the terminal loses its power, for so long
@@ -7,9 +11,11 @@ _KINDS = {
     "network-cut": (("for",), ("centre",), False),  # a centre is not there
     "replaced": (("meter",), (), True),  # another meter takes the place, and an operator says so
     "reset": (("meter",), (), True),
+    "enter": (("point", "value"), (), False),  # an operator enters the amount of the day before
     "clock-step": (("by",), (), False),  # somebody sets the terminal's clock
 }
 OFF_MS = 1000
+OPERATOR = sm2.Signer(sm3.digest(b"carbonterm bench operator"))  # of entries by hand; everybody knows this key
 
 # does: keys it needs
 DEFECTS = {
@@ -49,6 +55,8 @@ def read(scenario, row, where):
         scenario.bus(row, where)
     if row.get("centre", 0) not in range(max(scenario.centres, 1)):
         raise scenario.bad(f"{where} centre", f"there is no centre {row['centre']}", f"centres = {scenario.centres}")
+    if do == "enter":
+        _by_hand(scenario, row, where)
     at = scenario.duration(row["at"], f"{where} at")
     for_ms = OFF_MS if do == "power-cut" else 0
     for key in ("for", "off"):
@@ -61,3 +69,14 @@ def read(scenario, row, where):
     if at + (times - 1) * every + for_ms >= scenario.ms:
         raise scenario.bad(where, f"{do} is not over before the scenario is", "let it last longer")
     return [Event(do, at + i * every, for_ms, row) for i in range(times)]
+
+
+def _by_hand(scenario, row, where):
+    names = [point.name for point in scenario.site.manual]
+    if row["point"] not in names:
+        known = "there are: " + ", ".join(names)
+        raise scenario.bad(f"{where} point", f"there is no manual point '{row['point']}'", known)
+    try:
+        Number(row["value"])
+    except (CarbonError, TypeError):
+        raise scenario.bad(f"{where} value", f"'{row['value']}' is no number", 'write it like value = "12.5"') from None

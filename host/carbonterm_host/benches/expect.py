@@ -170,7 +170,7 @@ def _polls(evidence, wanted):
     said, good = [], True
     for bus, least in wanted.items():
         row = evidence.lines.get(bus, {})
-        wrong = sum(row.get(name, 0) for name in ("timeouts", "errors", "exceptions", "dropped"))
+        wrong = sum(row.get(name, 0) for name in ("timeouts", "errors", "exceptions"))
         good = good and row.get("replies", 0) >= least and not wrong
         said.append(f"{bus}: {row.get('replies', 0)} answers, {wrong} errors")
     return good, "; ".join(said)

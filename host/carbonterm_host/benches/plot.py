@@ -4,7 +4,7 @@ from html import escape
 
 from carbonterm import clock
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 400, 150, 52, 18, 6
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 400, 150, 62, 18, 6
 MOST = 400  # points of a curve: one a pixel
 
 
@@ -53,7 +53,7 @@ def _thin(curve):
 
 
 def _short(value):
-    return f"{value:.6g}"
+    return f"{value / 1e6:.6g} M" if abs(value) >= 1e6 else f"{value:.6g}"
 
 
 def _moment(ms, span, zone):

@@ -7,8 +7,11 @@ import time
 from carbonterm import clock
 from carbonterm import site as sites
 from carbonterm.field import models
+from carbonterm.ledger import manual as records
+from carbonterm.number import Number
 from carbonterm_host.benches.centre import Centre
 from carbonterm_host.benches.defective import KINDS, defective
+from carbonterm_host.benches.events import OPERATOR
 from carbonterm_host.firmware import Terminal
 from carbonterm_host.platform import keys
 from carbonterm_host.simulate.faults import Fault
@@ -19,8 +22,9 @@ from carbonterm_host.simulate.tcp import TcpServer
 
 HEAP = "8M"
 LOOK_S = 0.1
+DAY_MS = 86400000
 FIRST_S = 30  # for the first reading
-LOST_MS = 3000  # so long a reading may wait until a power cut can't take it
+UNDER_WAY_MS = 1000  # from an answer to its commit, besides the time that commits are apart
 COUNTERS = ("requests", "replies", "timeouts", "errors", "exceptions", "dropped")
 
 
@@ -67,7 +71,8 @@ class Real:
             for centre in self.centres:
                 centre.stop()
         return {
-            "power": self.power, "cuts": self.cuts, "samples": self.samples, "lost_ms": LOST_MS,
+            "power": self.power, "cuts": self.cuts, "samples": self.samples,
+            "lost_ms": self.site.settings.commit_ms + UNDER_WAY_MS,
             "alarms": self.alarms, "errors": self.errors, "lines": self._lines(),
             "centres": [centre.held() for centre in self.centres], "faults": self.plant.faults.table(),
             "begin_ms": self.begin_ms, "end_ms": self.end_ms,
@@ -183,6 +188,15 @@ class Real:
                 stood = done[-1]["totals"][name]
                 when = clock.text(done[-1]["time_ms"], 0)
                 self.terminal.say(f"{event.do} {point.name} {when} {stood['last']} {stood['first']}")
+
+    def _enter(self, event):
+        site, now = self.site, self.now_ms()
+        index = next(i for i, one in enumerate(site.manual) if one.name == event.row["point"])
+        value, today = Number(event.row["value"]), clock.start(clock.DAY, now, site.zone)
+        fields = [event.row["point"], today - DAY_MS, today, value.exponent, value.mantissa,
+                  site.manual[index].unit, [], "bench", None]  # fmt: skip
+        made = records.make(site.terminal_id, "bench", now, records.ENTER, fields, OPERATOR.sign)
+        self.terminal.say("enter " + made.encode().hex())
 
     def _clock_step(self, event):
         self.offset_ms += self.scenario.duration(event.row["by"], "by")

@@ -51,8 +51,8 @@ class Scenario:
         self.begins = self._begins(top.get("begins"))
         self.board = self._board(top.get("board", {}))
         self.source = self._table(top["site"], "[site]", ("buses", "meters", "points"),
-                                  ("terminal", "name", "zone", "nodes", "sources", "boundary", "settings", "operators",
-                                   "manual", "virtual", "factors_on"))  # fmt: skip
+                                  ("terminal", "name", "zone", "nodes", "sources", "boundary", "settings", "manual",
+                                   "virtual", "factors_on"))  # fmt: skip
         self._check_places()
         self.site = self.compile({bus.get("name"): f"/dev/{bus.get('name')}" for bus in self.source["buses"]})
         self.meters = self._meters(top.get("meters", {}))
@@ -82,6 +82,8 @@ class Scenario:
                 buses.append({**bus, "device": place})
         head = {"terminal": TERMINAL, "name": self.title, "zone": "+08:00"}
         document = {**head, **self.source, "buses": buses}
+        if "manual" in self.source:
+            document["operators"] = [{"name": "bench", "public": events.OPERATOR.public.hex()}]
         if centres:
             document["centres"] = list(centres)
         lines = []
