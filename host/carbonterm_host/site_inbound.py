@@ -116,6 +116,9 @@ def point(reader, node, kind):
         address, register = _factor(reader, node, keys, model)
     else:
         address = _address(reader, node, keys, kind)
+        if kind == inbound.MQTT and address == "" and inbound.is_filter(reader.meters[index][0][2]):
+            raise reader.bad(keys["pointer"], "the meter's topic is a filter, and this point does not say which it is",
+                             "begin with what + and # stand for: /boiler/energy") # fmt: skip
     shape = _shape(reader, node, keys, register, address, kind)
     ratio = reader.number(keys["multiplier"]) if "multiplier" in keys else Number(1)
     if ratio <= 0:
@@ -153,6 +156,12 @@ def same_sender_twice(reader, node):
         if found is None or found[0][10] not in inbound.KINDS:
             continue
         name, at, unit, kind = found[0][0], found[0][1], found[0][2], found[0][10]
+        for (bus, filter_), other in seen.items() if kind == inbound.MQTT else ():
+            if bus == at and filter_ != unit and inbound.overlap(filter_, unit) and (
+                inbound.is_filter(unit) and inbound.is_filter(filter_)
+            ):
+                what = f"meters '{other}' and '{name}' have filters with topics in common: {filter_}, {unit}"
+                reader.note(item, what, "a topic belongs to one meter")
         other = seen.setdefault((at, unit), name)
         if other != name:
             what = f"meters '{other}' and '{name}' have one {_UNIT_KEY[kind]} on one bus: {unit}"

@@ -96,6 +96,28 @@ def test_messages_of_a_broker_come_into_the_log(tmp_path, broker, binary):
 
 
 @pytest.mark.slow
+def test_a_filter_takes_many_topics_for_one_meter(tmp_path, broker):
+    text = SITE.replace("PORT", str(broker.port)).replace("MORE", "")
+    text = text.replace("topic: plant/fast, qos: 0", 'topic: "gateway/+/+"').replace("/v, unit", "/boiler~1t/v, unit")
+    more = "  - {name: G, meter: fast, pointer: /kiln~1power, unit: kW, every: 24h}"
+    text = text.replace("settings:", f"{more}\nsettings:")
+    made = Terminal(tmp_path / "terminal", site_yaml.compile_text(text, folder=tmp_path).canonical())
+    made.start()
+    try:
+        listening(made)
+        broker.publish("gateway/boiler/t", '{"v": 71.5}')
+        broker.publish("gateway/kiln/power", "12")
+        broker.publish("gateway/kiln/else", "13")
+        broker.publish("gateway/kiln", "14")
+        broker.publish("plant/t", "3")
+        counted(made, messages=3, foreign=1)
+    finally:
+        made.stop()
+    found = entrance.rows(made, tmp_path / "log.bundle")
+    assert [(row[0], *row[2:4]) for row in found] == [(3, 0, "71.5"), (4, 0, "12"), (2, 0, "3")]
+
+
+@pytest.mark.slow
 @pytest.mark.requirement("T-6.3-2", part="MQTT over TLS with a login")
 def test_over_tls_with_a_login(tmp_path):
     entrance.certificates(tmp_path / "tls")

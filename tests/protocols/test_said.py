@@ -27,6 +27,39 @@ def shown(rows):
     return [(at, None if value is None else str(value), quality, moment) for at, value, quality, moment in rows]
 
 
+def test_filters_of_topics():
+    for pattern, topic, stands in (
+        ("a/+", "a/b", "b"), ("a/+", "a/b/c", None), ("a/#", "a/b/c", "b/c"), ("a/#", "a", ""), ("#", "x/y", "x/y"),
+        ("+/t/+", "x/t/y", "x/y"), ("+/t/+", "x/u/y", None), ("a", "a", ""), ("a", "b", None), ("a/+/c", "a/b", None),
+        ("#", "$SYS/x", None), ("+/x", "$SYS/x", None), ("$SYS/#", "$SYS/x", "x"), ("a//+", "a//b", "b"), ("+", "", ""),
+    ):  # fmt: skip
+        assert inbound.matched(pattern, topic) == stands, (pattern, topic)
+        if stands is not None:
+            assert inbound.overlap(pattern, topic) or topic[:1] == "$"
+    for one, other, common in (
+        ("a/+", "a/#", True), ("a/+", "b/+", False), ("a/+/c", "a/b/+", True), ("a/+/c", "a/+/d", False),
+        ("a/#", "a", True), ("a/+", "a", False), ("+/x", "y/#", True),
+    ):  # fmt: skip
+        assert inbound.overlap(one, other) == inbound.overlap(other, one) == common, (one, other)
+    for good in ("a", "+", "#", "a/+/b", "a/#", "/+", "+/+/#"):
+        inbound.check_filter(good)
+    for bad in ("", "a+", "a/b#", "#/a", "a/#/b", "a/x+/b", "\x00", None, 7, "a" * 65536):
+        with pytest.raises(FrameError) as caught:
+            inbound.check_filter(bad)
+        print(caught.value.what[:60])
+    for pointer, parts in (("", (None, "")), ("/a", ("a", "")), ("/a/b", ("a", "/b")), ("/a~1b/c", ("a/b", "/c")),
+                           ("/", ("", "")), ("/~01", ("~1", "")), ("/a/", ("a", "/"))):  # fmt: skip
+        assert inbound.split_pointer(pointer) == parts, pointer
+
+
+def test_a_payload_of_a_topic_that_a_filter_took():
+    wanted = points("/boiler~1energy/total", "/boiler~1power", "/kiln/total")
+    assert shown(said.of_payload(b'{"total": 7}', [1, None], wanted, "boiler/energy")) == [(10, "7", 0, None)]
+    assert shown(said.of_payload(b"1.5", [1, None], wanted, "boiler/power")) == [(11, "1.5", 0, None)]
+    assert shown(said.of_payload(b"{", [1, None], wanted, "kiln")) == [(12, None, 3, None)]
+    assert said.of_payload(b"1", [1, None], wanted, "else") == []
+
+
 def test_a_payload():
     wanted = points("/e/total", "/p/0", "/none", scale="0.1")
     found = said.of_payload(b'{"e": {"total": 12.50}, "p": ["7", 8], "t": 1795219200000}', [1, "/t"], wanted)
@@ -95,7 +128,7 @@ def test_the_table_of_places():
         places.check_dialect(protocol, dialect)
         places.check_point(protocol, 0, address, "decimal", "ABCD")
     for check in (
-        lambda: places.check_unit("mqtt", "a/#"), lambda: places.check_unit("mqtt", ""),
+        lambda: places.check_unit("mqtt", "a/#/b"), lambda: places.check_unit("mqtt", ""),
         lambda: places.check_unit("https", 1),
         lambda: places.check_unit("hj212", "MN 1"), lambda: places.check_unit("https", "x" * 65),
         lambda: places.check_dialect("mqtt", [2, None]), lambda: places.check_dialect("mqtt", None),

@@ -3,13 +3,15 @@
 The session is kept by the broker (clean session 0), so what is published while the terminal is away waits there. A
 message of QoS 1 is acknowledged when it is durable. One marked as a copy (DUP) is looked for among the last messages by
 its bytes, which the packet identifier is part of. A retained message is what somebody said once: without a time in it,
-it is passed over. With a topic for its state the terminal leaves a will: "offline".
+it is passed over. With a topic for its state the terminal leaves a will: "offline". A meter may have a filter with + or
+# instead of a topic.
 """
 
 import asyncio
 
 from carbonterm.errors import CarbonError, FrameError, quoted
 from carbonterm.field import mqtt, said
+from carbonterm.field.inbound import is_filter, matched
 from carbonterm_device.https import context as tls_context
 from carbonterm_device.inbound.inbox import LOST, Inbox, Outlet
 
@@ -94,7 +96,7 @@ class Subscriber(Inbox):
             raise FrameError("a broker sends no %s now" % mqtt.NAMES[packet.kind])
 
     def _message(self, packet, outlet):
-        sender = self.senders.get(packet.topic)
+        sender, stands = self._sender(packet.topic)
         answer = mqtt.puback(packet.id) if packet.qos else b""
         if sender is None or packet.payload is None or (packet.retain and sender.row.dialect[1] is None):
             if sender is None:
@@ -105,7 +107,12 @@ class Subscriber(Inbox):
             if answer:
                 outlet.put(answer)
             return
-        told = said.of_payload(packet.payload, sender.row.dialect, sender.points)
+        told = said.of_payload(packet.payload, sender.row.dialect, sender.points, stands)
+        if not told:  # a filter takes more than the site document wants
+            self.counters.foreign += 1
+            if answer:
+                outlet.put(answer)
+            return
 
         def done(word):
             if word == LOST:
@@ -114,6 +121,17 @@ class Subscriber(Inbox):
                 outlet.put(answer)
 
         self.take(sender, packet.same, told, done, not packet.dup, packet.qos > 0)
+
+
+    def _sender(self, topic):
+        """(Sender, None) of a topic, (Sender, what its wildcards stand for) where it has a filter, or (None, None)."""
+        if topic in self.senders:
+            return self.senders[topic], None
+        for pattern in self.senders:
+            stands = matched(pattern, topic) if is_filter(pattern) else None
+            if stands is not None:
+                return self.senders[pattern], stands
+        return None, None
 
 
 class _Plain:

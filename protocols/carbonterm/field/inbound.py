@@ -2,7 +2,8 @@
 
     kind of bus,     unit of a meter    dialect                  address of a point
     protocol
-    mqtt             topic              [QoS, pointer of time]   JSON pointer into the payload, "" is all of it
+    mqtt             topic or filter    [QoS, pointer of time]   JSON pointer into the payload, "" is all of it; behind
+                                                                 what + and # of a filter stand for
     https            name of a source   SM3 of its token         key in `values`
     hj212            MN                 None                     2011/a05001-Rtd: command, factor, kind
 
@@ -69,7 +70,7 @@ def check_unit(protocol, unit):
     if not isinstance(unit, str) or not 1 <= len(unit) <= (128 if protocol == MQTT else 64):
         raise FrameError("%s is no name of a sender" % quoted(str(unit)), "give 1 to 64 characters (a topic: 128)")
     if protocol == MQTT:
-        check_topic(unit)
+        check_filter(unit)
     elif protocol == HJ212 and not all([c in _CODE for c in unit]):
         raise FrameError("%s is no MN" % quoted(unit), "it has letters and digits only")
 
@@ -113,6 +114,56 @@ def check_topic(text):
     good = isinstance(text, str) and 0 < len(text.encode()) <= 0xFFFF
     if not good or [c for c in text if c in "+#\x00"]:
         raise FrameError("%s is no topic" % quoted(str(text)), "a topic has at least one character, and no + and #")
+
+
+def check_filter(text):
+    """FrameError unless `text` can be subscribed to: a topic of which a level may be +, and the last one # (4.7.1)."""
+    levels = text.split("/") if isinstance(text, str) else ["#", ""]
+    last = len(levels) - 1
+    plain = [level for i, level in enumerate(levels) if level != "+" and (level, i) != ("#", last)]
+    if [level for level in plain if "+" in level or "#" in level]:
+        raise FrameError("%s is no topic and no filter" % quoted(str(text)), "+ is a whole level, # the whole end")
+    check_topic(text.replace("+", "x").replace("#", "x"))
+
+
+def is_filter(text):
+    """Whether a topic has + or #, and so stands for several."""
+    return "+" in text or "#" in text
+
+
+def matched(pattern, topic):
+    """What + and # of a filter stand for in a topic, joined by /; None where the topic is none of its."""
+    wanted, levels, found = pattern.split("/"), topic.split("/"), []
+    if topic[:1] == "$" and wanted[0] in ("+", "#"):
+        return None  # 4.7.2: the broker's own
+    for i in range(len(wanted)):
+        if wanted[i] == "#":
+            return "/".join(found + levels[i:])
+        if i >= len(levels) or wanted[i] not in ("+", levels[i]):
+            return None
+        if wanted[i] == "+":
+            found.append(levels[i])
+    return "/".join(found) if len(levels) == len(wanted) else None
+
+
+def overlap(one, other):
+    """Whether two filters have a topic in common."""
+    a, b = one.split("/"), other.split("/")
+    for i in range(max(len(a), len(b))):
+        left, right = (a[i] if i < len(a) else None), (b[i] if i < len(b) else None)
+        if left == "#" or right == "#":
+            return True
+        if left is None or right is None or (left != right and "+" not in (left, right)):
+            return False
+    return True
+
+
+def split_pointer(pointer):
+    """(first token, the rest) of a JSON pointer; (None, "") of the empty one."""
+    if not pointer:
+        return None, ""
+    token, _, rest = pointer[1:].partition("/")
+    return token.replace("~1", "/").replace("~0", "~"), "/" + rest if len(pointer) > len(token) + 1 else ""
 
 
 def check_pointer(text):

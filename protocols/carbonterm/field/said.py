@@ -7,6 +7,7 @@ point's unit; quality GOOD, or what the sender's own flag makes of it, INVALID w
 from carbonterm import clock
 from carbonterm.errors import CarbonError, FrameError, quoted
 from carbonterm.field import hj212, json_text
+from carbonterm.field.inbound import split_pointer
 from carbonterm.field.json_text import at, decimal
 from carbonterm.number import Number
 
@@ -58,17 +59,22 @@ def of_post(post, points):
     return said
 
 
-def of_payload(payload, dialect, points):
+def of_payload(payload, dialect, points, stands=None):
     """What the payload of a message of MQTT says. A payload that is no JSON, or without its time, makes every point of
-    the topic INVALID; one without a point's place makes that point INVALID."""
+    the topic INVALID; one without a point's place makes that point INVALID. stands: what + and # of the meter's filter
+    stand for in this topic; it says only of the points whose pointer begins with that."""
+    places = [(index, point, point.address) for index, point in points]
+    if stands is not None:
+        split = [(index, point, split_pointer(point.address)) for index, point in points]
+        places = [(index, point, parts[1]) for index, point, parts in split if parts[0] == stands]
     time_ms = None
     try:
         document = json_text.parse(payload)
         if dialect[1] is not None:
             time_ms = moment(at(document, dialect[1])[1])
     except FrameError:
-        return [(index, None, INVALID, None) for index, _ in points]
-    return [_said(index, point, _plain(at(document, point.address)[1]), time_ms) for index, point in points]
+        return [(index, None, INVALID, None) for index, _, _ in places]
+    return [_said(index, point, _plain(at(document, place)[1]), time_ms) for index, point, place in places]
 
 
 def of_packet(command, items, zone, points):
