@@ -33,21 +33,23 @@ def run(scenario, folder, defect=None, tell=lambda what, text: None):
         raise Failure(USAGE, f"{scenario.name} knows no defect '{defect}'", f"there are: {known}")
     folder = Path(folder).absolute()
     _empty(folder)
-    wrong = scenario.defects.get(defect)
     began = time.monotonic()
     try:
-        saw = simulated(scenario, folder, wrong) if scenario.simulated else Real(scenario, folder, wrong, tell).run()
-        log = folder / "log" if scenario.simulated else folder / "terminal" / "data"
-        pull.to_file(log, folder / "log.bundle")
+        saw = observe(scenario, folder, scenario.defects.get(defect), tell)
     except (RuntimeError, OSError, CarbonError) as error:
         raise Failure(UNREACHABLE, f"{scenario.name}: {error}", f"see {folder}") from None
-    _spoil(wrong, folder, saw)
+    return conclude(scenario, folder, saw, defect, time.monotonic() - began)
+
+
+def conclude(scenario, folder, saw, defect, took_s):
+    """Judges what `saw` and the folder say, and writes it down; the object of verdicts.json."""
+    _spoil(scenario.defects.get(defect), folder, saw)
     evidence = Evidence(scenario, folder, saw)
     verdicts = judge(evidence)
     result = {
         "scenario": scenario.name, "title": scenario.title, "time": scenario.time, "lasts_ms": scenario.ms,
         "seed": scenario.seed, "defect": defect, "green": all(row["ok"] for row in verdicts), "verdicts": verdicts,
-        "took_s": round(time.monotonic() - began, 1),
+        "took_s": round(took_s, 1),
         "files": {name: sm3.digest((folder / name).read_bytes()).hex() for name in ("truth.jsonl", "log.bundle",
                                                                                     "site.bin")},
         "scenario_sm3": sm3.digest(scenario.path.read_bytes()).hex(),
@@ -57,6 +59,14 @@ def run(scenario, folder, defect=None, tell=lambda what, text: None):
     (folder / "junit.xml").write_text(report.junit(result), encoding="utf-8")
     (folder / "report.html").write_text(report.html(result, evidence), encoding="utf-8")
     return result
+
+
+def observe(scenario, folder, defect, tell):
+    """Lets everything happen; leaves the log's bundle and ground truth, and returns what the bench saw."""
+    saw = simulated(scenario, folder, defect) if scenario.simulated else Real(scenario, folder, defect, tell).run()
+    log = folder / "log" if scenario.simulated else folder / "terminal" / "data"
+    pull.to_file(log, folder / "log.bundle")
+    return saw
 
 
 def _empty(folder):
