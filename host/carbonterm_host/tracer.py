@@ -8,9 +8,10 @@ emissions from the closing rows it names; both must be what the log holds.
 from carbonterm import clock
 from carbonterm.accounting import source as accounting
 from carbonterm.errors import CarbonError
+from carbonterm.figures import recorded
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number, Ratio, half_even
-from carbonterm.pipeline import PLACES, Replay
+from carbonterm.pipeline import Replay
 from carbonterm.series.closing import BACK, LONGEST
 from carbonterm.series.register import FIRST, ROLLOVER, WORDS
 from carbonterm.site import INSTANT
@@ -233,7 +234,7 @@ class Tracer:
                 return tracer_rates.unknown(self.row(figure))
             return again is not None and again == self.value(figure)
         exact, held = self.accounted(figure)[1], self.value(figure)
-        return held is None or (exact is not None and exact.round(PLACES) == held)
+        return held is None or (exact is not None and recorded(exact) == held)
 
     def _figures(self, one):
         period, start_ms = one.body[:2]

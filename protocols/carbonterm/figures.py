@@ -11,7 +11,7 @@ from carbonterm.clock import DAY, MONTH, YEAR
 from carbonterm.errors import CarbonError, LedgerError
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
-from carbonterm.number import Number, Ratio
+from carbonterm.number import Number, Ratio, held_at
 from carbonterm.series.closing import Settlement
 
 PLACES = 6  # an emission is recorded to 0.000001 t, one gram
@@ -31,6 +31,9 @@ class Figures:
         self.kept = {}  # the same of complete ones: [version, {point: Settlement}]
         self._needed = [_points(feed.points for feed in source.inputs) for source in site.sources]
         self._first = len(site.points) + len(site.manual)
+        # sources with a value that holds: a year's amount by a year's mean is not what its months come to
+        means = [point for point in range(len(site.all_points)) if site.is_mean(point)]
+        self._monthly = [at for at, needed in enumerate(self._needed) if [point for point in needed if point in means]]
         self._order = ()
         if site.virtual:
             from carbonterm.series import combine
@@ -75,7 +78,7 @@ class Figures:
     def close(self, period, start_ms, rows, reason=""):
         """The bodies of the closing of `rows` [(point, Settlement)] of one period, with the virtual points that are
         complete with them, and of the emissions that follow: (kind, body) in order."""
-        rows = list(rows)
+        rows = [(point, _fitting(settlement)) for point, settlement in rows]
         if reason and period < DAY:  # an hour's figures stay as they closed first; those of its day are computed again
             yield entries.CLOSING, [period, start_ms, [_closing_row(point, s) for point, s in rows]]
             return
@@ -138,6 +141,8 @@ class Figures:
         slow = [point for point in needed if point in self._revised]
         if period < DAY and [point for point in slow if self._by_hand(point)]:
             return None  # nobody enters an hour: its figures are of days and longer
+        if period > MONTH and index in self._monthly:
+            return None
         key = (index, period, start_ms)
         kept = self.kept.get(key)
         before = None if kept is None else dict(kept[1])
@@ -174,10 +179,10 @@ class Figures:
         from carbonterm.accounting import source as accounting
 
         source = self.site.sources[index]
-        if value is None or accounting.expired(source.compiled, start_ms):
+        figure = None if value is None or accounting.expired(source.compiled, start_ms) else recorded(value)
+        if figure is None:
             # no figure rather than a guessed one: a division by a zero production, a factor past its validity
             return [index, INVALID, 0, None, self.digests[index]]
-        figure = value.round(PLACES)
         return [index, _worst(parts), figure.exponent, figure.mantissa, self.digests[index]]
 
     def _combined(self, at, period, start_ms, rows):
@@ -197,7 +202,8 @@ class Figures:
         elif value is not None and value < 0 and combine.subtracts(row.op, row.parts):
             quality = max(quality, SUSPECT)
         end_ms = clock.end(period, start_ms, self.site.zone)
-        rows.append((self._first + at, Settlement(period, start_ms, end_ms, value, None, None, quality, None)))
+        made = Settlement(period, start_ms, end_ms, value, None, None, quality, None)
+        rows.append((self._first + at, _fitting(made)))
 
     # --- snapshots ---------------------------------------------------------------------------------------------------
 
@@ -257,6 +263,31 @@ def _together(first, second, later):
     quality = second.quality if later else max(first.quality, second.quality)
     increment = second.increment if first.increment is None else first.increment + second.increment
     return Settlement(second.period, second.start_ms, second.end_ms, increment, None, None, quality, None)
+
+
+def recorded(value):
+    """The Number that an emission entry has of an exact tCO2e (Ratio): rounded half to even to a gram, or to as many
+    digits as 64 bits hold; None where no exponent is large enough."""
+    figure = value.round(PLACES)
+    exponent = held_at([figure], -PLACES)
+    return figure if exponent == -PLACES else None if exponent is None else value.round(-exponent)
+
+
+def _fitting(s):
+    """A Settlement whose numbers a closing entry holds. What is longer than 64 bits, after a meter that lied or by a
+    divisor next to nothing, is rounded half to even to as many digits as they hold."""
+    numbers = [n for n in (s.increment, s.max, s.min) if n is not None]
+    if not numbers:
+        return s
+    finest = min([n.exponent for n in numbers])
+    exponent = held_at(numbers, finest)
+    if exponent == finest:
+        return s
+    short, quality = [None, None, None], INVALID
+    if exponent is not None:
+        short = [None if n is None else Number(n.at(exponent), exponent) for n in (s.increment, s.max, s.min)]
+        quality = s.quality
+    return Settlement(s.period, s.start_ms, s.end_ms, short[0], short[1], short[2], quality, s.readings)
 
 
 def _closing_row(point, settlement):

@@ -9,6 +9,7 @@ from carbonterm.errors import NumberError, quoted
 
 MAX_DIGITS = 1100  # of a text: more than the longest exact double (767 digits) and no room for a memory bomb
 MAX_EXPONENT = 400
+LARGEST = (1 << 64) - 1  # of an integer in an entry
 
 
 def gcd(a, b):
@@ -25,6 +26,16 @@ def half_even(numerator, denominator):
     if rest > denominator or (rest == denominator and quotient & 1):
         quotient += 1
     return quotient
+
+
+def held_at(numbers, exponent):
+    """The exponent, `exponent` or above, at which an entry holds these Numbers as integers of 64 bits; None where even
+    the largest exponent is too small."""
+    most = max([abs(number.at(exponent)) for number in numbers])
+    while most >= LARGEST:  # one less than there is room for: rounding may add one
+        most //= 10
+        exponent += 1
+    return exponent if exponent <= MAX_EXPONENT else None
 
 
 class Number:

@@ -19,6 +19,7 @@ from carbonterm.series.register import ROLLOVER
 
 __all__ = ("PLACES", "Pipeline", "Replay")
 SUSPECT = 2
+LARGEST = 308  # exponent of ten; no meter says more, and what it sums to is still a Number
 REPLACED, RESET = 0, 1
 DERIVED = (entries.CLOSING, entries.EMISSION, entries.FILL)
 MOVING = (entries.CONFIG, entries.READINGS, entries.CLOCK, entries.METER, entries.MANUAL)
@@ -84,7 +85,7 @@ class Pipeline:
         streams, fills = {}, []
         for point, offset, quality, exponent, mantissa in entry.body[0]:
             settler = self._settler(entry, point)
-            if settler is None or mantissa is None or quality >= SUSPECT:
+            if settler is None or mantissa is None or quality >= SUSPECT or exponent > LARGEST:
                 continue
             time_ms, value = entry.time_ms + offset, Number(mantissa, exponent)
             before = list(streams.pop(point, ()))  # of the same point in the same round
@@ -161,7 +162,7 @@ class Pipeline:
             settler = self.settlers[point]
             return None if settler is None else settler.total
         if point < measured + len(self.site.manual):
-            return self.manuals.entered[point - measured].total
+            return None if self.site.is_mean(point) else self.manuals.entered[point - measured].total
         return self.figures.total(point, self.total)
 
     def state(self):

@@ -10,9 +10,9 @@ from rich.tree import Tree
 from carbonterm import cbor, clock, formula
 from carbonterm.accounting import source as accounting
 from carbonterm.errors import CarbonError, ClockError
+from carbonterm.figures import PLACES, recorded
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number
-from carbonterm.pipeline import PLACES
 from carbonterm.series import gaps
 from carbonterm.series.manual import STATES
 from carbonterm.uplink.message import Receipt
@@ -166,7 +166,7 @@ def _emission(tracer, figure, everything):
         "versions": [_version(tracer, one) for one in tracer.versions(figure)],
         "recomputed": {
             "exact": None if exact is None else str(exact), "places": PLACES,
-            "rounded": None if exact is None else str(exact.round(PLACES)), "equal": tracer.equal(figure),
+            "rounded": None if exact is None else str(recorded(exact)), "equal": tracer.equal(figure),
         },
         "source": {
             "name": source.name, "method": compiled[accounting.METHOD][0], "version": compiled[accounting.METHOD][1],

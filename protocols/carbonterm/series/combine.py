@@ -36,7 +36,8 @@ def check(op, parts):
 def combine(op, parts, amount):
     """The Number that the parts give, or None where it is not known; amount(point) -> Number, or None.
 
-    Exact; a value without a finite decimal is rounded half to even at 12 decimals.
+    Exact; a value without a finite decimal is rounded half to even at 12 decimals. What an entry has of it has as many
+    digits as 64 bits hold.
     """
     values = []
     for point, numerator, denominator in parts:
@@ -54,8 +55,11 @@ def combine(op, parts, amount):
             return None
         else:
             found = found * Ratio(value.denominator, value.numerator)
-    number = found.number()
-    return found.round(PLACES) if number is None else number
+    try:
+        number = found.number()
+        return found.round(PLACES) if number is None else number
+    except NumberError:
+        return None  # it is beyond what a Number is
 
 
 def subtracts(op, parts):

@@ -6,7 +6,7 @@ after it are known well enough. What is filled is told in a `fill` entry and mar
 """
 
 from carbonterm.errors import SeriesError, quoted
-from carbonterm.number import Number, half_even
+from carbonterm.number import Number, half_even, held_at
 
 LINEAR, NEAREST, COUNTED, STEP = range(4)  # COUNTED: a register went on counting; STEP: a value holds until the next
 METHODS = ("linear", "nearest", "counted", "step")
@@ -83,10 +83,12 @@ class Fill:
 
     def body(self, point):
         """The body of the `fill` entry that tells it of a point (docs/formats.md)."""
-        exponent = min(self.first.exponent, self.last.exponent)
-        after = None if self.after is None else self.after.mantissa
-        return [point, self.rule, self.from_ms, self.to_ms, list(self.days), exponent, self.first.at(exponent),
-                self.last.at(exponent), self.before.exponent, self.before.mantissa, after]  # fmt: skip
+        sides, totals = [self.first, self.last], [self.before] if self.after is None else [self.before, self.after]
+        side = held_at(sides, min(self.first.exponent, self.last.exponent))
+        total = held_at(totals, self.before.exponent)
+        after = None if self.after is None else self.after.at(total)
+        return [point, self.rule, self.from_ms, self.to_ms, list(self.days), side, self.first.at(side),
+                self.last.at(side), total, self.before.at(total), after]  # fmt: skip
 
 
 def counted(since, time_ms, value, total):
