@@ -47,9 +47,12 @@ def _operator(reader, item):
 
 def points(reader, manual, virtual):
     """(rows of manual points, rows of virtual points). reader.points and reader.point_index get them too, so that they
-    can be named like points of meters; reader.fuels: {index of a manual point: fuel}; reader.used: {index of a virtual
-    point: [(part, how much of it)]}, of those that are the same quantity."""
-    reader.fuels, reader.used = {}, {}
+    can be named like points of meters.
+
+    reader.fuels: {index of a manual point: fuel}; reader.means: indices of manual points that are values; reader.used:
+    {index of a virtual point: [(part, how much of it)]}, of those that are the same quantity.
+    """
+    reader.fuels, reader.used, reader.means = {}, {}, set()
     first = len(reader.points)
     entered, names = reader.each(manual, "manual", lambda item: _manual(reader, item))
     _named(reader, manual, names, entered, MANUAL)
@@ -57,6 +60,8 @@ def points(reader, manual, virtual):
         fuel = next((value.value for key, value in getattr(item, "value", ()) if key.value == "fuel"), None)
         if entered[at] is not None and fuel in FUELS:
             reader.fuels[first + at] = FUELS[fuel][3]
+        if entered[at] is not None and entered[at][-1]:
+            reader.means.add(first + at)
     return entered, _virtual(reader, virtual)
 
 
@@ -93,7 +98,7 @@ def lineage(site, point):
 
 
 def _manual(reader, item):
-    keys = reader.table(item, "a manual point", ("name",), ("fuel", "quantity", "unit", "min", "max"))
+    keys = reader.table(item, "a manual point", ("name",), ("fuel", "quantity", "unit", "min", "max", "mean"))
     name, quantity, unit = reader.text(keys["name"]), None, None
     if "fuel" in keys:
         _, quantity, unit, _ = FUELS[reader.choice(keys["fuel"], list(FUELS))]
@@ -110,7 +115,10 @@ def _manual(reader, item):
     ends = [_pair(reader.number(keys[key])) if key in keys else None for key in ("min", "max")]
     if None not in ends and Number(*ends[0]) > Number(*ends[1]):
         raise reader.bad(keys["max"], f"manual point '{name}': its range ends before it begins", "swap min and max")
-    return name, [name, quantity, unit, *ends]
+    mean = "mean" in keys and reader.choice(keys["mean"], ("true", "false")) == "true"
+    if mean and "fuel" in keys:
+        raise reader.bad(keys["mean"], "a fuel is an amount", "leave 'fuel' out, and say the unit of the value")
+    return name, [name, quantity, unit, *ends, mean]
 
 
 # --- virtual points -------------------------------------------------------------------------------------------------
@@ -187,7 +195,7 @@ def _point(reader, item):
     row = reader.points[index]
     if row is None:
         raise reader.given_up()
-    if row[_KIND] == INSTANT and not reader.is_amount(index):
+    if index in reader.means or (row[_KIND] == INSTANT and not reader.is_amount(index)):
         raise reader.bad(item, f"point '{row[_NAME]}' is a value of the moment, not a running total",
                          "combine totals, or make an amount of a rate: integrate: linear")  # fmt: skip
     return index, reader._unit(index)

@@ -248,6 +248,11 @@ class _Reader(Reader):
             if row[9] == site.INSTANT and not self.is_amount(point):
                 raise self.bad(item, f"point '{row[0]}' is a value of the moment, not a running total",
                                "choose the meter's total, or make an amount of a rate: integrate: linear")  # fmt: skip
+            if point in self.means:
+                if len(node.value) > 1:
+                    raise self.bad(item, f"point '{row[0]}' is a value, which cannot be added to others",
+                                   "let it feed its parameter alone")  # fmt: skip
+                return [point]
             for leaf, share in site_formed.leaves(self, point):
                 before, other = self.used_points.get(leaf, (0, source))
                 if before + share > 1:

@@ -29,7 +29,7 @@ class Hands:
             return
         states = {}
         for row, entered in zip(pipeline.site.manual, pipeline.manuals.entered, strict=True):
-            states[row.name] = Entered(entered.zone)
+            states[row.name] = Entered(entered.zone, None, row.mean)
             states[row.name].restore(entered.state())
         self._states.append((index, states))
 

@@ -9,7 +9,7 @@ from carbonterm import cbor
 from carbonterm.clock import DAY, HOUR, MINUTE, MONTH, YEAR, stamp
 from carbonterm.errors import CarbonError, SiteError, quoted
 from carbonterm.field import places
-from carbonterm.site_rows import INSTANT, REGISTER, Row
+from carbonterm.site_rows import INSTANT, MANUAL, REGISTER, Row
 from carbonterm.site_rows import as_it_is as _as_it_is
 from carbonterm.site_rows import choice as _choice
 from carbonterm.site_rows import index as _INDEX
@@ -434,7 +434,8 @@ class Site:
                 )
             for feed in source.inputs:
                 for point, _, _ in feed.points:
-                    if point >= len(self.all_points) or not self.is_amount(point):
+                    alone = point < len(self.all_points) and len(feed.points) == 1 and self.is_mean(point)
+                    if point >= len(self.all_points) or not (alone or self.is_amount(point)):
                         raise SiteError("source %s: point %d is no running total" % (quoted(source.name), point))
 
     def _check_places(self):
@@ -473,7 +474,14 @@ class Site:
 
     def is_amount(self, point):
         """Whether the settlements of a point are amounts, which add up and may feed a source."""
-        return self.all_points[point].kind != INSTANT or (point in self.series and self.series[point].settles == 0)
+        row = self.all_points[point]
+        if row.kind == MANUAL:
+            return not row.mean
+        return row.kind != INSTANT or (point in self.series and self.series[point].settles == 0)
+
+    def is_mean(self, point):
+        """Whether a point is entered by hand as a value that holds, which may feed a parameter alone."""
+        return self.all_points[point].kind == MANUAL and self.all_points[point].mean
 
     def unit(self, point):
         """The unit that a point settles in: a rate's is that of its amount."""

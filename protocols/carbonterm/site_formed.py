@@ -2,7 +2,8 @@
 
     [operators, manual, virtual]                                   the document's part "formed"
     operators = [[name, public key], …]                            who may enter, review and order to compute again
-    manual    = [[name, quantity, unit, minimum, maximum], …]      what a person enters; the range of an entered amount
+    manual    = [[name, quantity, unit, minimum, maximum, mean], …]    what a person enters; the range of an entry;
+                                                                   mean: it is a value that holds, no amount
     virtual   = [[name, quantity, unit, op, parts, note], …]       as carbonterm.series.combine has them; where the
                                                                    numbers are from, or null
 
@@ -12,7 +13,7 @@ virtual point after the manual ones. Only a site that has such a part loads this
 
 from carbonterm.errors import SiteError, quoted
 from carbonterm.series import combine
-from carbonterm.site_rows import MANUAL, VIRTUAL, Row, as_it_is, name, number_or_none, octets, optional, text
+from carbonterm.site_rows import MANUAL, VIRTUAL, Row, as_it_is, choice, name, number_or_none, octets, optional, text
 
 
 class Operator(Row):
@@ -23,7 +24,8 @@ class Operator(Row):
 
 
 class Manual(Row):
-    """An amount that a person enters by period (人工采集, 6.2) in `unit`; minimum, maximum: of an entry, both valid."""
+    """An amount that a person enters by period (人工采集, 6.2) in `unit`, or a value that holds for the period (mean: a
+    calorific value); minimum, maximum: of an entry, both valid."""
 
     NAME = "manual point"
     kind = MANUAL
@@ -34,6 +36,7 @@ class Manual(Row):
         ("unit", text(32)),
         ("minimum", number_or_none),
         ("maximum", number_or_none),
+        ("mean", choice(False, True)),
     )
 
 

@@ -23,7 +23,7 @@ def plant():
     """A Source whose log has a month of coal by hand, corrected, rejected and entered again."""
     kiln = compiled("C", 1, "coal*EF", [["coal", "t"]], [["EF", "tCO2/t", -1, 8]])
     document = formed(
-        [["zhang", ZHANG.public], ["li", LI.public]], [["coal", "mass", "t", None, None]],
+        [["zhang", ZHANG.public], ["li", LI.public]], [["coal", "mass", "t", None, None, False]],
         [["half", "mass", "t", "sum", [[3, 1, 2]], "estimate"]], terminal="CT-HAND",
         sources=[["kiln", kiln, [["coal", [[3, 1, 1]]]]], ["twice", kiln, [["coal", [[4, 2, 1]]]]]], closings=(4, 5),
     )  # fmt: skip

@@ -125,10 +125,24 @@ def test_what_does_not_fit_is_refused_with_its_line():
         ("manual:\n  - {name: coal, fuel: wood}\n", 2, "'wood' is not one of"),
         ("manual:\n  - {name: coal, fuel: coal, unit: kWh}\n", 2, "the same thing"),
         ("manual:\n  - {name: coal, unit: t, min: '5', max: '4'}\n", 2, "ends before"),
+        ("manual:\n  - {name: v, unit: GJ/t, mean: true}\nvirtual:\n  - {name: A, add: [v]}\n", 4, "of the moment"),
+        ("manual:\n  - {name: v, fuel: coal, mean: true}\n", 2, "a fuel is an amount"),
         ("manual:\n  - {name: coal, unit: t, register: x}\n", 2, "knows no key 'register'"),
     ):
         found = refused(text)
         assert any(at == line and what in said for at, said, _ in found), (text, found)
+
+
+def test_a_measured_value_feeds_its_parameter_alone():
+    text = "manual:\n  - {name: coal, fuel: coal}\n  - {name: ncv, unit: kcal/kg, mean: true}\n"
+    text += "  - {name: v2, unit: GJ/t, mean: true}\n"
+    text += "sources:\n  - {name: s, method: cn-2015-other-industry, source: fuel_combustion, parameters: "
+    found = read(text + "{FC: [coal], NCV: [ncv]}}\n")
+    assert sorted(name for name, _ in found.sources[0].compiled[accounting.INPUTS]) == ["FC", "NCV"]
+    assert found.manual[1].mean and not found.is_amount(4) and found.is_mean(4)
+    ncv = next(row for row in found.sources[0].inputs if row.parameter == "NCV")
+    assert ncv.points == [[4, 10467, 2500000]]
+    assert "cannot be added to others" in refused(text + "{FC: [coal], NCV: [ncv, v2]}}\n")[0][1]
 
 
 def test_operators_have_names_and_keys():

@@ -96,7 +96,7 @@ def test_a_document_holds_them_and_refuses_circles():
             Site(formed(virtual=virtual))
         print(caught.value)
     with pytest.raises(SiteError, match="nobody may enter"):
-        Site(formed(manual=[["coal", "mass", "t", None, None]]))
+        Site(formed(manual=[["coal", "mass", "t", None, None, False]]))
     with pytest.raises(SiteError, match="key of"):
         Site(formed(operators=[["a", bytes(64)], ["b", bytes(64)]]))
     for part in ([], [[], []], [[], [], 5], [[], [], [], []]):
@@ -185,9 +185,9 @@ def test_a_restart_between_two_parts_changes_nothing():
 
 def test_what_changes_is_said_by_name():
     people = ["zhang", bytes(range(64))]
-    first = Site(formed(virtual=[SUM, NET], operators=[people], manual=[["coal", "mass", "t", None, None]]))
+    first = Site(formed(virtual=[SUM, NET], operators=[people], manual=[["coal", "mass", "t", None, None, False]]))
     shifted = [["total", "energy", "kWh", "sum", [[0, 1, 1], [1, 1, 1]], None], NET]
-    more = [["coal", "mass", "t", None, [5000, 0]], ["gas", "mass", "t", None, None]]
+    more = [["coal", "mass", "t", None, [5000, 0], False], ["gas", "mass", "t", None, None, False]]
     second = Site(formed(virtual=shifted, operators=[people, ["li", bytes(64)]], manual=more))
     assert changes(first, second) == [
         "operator 'li': added", "manual point 'coal': maximum none → 5000", "manual point 'gas': added",

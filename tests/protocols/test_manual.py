@@ -37,7 +37,7 @@ def site(version=1, factor="0.8", more=()):
         ["both", both, [["coal", [[COAL, 1, 1]]], ["AD", [[0, 1, 1000]]]]],
     ]
     people = [["zhang", ZHANG.public], ["li", LI.public]]
-    manual = [["coal", "mass", "t", None, [5000, 0]]] + [list(row) for row in more]
+    manual = [["coal", "mass", "t", None, [5000, 0], False]] + [list(row) for row in more]
     return formed(people, manual, sources=sources, version=version)
 
 
@@ -232,7 +232,7 @@ def test_late_amounts_after_a_new_document_still_meet_what_waits():
     log.configure()
     for day in range(33):
         log.put(at("2026-03-01") + day * DAY, entries.READINGS, [[[0, 0, 0, 0, 100 * day]], None])
-    log.configure(NOW, site(version=2, more=[["diesel", "mass", "t", None, None]]))
+    log.configure(NOW, site(version=2, more=[["diesel", "mass", "t", None, None, False]]))
     log.give(amount("2026-03-01", "2026-03-31", "31"))
     assert log.figures(1, clock.MONTH, "2026-03-01") == [(1, 0, "65.100000", "")]
     log.replayed()
@@ -294,7 +294,7 @@ def test_what_is_refused_changes_nothing():
 @pytest.mark.requirement("T-8.1.2-1", part="amounts entered by hand")
 def test_an_amount_is_at_most_twice_the_largest_month_before():
     log = Log()
-    log.configure(doc=site(more=[["diesel", "mass", "t", None, None]]))
+    log.configure(doc=site(more=[["diesel", "mass", "t", None, None, False]]))
     log.give(amount("2026-02-01", "2026-02-28", "1000", name="diesel"))  # nothing to judge it by
     assert "twice the largest month" in log.refused(amount("2026-03-01", "2026-03-31", "2000.1", name="diesel"))
     log.give(amount("2026-03-01", "2026-03-31", "2000", name="diesel"))
@@ -304,7 +304,7 @@ def test_an_amount_is_at_most_twice_the_largest_month_before():
 
 @pytest.mark.requirement("T-8.3.2-5", part="by another datum; a division by a zero production is marked")
 def test_what_is_made_of_entered_data_follows_corrections():
-    steel, half, each = ["steel", "mass", "t", None, None], "sum", "quotient"
+    steel, half, each = ["steel", "mass", "t", None, None, False], "sum", "quotient"
     virtual = [["half", "mass", "t", half, [[COAL, 1, 2]], None],
                ["per", "ratio", "1", each, [[COAL, 1, 1], [COAL + 1, 1, 1]], None],
                ["again", "ratio", "1", half, [[COAL + 3, 2, 1]], None]]  # fmt: skip
@@ -313,7 +313,7 @@ def test_what_is_made_of_entered_data_follows_corrections():
     people = [["zhang", ZHANG.public], ["li", LI.public]]
     sources = [["kiln", kiln, [["coal", [[COAL + 2, 1, 1]]]]], ["odd", kiln, [["coal", [[COAL + 4, 1, 1]]]]]]
     log = Log()
-    log.configure(doc=formed(people, [["coal", "mass", "t", None, None], steel], virtual, sources=sources))
+    log.configure(doc=formed(people, [["coal", "mass", "t", None, None, False], steel], virtual, sources=sources))
     first = log.give(amount("2026-03-01", "2026-03-31", "100"))
     month = (clock.MONTH, "2026-03-01")
     assert log.closings(COAL + 2)[month] == [(0, "50")] and month not in log.closings(COAL + 3)
@@ -335,6 +335,34 @@ def test_what_is_made_of_entered_data_follows_corrections():
     ]  # fmt: skip
     print(log.closings(COAL + 4)[month])
     log.replayed()
+
+
+@pytest.mark.requirement("T-6.2-2", part="a measured value by month, such as a calorific value, beside its amount")
+def test_a_value_that_holds_is_averaged_and_feeds_days_and_months_only():
+    heat = compiled("H", 1, "coal*NCV", [["coal", "t"], ["NCV", "GJ/t"]], [])
+    sources = [["kiln", heat, [["coal", [[COAL, 1, 1]]], ["NCV", [[COAL + 1, 1, 1]]]]]]
+    manual = [["coal", "mass", "t", None, None, False], ["ncv", "calorific value", "GJ/t", None, None, True]]
+    log = Log()
+    log.configure(doc=formed([["zhang", ZHANG.public], ["li", LI.public]], manual, sources=sources))
+    log.give(amount("2026-03-01", "2026-03-31", "100"))
+    first = log.give(amount("2026-03-01", "2026-03-31", "20.5", unit="GJ/t", name="ncv"))
+    found = log.closings(COAL + 1)
+    assert found[(clock.MONTH, "2026-03-01")] == [(0, "20.5")] and found[(clock.DAY, "2026-03-07")] == [(0, "20.5")]
+    assert log.figures(0, clock.MONTH, "2026-03-01") == [(1, 0, "2050.000000", "")]
+    second = log.give(amount("2026-03-01", "2026-03-31", "20", unit="GJ/t", name="ncv", of=first))
+    assert log.closings(COAL + 1)[(clock.MONTH, "2026-03-01")][1:] == [(0, "-0.5")]
+    assert log.figures(0, clock.MONTH, "2026-03-01")[1][:3] == (2, 0, "2000.000000")
+    log.give(review(second, records.REJECTED))
+    log.give(amount("2026-03-01", "2026-03-11", "21", unit="GJ/t", name="ncv"))
+    log.give(amount("2026-03-12", "2026-03-31", "20", unit="GJ/t", name="ncv"))
+    assert log.closings(COAL + 1)[(clock.MONTH, "2026-03-01")][-1] == (1, "20.354838709677")
+    assert log.figures(0, clock.MONTH, "2026-03-01")[-1][:3] == (4, 1, "2035.483871")
+    assert log.pipeline.total(COAL + 1) is None and log.pipeline.emitted(0) is None
+    assert [one for one in log.entries if one.kind == entries.EMISSION and one.body[0] == clock.YEAR] == []
+    log.replayed()
+    sources[0][2][1][1].append([COAL, 1, 1])
+    with pytest.raises(CarbonError, match="no running total"):
+        Site(formed([["zhang", ZHANG.public]], manual, sources=sources))
 
 
 def test_without_operators_nobody_may_enter_anything():

@@ -125,7 +125,8 @@ def show_list(
     out = console()
     for row in rows:
         if row["event"] == "manual":
-            out.print(f"[bold]{row['point']}[/bold] ({row['unit']}), " + say("total", "合计") + f" {row['total']}")
+            total = "" if row["total"] is None else ", " + say("total", "合计") + f" {row['total']}"
+            out.print(f"[bold]{row['point']}[/bold] ({row['unit']}){total}")
             for span_ in row["missing"]:
                 out.print("  ! " + say("missing", "缺") + f" {span_}")
             table = Table(box=None)

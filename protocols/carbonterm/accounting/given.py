@@ -39,6 +39,9 @@ def sort(method, source, given, factors, at_ms, inputs):
     rest = _choices(method, source, given, names, found)
     found.gwp = _by_hand(source, found.gwp, factors, at_ms)
     rest, found.fuelled = _with_fuel(method, source, rest, factors, names)
+    for key in inputs:
+        if key in found.fuelled and key in rest:
+            del rest[key]  # it is measured: the fuel's default gives way
     allowed = names + reserved(method, source, names)
     for key in list(rest) + list(inputs):
         if split(key, names)[0] not in names:

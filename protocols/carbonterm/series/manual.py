@@ -5,18 +5,20 @@ even at 0.001 or at the amount's own last digit: the days add up to the amount. 
 it, a month or year when amounts cover all its days. A correction takes the place of what it names, a rejection leaves
 its days unknown; what was settled settles again with the difference, or without a value.
 
-Amounts are entered for this civil year and the one before.
+A manual point may also be a value that holds for its days, such as a calorific value: a day has it, a month or year the
+mean over its days, and it feeds days and months only. Amounts are entered for this civil year and the one before.
 """
 
 from carbonterm import clock
 from carbonterm.clock import DAY, MONTH, YEAR
 from carbonterm.errors import SeriesError, quoted
 from carbonterm.ledger import manual as records
-from carbonterm.number import Number, half_even
+from carbonterm.number import Number, Ratio, half_even
 from carbonterm.series.closing import Settlement
 
 DAY_MS = 86400000
 HOUR_MS = 3600000
+MEAN_PLACES = 12  # of a mean that has no finite decimal
 GOOD, ESTIMATED, INVALID = 0, 1, 3
 ENTERED, REVIEWED, REJECTED, REPLACED = range(4)
 STATES = ("entered", "reviewed", "rejected", "replaced")
@@ -45,10 +47,11 @@ class Amount:
 class Entered:
     """What was entered for one manual point; `since_ms`: from when on it is wanted (start of the civil day on which the
     point came into the site document), None where no clock said. `amounts` are in order of time, `total` is all that
-    counts."""
+    counts. mean: its amounts are values that hold for their days; a longer period has their mean."""
 
-    def __init__(self, zone, since_ms=None):
+    def __init__(self, zone, since_ms=None, mean=False):
         self.zone = zone
+        self.mean = mean
         self.since_ms = since_ms
         self.amounts = []
         self.total = Number(0)
@@ -66,6 +69,8 @@ class Entered:
         """(value, quality) of a period, None where it is not covered. Estimated where an amount had to be divided."""
         if not self.covered(start_ms, end_ms):
             return None
+        if self.mean:
+            return self._mean(start_ms, end_ms)
         value, quality, reached = Number(0), GOOD, start_ms
         for one in self.amounts:
             if one.counts() and one.start_ms < end_ms and start_ms < one.end_ms:
@@ -74,6 +79,19 @@ class Entered:
                     quality = ESTIMATED
                 reached = one.end_ms
         return value, quality
+
+    def _mean(self, start_ms, end_ms):
+        """The mean over the days that are covered; estimated where it is of several values, or not of all days."""
+        total, days, count = Ratio(0), 0, 0
+        for one in self.amounts:
+            length = min(one.end_ms, end_ms) - max(one.start_ms, start_ms)
+            if one.counts() and length > 0:
+                total = total + one.value.ratio() * (length // DAY_MS)
+                days, count = days + length // DAY_MS, count + 1
+        mean = total * Ratio(1, days)
+        number = mean.number()
+        whole = count == 1 and days * DAY_MS == end_ms - start_ms
+        return mean.round(MEAN_PLACES) if number is None else number, GOOD if whole else ESTIMATED
 
     def figures(self, periods, start_ms, end_ms):
         """[(end_ms, period, start_ms, figure)] of the periods that a time touches, in order; periods: DAY or longer."""
@@ -167,14 +185,15 @@ class Manuals:
         self.site = site
         self.periods = [period for period in site.settings.closings if period >= DAY]
         since = None if now_ms is None else clock.start(DAY, now_ms, site.zone)
-        self.entered = [Entered(site.zone, since) for _ in site.manual]
+        self.entered = [Entered(site.zone, since, row.mean) for row in site.manual]
         self._signed = None  # what was verified last: a terminal asks before it takes a record, and again by its fold
         self.ordered = {}  # source's name: time of the last order to compute its figures again
         if before is not None:
             self.ordered = before.ordered
             for row, entered in zip(before.site.manual, before.entered):
                 for at, other in enumerate(site.manual):
-                    if (row.name, row.unit, before.site.zone) == (other.name, other.unit, site.zone):
+                    same = row.name, row.unit, row.mean, before.site.zone
+                    if same == (other.name, other.unit, other.mean, site.zone):
                         self.entered[at] = entered
 
     def check(self, record, now_ms):
@@ -239,7 +258,7 @@ class Manuals:
         for row, entered in zip(self.site.manual, self.entered):
             missing = [dates(start, end, zone) for start, end in entered.missing(now_ms)]
             found.append({"event": "manual", "point": row.name, "quantity": row.quantity, "unit": row.unit,
-                          "missing": missing, "total": str(entered.total)})  # fmt: skip
+                          "missing": missing, "total": None if row.mean else str(entered.total)})  # fmt: skip
             for one in entered.amounts:
                 days = clock.text(one.start_ms, zone)[:10], clock.text(one.end_ms - 1, zone)[:10]
                 found.append({"event": "amount", "point": row.name, "from": days[0], "to": days[1],
@@ -285,7 +304,7 @@ class Manuals:
             )  # fmt: skip
         check_period(record.start_ms, record.end_ms, now_ms, site.zone)
         largest = entered.largest(record.start_ms)
-        if row.maximum is None and largest is not None and value > largest * 2:
+        if row.maximum is None and not row.mean and largest is not None and value > largest * 2:
             what = "%s %s is more than twice the largest month of the twelve before, %s (8.1.2)"
             hint = "correct it; where it is right, give the point a max in the site document"
             raise SeriesError(what % (value, row.unit, largest), hint)
