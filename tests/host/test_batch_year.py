@@ -12,7 +12,7 @@ from carbonterm.gm import sm2, sm3
 from carbonterm.ledger import bundle
 from carbonterm.ledger import entry as entries
 from carbonterm.pipeline import Pipeline
-from carbonterm.site import Site
+from carbonterm.site import FORMATS, Bus, Meter, Site
 from carbonterm_host.batch import account, year
 from carbonterm_host.batch.parquet import Column
 from sites import compiled, document, point
@@ -55,6 +55,8 @@ class Log:
         """{(period, start, point): row} and {(period, start, source): row} of the derived entries."""
         settled, emitted = {}, {}
         for kind, body in self.derived:
+            if kind == entries.FILL:
+                continue
             rows, found = (body[2], settled) if kind == entries.CLOSING else (body[3], emitted)
             for row in rows:
                 found[(body[0], body[1], row[0])] = row[1:] if kind == entries.CLOSING else row[1:4]
@@ -151,6 +153,27 @@ def test_what_columns_cannot_tell_is_replayed(tmp_path, what):
         log.read(NIGHT + hour * 3600000, [[i, 0, 0, -2, 100 * hour + i] for i in range(3)])
     found = year.of_bundle(log.save(tmp_path))
     assert found.replayed and same(found, log)[1] > 50
+
+
+def test_rates_fills_and_versions_are_replayed(tmp_path):
+    hour = 3600000
+    flow = point("F1", 1, "t/h", interval_ms=hour)
+    flow[9] = "instant"
+    steam = compiled("steam", 2, "AD*EF", [["AD", "t"]], [["EF", "tCO2/t", -2, 11]])
+    doc = document(points=[point("E1", 0, interval_ms=hour), flow], sources=[["steam", steam, [["AD", [[1, 1, 1]]]]]])
+    doc[0] = FORMATS[1]
+    doc[5] = [[*Bus(row, "bus", True).canonical(), None] for row in doc[5]]
+    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.LATER] for row in doc[6][:2]]
+    log = Log([*doc, [], [], [], [[1, 0, 0, hour, "t", 0, False]]])  # a rate, an amount by the linear rule, gaps filled
+    for n in range(168):
+        if not 74 <= n < 79:
+            log.read(NIGHT + 60000 + n * hour, [[0, 0, 0, -2, 100 * n], [1, 0, 0, -1, 200 + n % 7]])
+    found = year.of_bundle(log.save(tmp_path))
+    closings, emissions = same(found, log)
+    assert found.replayed and closings > 300 and emissions > 150
+    assert any(kind == entries.EMISSION and body[2] > 1 for kind, body in log.derived)
+    with pytest.raises(SeriesError, match="more than registers and sources"):
+        year.of_columns(log.site, [])
 
 
 @pytest.mark.slow
