@@ -79,7 +79,7 @@ def _empty(folder):
 
 
 def _spoil(defect, folder, saw):
-    """What a defect does to what the terminal left."""
+    """What a defect does to what the terminal left, or to the flash it is reckoned with."""
     does, path = defect and defect["does"], folder / "log.bundle"
     if does == "flip":
         data = bytearray(path.read_bytes())
@@ -87,6 +87,8 @@ def _spoil(defect, folder, saw):
         path.write_bytes(data)
     elif does == "drop":
         _without(path)
+    elif does == "worn":
+        saw["cycles"] = defect["cycles"]
     elif does == "unsent":
         held = saw["centres"][0]["entries"]
         del held[sorted(held)[len(held) // 2]]

@@ -156,7 +156,7 @@ def _restart(evidence, wanted):
         if not after:
             return False, "no reading after a power cut"
         worst = max(worst, after[0] - on)
-    return worst <= 1000 * wanted, f"{worst / 1000:.1f} s at most over {len(evidence.power)} starts"
+    return evidence.power and worst <= 1000 * wanted, f"{worst / 1000:.1f} s at most over {len(evidence.power)} starts"
 
 
 def _line_use(evidence, wanted):

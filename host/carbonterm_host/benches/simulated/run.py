@@ -43,6 +43,6 @@ def run(scenario, folder, defect):
         next(iter(lines.values())).update(counts["counters"])
     return {
         "cuts": cuts, "alarms": counts["alarms"], "lines": lines, "faults": counts["faults"], "wear": counts["wear"],
-        "cycles": flash and (defect["cycles"] if defect and defect["does"] == "worn" else flash["cycles"]),
+        "cycles": flash and flash["cycles"],
         "begin_ms": start_ms, "end_ms": start_ms + made["end_ms"],
     }  # fmt: skip
