@@ -12,7 +12,7 @@ from carbonterm.ledger import entry as entries
 from carbonterm.ledger import room
 from carbonterm.number import Number
 from carbonterm.pipeline import DERIVED, Replay
-from carbonterm.series.validity import in_range
+from carbonterm.series.register import in_range
 from carbonterm.site import INSTANT
 from carbonterm_device.journal import issued
 from carbonterm_device.upkeep import Missed, says

@@ -6,17 +6,14 @@ monthly total of its source. What fails stays in the log, marked as suspect, and
 """
 
 from carbonterm.number import Number
-from carbonterm.series.register import pack, unpack
+from carbonterm.series.register import in_range, pack, unpack
+
+__all__ = ("ABOVE", "NOT_JUDGED", "VALID", "WORDS", "History", "in_range")
 
 VALID, ABOVE, NOT_JUDGED = range(3)
 WORDS = ("valid", "above twice the largest valid month", "not judged: there is no whole valid month yet")
 MONTHS = 12  # of history; the largest of them counts, so that a plant with seasons is judged by its high one
 MONTH_MS = 31 * 86400000
-
-
-def in_range(value, minimum, maximum):
-    """8.1.1: whether a Number lies within [minimum, maximum], either None: open."""
-    return (minimum is None or value >= minimum) and (maximum is None or value <= maximum)
 
 
 class History:
