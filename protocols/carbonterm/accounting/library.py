@@ -206,23 +206,40 @@ class _Settled:
         return len(self._parameter(key).units) > 1
 
     def _alternative(self, keys):
-        """Which of the units "t | 10^4Nm3" fits all that came with a unit; None where nothing decides it."""
+        """Which of the units "t | 10^4Nm3" fits all that came with a unit; None where nothing decides it.
+
+        Of several that fit ("MWh | GJ") it is the one that was written; a plain number beside another unit is refused.
+        """
         if not keys:
             return 0
-        left, decided = None, False
+        left, decided, plain = None, False, None
+        written = [0] * len(self._parameter(keys[0]).units)
         for key in keys:
             p = self._parameter(key)
             texts = of_given.unit_texts(p, self.given)
             left = list(range(len(texts))) if left is None else left
-            own = self.values.get(key, (None, None, None))[1]
+            value, own, _ = self.values.get(key, (None, None, None))
             if own is None:
+                plain = key if value is not None else plain
                 continue
             decided = True
+            for k in left:
+                written[k] += units.same(own, texts[k])
             fitting = [k for k in left if units.fits(own, texts[k])]
             if not fitting:
                 of_given.converted(p, self.source, 0, own, texts[left[-1]])  # says what does not fit, and why
             left = fitting
-        return left[0] if decided else None
+        if not decided:
+            return None
+        most = max([written[k] for k in left])
+        best = [k for k in left if written[k] == most]
+        if len(best) > 1 and plain is not None:
+            texts = of_given.unit_texts(self._parameter(plain), self.given)
+            raise AccountingError(
+                "%s of %s may be in %s" % (plain, self.source.id, " or ".join([texts[k] for k in best])),
+                "say its unit, like %s=1%s" % (plain, texts[best[0]]),
+            )
+        return best[0]
 
     def _row(self, parameter, key, chosen):
         which, decided = chosen
