@@ -87,7 +87,7 @@ def fits(manifest, about, chip):
     if mpy["arch"] not in ("", about["arch"]):
         raise Failure(
             FINDING, f"the image's machine code is for {mpy['arch']}, the board runs {about['arch'] or 'none'}",
-            f"carbonterm board build {name} --arch {about['arch'] or chr(39) * 2} -o DIR",
+            f"carbonterm board build {name} --arch {about['arch'] or chr(39) * 2} -o DIR, if it is a virtual board",
         )  # fmt: skip
 
 

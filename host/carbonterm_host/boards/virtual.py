@@ -25,6 +25,7 @@ import tty
 from pathlib import Path
 
 from carbonterm_host import runtime
+from carbonterm_host.boards.remote import ARCHITECTURES
 from carbonterm_host.screen import USAGE, Failure
 
 START = Path(__file__).parent / "simulated" / "start.py"
@@ -33,6 +34,13 @@ POWER_ON, PIN, WATCHDOG, SOFTWARE = 1, 2, 3, 5  # reset causes, as machine has t
 _WAIT_S = 1.0  # so long output waits for who reads the port; then nobody does
 _RAW, _FRIENDLY = b"raw REPL; CTRL-B to exit\r\n", b'Type "help()"'
 _LFLAG, _CC = 3, 6
+
+
+def arch(binary=None):
+    """The architecture of machine code that the interpreter takes: what an image for a virtual board is built for."""
+    code = "import sys; print(sys.implementation._mpy >> 10)"
+    said = subprocess.run([binary or runtime.find(), "-c", code], capture_output=True, text=True, timeout=30)
+    return ARCHITECTURES[int(said.stdout)]
 
 
 class VirtualBoard:

@@ -81,11 +81,15 @@ def build(
         None, "--key", exists=True, help="the maker's key, of `carbonterm key operator` · 制造方私钥"
     ),
     arch: str | None = typer.Option(
-        None, help="of machine code; x64 for a virtual board here, '' for none · 目标架构"
+        None, help="of machine code, e.g. x64; 'here' for a virtual board on this machine · 目标架构"
     ),
     as_json: bool = JSON,
 ):
     """Compiles the firmware for a board and makes its image: ROMFS, littlefs, manifest, bill of materials. 生成镜像"""
+    if arch == "here":
+        from carbonterm_host.boards import virtual
+
+        arch = virtual.arch()
     if arch is not None and arch not in boards.ARCHITECTURES:
         raise Failure(USAGE, f"{arch} is no architecture", "one of " + ", ".join(boards.ARCHITECTURES[1:]))
     signer = None
