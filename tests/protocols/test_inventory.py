@@ -99,6 +99,33 @@ def test_a_higher_version_takes_the_place_and_the_same_adds():
 WRONG = ("", "26", "2026-13", "2026-02-30", "2026-5", "x026", "2026-05-03T", "1.26", "1e03", "-026")
 
 
+@pytest.mark.requirement("P-7.1-5", part="history stays: new factors change no figure of before")
+def test_a_factor_that_changed_within_a_year():
+    """The year as a whole was computed with the factor of its end; its months are right, each with its own."""
+    made = Records(ZONE)
+
+    def add(period, day, value, factor, version=1):
+        made.add(SOURCE, "a", period, at(day), version, 0, Number(value), ["compiled", factor])
+
+    for month in range(1, 13):
+        add(clock.MONTH, "2026-%02d-01" % month, "10" if month < 7 else "20", "old" if month < 7 else "new")
+    add(clock.YEAR, "2026-01-01", "240", "new")  # twelve months with the new one
+    made.heard(END)
+    assert str(made.total(SOURCE, "a", BEGIN, END).value) == "180"
+    add(clock.MONTH, "2026-01-01", "20", "new", 2)  # January was computed again, on order
+    assert str(made.total(SOURCE, "a", BEGIN, END).value) == "190"
+    add(clock.YEAR, "2026-01-01", "240", "new", 2)  # and then the year as a whole
+    assert str(made.total(SOURCE, "a", BEGIN, END).value) == "240"
+    # where the months are not all there any more, the year's own figure is what is known
+    some = Records(ZONE)
+    some.add(SOURCE, "a", clock.YEAR, at("2026-01-01"), 1, 0, Number(240), "new")
+    some.add(SOURCE, "a", clock.MONTH, at("2026-06-01"), 1, 0, Number(10), "old")
+    some.heard(END)
+    total = some.total(SOURCE, "a", BEGIN, END)
+    assert (str(total.value), total.unknown) == ("240", [])
+    print(str(made.total(SOURCE, "a", BEGIN, END).value))
+
+
 @pytest.mark.parametrize("text", WRONG)
 def test_spans(text):
     with pytest.raises(ClockError):

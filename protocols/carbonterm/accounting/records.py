@@ -1,7 +1,8 @@
 """The figures of a log by name, as inventories add them up: emissions of sources and settlements of points.
 
 A figure of a period that is recorded again with a higher version takes the place of the one before; with the same
-version, because the clock was set or a period closed again, it adds to it. What is unknown (null) stays unknown.
+version, because the clock was set or a period closed again, it adds to it. What is unknown (null) stays unknown. Where
+a source's method or factors changed within a period, its shorter periods count, each with the factors of its time.
 """
 
 from carbonterm import clock
@@ -22,6 +23,13 @@ class Total:
     def __init__(self):
         self.value, self.unknown, self.quality, self.until, self.parts = Number(0), [], None, None, []
 
+    def take(self, other):
+        """Adds the Total of a later span of which nothing is unknown."""
+        self.value = self.value + other.value
+        self.quality = other.quality if self.quality is None else max(self.quality, other.quality)
+        self.until = other.until
+        self.parts.extend(other.parts)
+
 
 class Records:
     """Of one log, in a zone (minutes east). last_ms: the last time that was heard of, None before."""
@@ -29,7 +37,7 @@ class Records:
     def __init__(self, zone):
         self.zone = zone
         self.last_ms = None
-        self._rows = {}  # (SOURCE or POINT, name): {(period, start_ms): [version, quality, Number or None]}
+        self._rows = {}  # (SOURCE or POINT, name): {(period, start_ms): [version, quality, Number or None, made by]}
 
     def take(self, entry, site):
         """Takes the rows of a closing or emission entry; site: the Site in force, whose names they get. Rows that it
@@ -39,8 +47,8 @@ class Records:
             period, start_ms, version, rows = entry.body[:4]
             for source, quality, exponent, mantissa, _ in rows:
                 if source < len(site.sources):
-                    value = None if mantissa is None else Number(mantissa, exponent)
-                    self.add(SOURCE, site.sources[source].name, period, start_ms, version, quality, value)
+                    value, one = None if mantissa is None else Number(mantissa, exponent), site.sources[source]
+                    self.add(SOURCE, one.name, period, start_ms, version, quality, value, one.compiled)
         elif entry.kind == entries.CLOSING:
             period, start_ms, rows = entry.body
             for point, quality, exponent, increment, _, _ in rows:
@@ -53,16 +61,17 @@ class Records:
         if self.last_ms is None or time_ms > self.last_ms:
             self.last_ms = time_ms
 
-    def add(self, kind, name, period, start_ms, version, quality, value):
-        """One figure, in the order of the log."""
+    def add(self, kind, name, period, start_ms, version, quality, value, made_by=None):
+        """One figure, in the order of the log; made_by: what it was computed with, to compare (a compiled source)."""
         rows = self._rows.setdefault((kind, name), {})
         known = rows.get((period, start_ms))
         if known is None or version > known[0]:
-            rows[(period, start_ms)] = [version, quality, value]
+            rows[(period, start_ms)] = [version, quality, value, made_by]
         elif version == known[0]:
             # as the terminal has it: a period that closed without a value begins anew
             both = known[2] is not None and value is not None
             known[1], known[2] = max(known[1], quality) if both else quality, known[2] + value if both else value
+            known[3] = made_by
 
     def names(self, kind):
         """Names of the sources or points that have figures, in order."""
@@ -76,10 +85,12 @@ class Records:
             for period, start_ms in like:
                 self._use(found, rows.get((period, start_ms)), period, start_ms)
             return found
-        within, inside = set(), [key for key in rows if begin_ms <= key[1] < end_ms]
+        within, inside = {}, [key for key in rows if begin_ms <= key[1] < end_ms]
         for period, start_ms in inside:
+            made_by = rows[(period, start_ms)][3]
             for longer in range(period + 1, clock.YEAR + 1):
-                within.add((longer, clock.start(longer, start_ms, self.zone)))
+                key = longer, clock.start(longer, start_ms, self.zone)
+                within[key] = made_by if key not in within or _same(within[key], made_by) else _MIXED
         level = clock.YEAR
         while level > clock.SECOND and clock.end(level, begin_ms, self.zone) > end_ms:
             level -= 1
@@ -95,10 +106,19 @@ class Records:
         at = begin_ms
         while at < end_ms:
             end, row = clock.end(level, at, self.zone), rows.get((level, at))
-            if (row is None or row[2] is None) and (level, at) in within:
-                self._cover(found, rows, within, level - 1, at, end)
-            else:
+            if (level, at) not in within:
                 self._use(found, row, level, at)
+            elif row is None or row[2] is None:
+                self._cover(found, rows, within, level - 1, at, end)
+            elif row[0] > 1 or _same(within[(level, at)], row[3]):  # computed anew as a whole, it holds as a whole
+                self._use(found, row, level, at)
+            else:
+                parts = Total()
+                self._cover(parts, rows, within, level - 1, at, end)
+                if parts.unknown:  # they are no longer all there
+                    self._use(found, row, level, at)
+                else:
+                    found.take(parts)
             at = end
 
     def _use(self, found, row, period, start_ms):
@@ -119,6 +139,13 @@ class Records:
         if found.unknown and found.unknown[-1][1] == begin_ms:
             begin_ms = found.unknown.pop()[0]
         found.unknown.append((begin_ms, end_ms))
+
+
+_MIXED = object()  # of figures that were made by different methods or factors
+
+
+def _same(one, other):
+    return one is other or (one is not _MIXED and other is not _MIXED and one == other)
 
 
 def span(text, zone):

@@ -44,6 +44,7 @@ def records(connection, found, site, period, last_ms):
     for one in _joined(spans):
         _read(connection, found, made, clock.DAY, clock.YEAR, one)
     gaps = {_days(site, last_ms, last_ms + 1)}  # the day that goes on
+    gaps.update(_days(site, at, at + 1) for log in found for at in _configured(connection, log))
     for a, b in spans:
         for kind, rows in ((SOURCE, site.sources), (POINT, site.all_points)):
             for row in rows:
@@ -59,16 +60,19 @@ def _read(connection, found, made, shortest, longest, between):
     names = tables.subjects.c
     for log, kind, period in itertools.product(found, _KINDS, range(shortest, longest + 1)):
         rows = connection.execute(
-            select(names.name, figures.c.start_ms, figures.c.version, figures.c.quality, figures.c.value)
+            select(names.name, figures.c.start_ms, figures.c.version, figures.c.quality, figures.c.value,
+                   names.model, names.parameters)
             .join(tables.subjects, (names.log == figures.c.log) & (names.context == figures.c.context)
                   & (names.kind == figures.c.kind) & (names.subject == figures.c.subject))
             .where(figures.c.log == log.id, figures.c.kind == kind, figures.c.period == period,
                    figures.c.start_ms >= between[0], figures.c.start_ms < between[1])
             .order_by(figures.c.seq, figures.c.row)
         )  # fmt: skip
-        for name, start_ms, version, quality, value in rows:
+        for name, start_ms, version, quality, value, model, parameters in rows:
             number = None if value is None else Number(value)
-            made.add(_KINDS[kind], name, period, start_ms, version, quality, number)
+            # method, formula and factors, as the terminal's document had them
+            made_by = (model, parameters) if kind == formats.EMISSION else None
+            made.add(_KINDS[kind], name, period, start_ms, version, quality, number, made_by)
 
 
 def _days(site, begin, end):
@@ -90,6 +94,12 @@ def logs_of(connection, terminal_id):
     return connection.execute(
         select(logs).where(logs.c.terminal_id == terminal_id).order_by(logs.c.epoch)
     ).all()  # fmt: skip
+
+
+def _configured(connection, log):
+    """Times of a log's site documents: in such a day the method or factors of a source may have changed."""
+    of_log = entries.c.log == log.id, entries.c.kind == formats.CONFIG
+    return connection.execute(select(entries.c.time_ms).where(*of_log)).scalars().all()
 
 
 def _last(connection, log):
