@@ -109,6 +109,56 @@ def test_a_gap_in_the_log():
         print(cbor.encode(body).hex())
 
 
+@pytest.mark.requirement("T-12.4-3")
+@pytest.mark.requirement("T-12.4-5")
+def test_both_methods_in_the_log_by_hand():
+    # 10 t/h up to hour 74, 22 t/h from hour 79 on: what the five hours between get, in grams
+    by_hand = (11200000, 13600000, 16000000, 18400000, 20800000), (10000000, 10000000, 16000000, 22000000, 22000000)
+    bare = week([[1, 0, 0, HOUR_MS, "t", None, False]])
+    for method in (0, 1):
+        log = week([[1, 0, 0, HOUR_MS, "t", method, False]])
+        again = {}
+        for entry in log.entries:
+            if entry.kind == entries.CLOSING and entry.body[0] == HOUR:
+                for row in entry.body[2]:
+                    if row[0] == 1:
+                        again.setdefault(entry.body[1], []).append(row)
+        filled = [again[T + hour * HOUR_MS] for hour in range(74, 79)]
+        assert [[row[1] for row in rows] for rows in filled] == [[3, 1]] * 5  # unknown, then estimated
+        assert tuple([rows[1][3] for rows in filled]) == by_hand[method]
+        # period, point, method, data used, totals before and after; who: the terminal, whose entry it is
+        told = [entry for entry in log.entries if entry.kind == entries.FILL]
+        assert [(entry.terminal_id, entry.body) for entry in told] == [(
+            "CT-TEST-1", [1, method, T + 74 * HOUR_MS, T + 79 * HOUR_MS, [24 * HOUR_MS] * 4, 0, 10, 22, -6, 1774000000,
+                          1854000000])]  # fmt: skip
+        # the readings are those of a log in which nothing is filled
+        assert log.bodies(entries.READINGS) == bare.bodies(entries.READINGS)
+        replayed(log.entries)
+    assert bare.bodies(entries.FILL) == []
+
+
+@pytest.mark.requirement("T-12.4-4")
+def test_only_the_four_days_decide():
+    def fills(missing=(), rates=()):
+        log, rates = Log(site([RATE])), dict(rates)
+        for hour in range(200):
+            if not 100 < hour < 105 and hour not in missing:
+                log.read(hour, None, rates.get(hour, 6))
+        return [body for body in log.bodies(entries.FILL) if 99 <= (body[2] - T) // HOUR_MS < 106]
+
+    plain = fills()
+    assert [body[10] - body[9] for body in plain] == [30000000]  # five hours of 6, by the readings of 100 and 105
+    # outside of the four days other values and gaps change nothing but the totals
+    for other in (fills(rates=[(hour, 25) for hour in list(range(52)) + list(range(154, 200))]),
+                  fills(missing=list(range(20, 51)) + list(range(155, 190)))):  # fmt: skip
+        assert [(body[:9], body[10] - body[9]) for body in other] == [(body[:9], 30000000) for body in plain]
+    # inside, too little on any of the four days: it is not filled, and that is told
+    for first in (55, 80, 108, 132):
+        found = fills(missing=range(first, first + 10))
+        assert [body[10] for body in found] == [None] and min(found[0][4]) < 18 * HOUR_MS
+    print(plain)
+
+
 def test_a_register_counts_through_its_gap_and_says_so():
     log = week([COUNTED])
     assert log.bodies(entries.FILL) == [

@@ -268,7 +268,7 @@ def _fill(tracer, one):
         "first": str(Number(first, exponent)), "last": str(Number(last, exponent)),
         "known_hours": [str((Number(part) / 3600000).round(2).normal()) for part in days],
         "before": str(Number(before, places)), "after": None if after is None else str(Number(after, places)),
-        **_at(tracer, one.index),
+        "by": tracer.book.entries[one.index].terminal_id, **_at(tracer, one.index),
     }  # fmt: skip
 
 
