@@ -13,16 +13,17 @@ from carbonterm.accounting.records import POINT, SOURCE
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry
 from carbonterm.number import Number
-from carbonterm_host import inventories
+from carbonterm_host import inventories, site_yaml
 from carbonterm_host.platform.data import contexts, tables
 from carbonterm_host.platform.inventory import figures
-from carbonterm_host.platform.store import Store, find_log
+from carbonterm_host.platform.store import Store, entries, find_log
 from carbonterm_host.platform.store import figures as rows_of
 from chromium import Chromium, find
 from seeded import Random
 from serving import START_MS, Platform, Source, post, run
 from sites import document
 
+DAY_MS = 86400000
 pytestmark = pytest.mark.slow  # a real platform, and commands that ask it
 
 
@@ -116,46 +117,55 @@ def test_the_page_in_a_browser(platform, tmp_path):
 
 
 def test_reading_little_comes_to_what_all_figures_come_to(tmp_path):
-    """Days and longer first, hours only where a day lacks: against Records of every figure, over random holes."""
+    """Days and longer first, hours only where a day lacks or a factor changed: against Records of every figure, over
+    random holes, with another grid factor from one noon on."""
     random, store = Random(17), Store(f"sqlite:///{tmp_path}/store.db")
     source = Source("CT-STEEL")
-    plan = steelworks.written(source.log, START_MS)
+    plans = [steelworks.written(source.log, START_MS)]
+    plans.append(site_yaml.compile_text(steelworks.SITE.replace("0.5703", "0.6000")))
+    zone = plans[0].zone
     store.register("CT-STEEL", 0, source.signer.public)
-    begin = clock.stamp(2025, 11, 20, zone=plan.zone)
-    made, rows, seq = inventories.Records(plan.zone), [], 100
-    for day in range(70):
-        start = begin + day * 86400000
-        for subject in range(3):
-            for period, at in [(clock.DAY, start)] + [(clock.HOUR, start + h * 3600000) for h in range(0, 24, 3)]:
-                seq += 1
-                if random.below(4):
-                    value = None if not random.below(6) else Number(random.below(10**9), -6)
-                    rows.append((entry.EMISSION, subject, period, at, 1 + random.below(2), seq, value))
-                    rows.append((entry.CLOSING, subject, period, at, 0, seq + 10**6, value))
-    last = begin + 70 * 86400000
+    begin = clock.stamp(2025, 11, 20, zone=zone)
+    last, noon = begin + 70 * DAY_MS, begin + 35 * DAY_MS + DAY_MS // 2
+    spans = [(clock.DAY, begin + day * DAY_MS) for day in range(70)]
+    spans += [(clock.HOUR, begin + hour * 3600000) for hour in range(0, 70 * 24, 3)]
+    spans += [(clock.MONTH, clock.stamp(2025, 12, 1, zone=zone)), (clock.YEAR, clock.stamp(2025, 1, 1, zone=zone))]
+    made = inventories.Records(zone)
     with store.write() as connection:
         log = find_log(connection, "CT-STEEL", 0)
-        describe(connection, log, plan)
-        for kind, subject, period, at, version, number, value in sorted(rows, key=lambda row: row[5]):
-            names = plan.sources if kind == entry.EMISSION else plan.all_points
-            made.add(SOURCE if kind == entry.EMISSION else POINT, names[subject].name, period, at, version, 0, value)
-            connection.execute(insert(rows_of).values(
-                log=log.id, seq=number, row=0, kind=kind, period=period, start_ms=at, version=version, subject=subject,
-                quality=0, value=None if value is None else str(value), context=0,
-            ))  # fmt: skip
+        for context, plan in enumerate(plans):
+            describe(connection, log, plan, context, (begin, noon)[context])
+        spans = [(clock.end(*one, zone), *one) for one in spans]
+        for seq, (end, period, at) in enumerate(sorted(spans), 100):
+            for subject in range(3):
+                if not random.below(4):
+                    continue
+                value, plan = None if not random.below(6) else Number(random.below(10**9), -6), plans[end > noon]
+                version = 1 + (random.below(5) == 0)
+                text = None if value is None else str(value)
+                row = {"log": log.id, "row": subject, "period": period, "start_ms": at, "subject": subject,
+                       "quality": 0, "value": text, "context": int(end > noon)}  # fmt: skip
+                emission, closing = ({**row, "seq": 2 * seq + kind - 5, "kind": kind} for kind in (6, 5))
+                connection.execute(insert(rows_of).values(**emission, version=version))
+                connection.execute(insert(rows_of).values(**closing, version=0))
+                one = plan.sources[subject]
+                made.add(SOURCE, one.name, period, at, version, 0, value, one.compiled)
+                made.add(POINT, plan.points[subject].name, period, at, 0, 0, value)
         made.heard(last)
-        for period in ("2025", "2026", "2025-12", "2026-01", "2026-01-05", "2026-01-29"):
-            little = figures.records(connection, [log], plan, period, last)
-            assert inventories.report(plan, little, period) == inventories.report(plan, made, period), period
+        for period in ("2025", "2026", "2025-12", "2026-01", "2025-12-25", "2026-01-05", "2026-01-29"):
+            little = figures.records(connection, [log], plans[1], period, last)
+            assert inventories.report(plans[1], little, period) == inventories.report(plans[1], made, period), period
     store.close()
 
 
-def describe(connection, log, plan):
-    """The context and subjects of a site, as the intake writes them."""
+def describe(connection, log, plan, context, time_ms):
+    """The config entry, context and subjects of a site, as the intake writes them."""
     canonical = plan.canonical()
-    found = contexts.Describer(log.id)
-    raw = entry.encode("CT-STEEL", 0, 0, START_MS, 3, entry.CONFIG, [sm3.digest(canonical), canonical])
-    context, subjects = found.hear(entry.decode(raw))
-    connection.execute(insert(tables.contexts).values(**context))
+    raw = entry.encode("CT-STEEL", 0, context, time_ms, 3, entry.CONFIG, [sm3.digest(canonical), canonical])
+    connection.execute(insert(entries).values(
+        log=log.id, seq=context, raw=raw, fingerprint=bytes(64), leaf=bytes(32), kind=entry.CONFIG, time_ms=time_ms,
+    ))  # fmt: skip
+    row, subjects = contexts.Describer(log.id).hear(entry.decode(raw))
+    connection.execute(insert(tables.contexts).values(**row))
     for row in subjects:
         connection.execute(insert(tables.subjects).values(**row))
