@@ -118,6 +118,7 @@ class Delivery:
         self._closing = closing
         self._kept = 0  # size of the checkpoint in the receipt that is kept
         self.name = centre.name
+        limits.setdefault("max_bytes", _room())
         self.outbox = Outbox(log.terminal_id, log.epoch, centre.public, self._below, **limits)
 
     async def run(self):
@@ -254,6 +255,12 @@ class Delivery:
 
     def _below(self, n):
         return int.from_bytes(self._port.random(4), "big") % n
+
+
+def _room():
+    """Bytes of a batch: 64 KiB, or a 16th of the free heap where that is less, as it is there several times over."""
+    gc.collect()
+    return max(2048, min(65536, gc.mem_free() // 16)) if hasattr(gc, "mem_free") else 65536
 
 
 def _receipts(logs, public):

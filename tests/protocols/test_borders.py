@@ -27,7 +27,7 @@ def peaks(size):
 def begun(size, time_ms):
     """A storage whose log begins with the snapshot at seq `size`."""
     raw = entry.encode("CT-BORDER", 0, size, time_ms, 3, entry.SNAPSHOT, [peaks(size), [1, 0, [], []]])
-    data = header(0, size) + frames_of([(raw, SIGNER.sign(raw))])
+    (data,) = frames_of([(raw, SIGNER.sign(raw))], header(0, size))
     public = "".join(["%02x" % byte for byte in SIGNER.public]).encode() + b"\n"
     return MemoryStorage([(segment_name(0, size), data), (key_name(0), public)]), raw
 

@@ -57,7 +57,7 @@ for batch in {batches}:
     ]
     for number in range(rounds):
         fill(commit, batch)
-        data = frames.frames_of(commit._buffer)
+        (data,) = frames.frames_of(commit._buffer)
         commit._owed.clear()  # a checkpoint is a write of its own, one in 60 entries
         for i in range(4):
             name, act = contenders[(number + i) % 4]  # each follows each: the disk remembers the one before

@@ -51,7 +51,7 @@ class Builder:
                 self.add(time_ms, kind, body, kind not in DERIVED)
 
     def keep(self, raw, fingerprint):
-        self.parts.append(frames.frames_of([(raw, fingerprint)]))
+        self.parts += frames.frames_of([(raw, fingerprint)])
         self.size += len(self.parts[-1])
         self.tree.append(digest(b"\0" + raw))
         if self.tree.size - self.sealed >= SEAL:

@@ -205,8 +205,9 @@ def header(epoch, first):
 
 
 def frames_of(batch, begin=b""):
-    """The bytes of one commit: frames of [(entry bytes, fingerprint), …], the first one marked, behind `begin`."""
-    parts, mark = [begin], _MARK
+    """The bytes of one commit: frames of [(entry bytes, fingerprint), …], the first one marked, behind `begin`; a list
+    of one, or of many parts where memory has no place for all of it at once."""
+    parts, mark = [begin] if begin else [], _MARK
     for raw, fingerprint in batch:
         crc = 0
         for part in ((len(raw) | mark).to_bytes(4, "big"), raw, fingerprint):
@@ -214,7 +215,10 @@ def frames_of(batch, begin=b""):
             parts.append(part)
         parts.append(crc.to_bytes(4, "big"))
         mark = 0
-    return b"".join(parts)
+    try:
+        return [b"".join(parts)]
+    except MemoryError:
+        return parts
 
 
 def _digits(text):

@@ -152,12 +152,12 @@ class Log:
                 self._firsts.append(self.size)
                 self._file_size = 0
                 begin = header(self.epoch, self.size)
-            data = frames_of(buffer, begin)
             name = segment_name(self.epoch, self._firsts[-1])
-            self.storage.append(name, data)
+            for data in frames_of(buffer, begin):
+                self.storage.append(name, data)
+                self._file_size += len(data)
+                self.written += len(data)
             self.storage.sync(name)
-            self._file_size += len(data)
-            self.written += len(data)
             self.size += len(buffer)
             self.buffered = 0
             self._buffer = []
