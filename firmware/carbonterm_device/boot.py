@@ -46,6 +46,10 @@ class _Board(App):
         super()._start()
         for what, detail in self.told:
             self.terminal.audit("board", what, detail[:200])
+        self.terminal.commit()
+        _forget(CRASH)  # the log says it now
+        log = self.terminal.log
+        print("%s runs: epoch %d, %d entries · 运行中" % (log.terminal_id, log.epoch, log.size))
 
 
 async def _live(app, dog):
@@ -62,14 +66,19 @@ async def _live(app, dog):
 
 
 def _crashed():
-    """The crash before this start, which is forgotten here; None if there was none."""
+    """The crash before this start that no log tells of yet; None if there was none."""
     try:
         with open(CRASH) as file:
-            found = file.read()
-        os.remove(CRASH)
-        return found
+            return file.read()
     except OSError:
         return None
+
+
+def _forget(name):
+    try:
+        os.remove(name)
+    except OSError:
+        return
 
 
 def _write_down(error):
