@@ -28,7 +28,7 @@ class Figures:
         self.site = site
         self.digests = [sm3.digest(cbor.encode(source.canonical())) for source in site.sources]
         self.waiting = {}  # (source, period, start_ms): {point: Settlement}
-        self.kept = {}  # the same of complete ones: [version, {point: Settlement}]
+        self.kept = {}  # the same of complete ones: [version, {point: Settlement}, what a virtual point closed with]
         self._needed = [_points(feed.points for feed in source.inputs) for source in site.sources]
         self._first = len(site.points) + len(site.manual)
         # sources with a value that holds: a year's amount by a year's mean is not what its months come to
@@ -71,7 +71,7 @@ class Figures:
                     continue
                 if old is before.kept and len(moved) < len(self._needed[index]):
                     continue
-                new[(index, key[1], key[2])] = moved if old is before.waiting else [old[key][0], moved]
+                new[(index, key[1], key[2])] = moved if old is before.waiting else [old[key][0], moved, old[key][2]]
 
     # --- what settlements come to ------------------------------------------------------------------------------------
 
@@ -89,7 +89,7 @@ class Figures:
         for index in range(len(self.site.sources)):
             complete = self._take(index, period, start_ms, rows)
             if complete is not None:
-                version, parts, _ = complete
+                version, parts = complete
                 found.setdefault(version, []).append(self._emission(index, start_ms, parts))
         for version in sorted(found):
             yield entries.EMISSION, _body(period, start_ms, version, found[version], reason or "it closed again")
@@ -133,7 +133,7 @@ class Figures:
         return combine.combine(row.op, row.parts, amount) if row.op == combine.SUM else None
 
     def _take(self, index, period, start_ms, rows):
-        """(version, {point: Settlement}, the Settlements before) of a figure that rows complete or change; or None."""
+        """(version, {point: Settlement}) of a figure that rows complete or change; or None."""
         needed = self._needed[index]
         fresh = [(point, s) for point, s in rows if point in needed]
         if not fresh:
@@ -145,20 +145,24 @@ class Figures:
             return None
         key = (index, period, start_ms)
         kept = self.kept.get(key)
-        before = None if kept is None else dict(kept[1])
+        if kept is None:
+            known = self.waiting.get(key, {})
+            fresh = [(point, s) for point, s in fresh if s.readings is not None or point in known]
+            if not fresh:
+                return None  # a difference to what is no longer kept: the figure stays as it is
         parts = self.waiting.setdefault(key, {}) if kept is None else kept[1]
         for point, settlement in fresh:
             parts[point] = _together(parts.get(point), settlement, self.keeps)
         if kept is not None:
             kept[0] += 1
-            return kept[0], parts, before
+            return kept[0], parts
         if len(parts) < len(needed):
             _bound(self.waiting, MAX_WAITING)
             return None
         del self.waiting[key]
         if self.keeps and (period >= MONTH or (period == DAY and slow)):
-            self._keep(key, [1, parts])
-        return 1, parts, None
+            self._keep(key, [1, parts, None])
+        return 1, parts
 
     def _by_hand(self, point):
         """Whether a point is entered by hand, or made of one that is."""
@@ -189,20 +193,21 @@ class Figures:
         """Appends the settlement of a virtual point to the rows that complete or change it."""
         from carbonterm.series import combine
 
-        row, count = self.site.virtual[at], len(self.site.sources)
-        complete = self._take(count + at, period, start_ms, rows)
+        row, index = self.site.virtual[at], len(self.site.sources) + at
+        complete = self._take(index, period, start_ms, rows)
         if complete is None:
             return
-        _, parts, before = complete
+        version, parts = complete
         value = combine.combine(row.op, row.parts, lambda point: parts[point].increment)
         quality = INVALID if value is None else _worst(parts)
-        if value is not None and before is not None:
-            old = combine.combine(row.op, row.parts, lambda point: before[point].increment)
-            value = value if old is None else value - old
-        elif value is not None and value < 0 and combine.subtracts(row.op, row.parts):
+        if value is not None and value < 0 and combine.subtracts(row.op, row.parts):
             quality = max(quality, SUSPECT)
+        kept = self.kept.get((index, period, start_ms))
+        if kept is not None:
+            kept[2], before = value, kept[2]
+            value = value if value is None or before is None else value - before
         end_ms = clock.end(period, start_ms, self.site.zone)
-        made = Settlement(period, start_ms, end_ms, value, None, None, quality, None)
+        made = Settlement(period, start_ms, end_ms, value, None, None, quality, None if version > 1 else 0)
         rows.append((self._first + at, _fitting(made)))
 
     # --- snapshots ---------------------------------------------------------------------------------------------------
@@ -212,18 +217,25 @@ class Figures:
         return [list(key) + [_packed(self.waiting[key])] for key in sorted(self.waiting)]
 
     def kept_state(self):
-        """What is kept: rows [source, period, start_ms, version, parts]."""
-        return [list(key) + [self.kept[key][0], _packed(self.kept[key][1])] for key in sorted(self.kept)]
+        """What is kept: rows [source, period, start_ms, version, parts, value]; value: what a virtual point closed with
+        so far, [exponent, mantissa as text] or null."""
+        rows = []
+        for key in sorted(self.kept):
+            version, parts, value = self.kept[key]
+            value = None if value is None else [value.exponent, str(value.mantissa)]
+            rows.append(list(key) + [version, _packed(parts), value])
+        return rows
 
     def restore(self, waiting, kept):
         """Goes on from the two states; ValueError, TypeError, IndexError for what is none."""
         for index, period, start_ms, parts in waiting:
             self.waiting[(index, period, start_ms)] = _unpacked(period, start_ms, parts)
-        for index, period, start_ms, version, parts in kept:
+        for index, period, start_ms, version, parts, value in kept:
             found = _unpacked(period, start_ms, parts)
             if not 0 <= index < len(self._needed) or sorted(found) != sorted(self._needed[index]):
                 raise LedgerError("it keeps a figure that the site document does not have")
-            self.kept[(index, period, start_ms)] = [version + 0, found]
+            value = None if value is None else Number(int(value[1]), value[0])
+            self.kept[(index, period, start_ms)] = [version + 0, found, value]
 
 
 def _points(lists):

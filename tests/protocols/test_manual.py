@@ -365,6 +365,29 @@ def test_a_value_that_holds_is_averaged_and_feeds_days_and_months_only():
         Site(formed([["zhang", ZHANG.public]], manual, sources=sources))
 
 
+def test_a_share_that_changes_holds_for_what_is_corrected_later():
+    log = Log()
+    people, coal = [["zhang", ZHANG.public], ["li", LI.public]], ["coal", "mass", "t", None, None, False]
+    for version, share, value in ((1, 6, None), (2, 5, "90")):
+        virtual = [["shop", "mass", "t", "sum", [[COAL, share, 10]], None]]
+        log.configure(BEGIN if version == 1 else NOW, formed(people, [coal], virtual, version=version))
+        if value is None:
+            first = log.give(amount("2026-03-01", "2026-03-31", "100"))
+    log.give(amount("2026-03-01", "2026-03-31", "90", of=first))
+    assert log.closings(COAL + 1)[(clock.MONTH, "2026-03-01")] == [(0, "60"), (0, "-15")]  # 45 in all: half of 90
+    log.replayed()
+
+
+def test_a_difference_to_what_is_no_longer_kept_changes_no_figure():
+    log = Log()
+    log.configure()
+    first = log.give(amount("2026-03-01", "2026-03-31", "100"))
+    log.pipeline.figures.kept.clear()  # as where there were more figures than are kept
+    log.give(amount("2026-03-01", "2026-03-31", "90", of=first))
+    assert log.closings()[(clock.MONTH, "2026-03-01")] == [(0, "100.000"), (0, "-10.000")]
+    assert [row[:3] for row in log.figures(0, clock.MONTH, "2026-03-01")] == [(1, 0, "80.000000")]
+
+
 def test_without_operators_nobody_may_enter_anything():
     log = Log()
     log.configure(doc=document())

@@ -112,10 +112,11 @@ class Entered:
             if before == after:
                 continue
             if after is None:
-                found.append(Settlement(period, at, end, None, None, None, INVALID, 0))
+                found.append(Settlement(period, at, end, None, None, None, INVALID, None))
             else:
                 value = after[0] if before is None else after[0] - before[0]
-                found.append(Settlement(period, at, end, value, None, None, after[1], 0))
+                readings = 0 if before is None else None  # None: a difference
+                found.append(Settlement(period, at, end, value, None, None, after[1], readings))
         return found
 
     def add(self, amount):
