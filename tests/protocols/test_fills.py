@@ -182,6 +182,7 @@ def test_what_is_not_filled_is_told():
     replayed(log.entries)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-12.4-2", part="rates and their fills over a restart before every entry")
 def test_restarts_before_every_entry():
     for series, sources in (([RATE], STEAM), ([COUNTED, RATE], STEAM), ([[1, 1, 0, None, "t/h", None, False]], ())):
@@ -190,6 +191,7 @@ def test_restarts_before_every_entry():
         print(len(one.entries), sm3.digest(b"".join([entry.raw for entry in one.entries])).hex())
 
 
+@pytest.mark.slow
 def test_a_replay_may_begin_at_any_entry():
     log = week([COUNTED, RATE], STEAM, hours=135)
     last = len(log.entries) - 1

@@ -154,6 +154,7 @@ def restarted(series, make):
     return again
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-12.4-2", part="an integrated amount over restarts at any point")
 def test_restarts_at_every_step_change_nothing():
     for seed in range(6):
@@ -367,6 +368,7 @@ def test_an_unset_clock_before_the_first_time():
     assert again.open(DAY).quality == 1
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-12.4-2", part="an integrated amount over random clocks and restarts")
 def test_random_clocks():
     for seed in range(10):

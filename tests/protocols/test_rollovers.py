@@ -112,6 +112,7 @@ class Life:
         self.settler = again
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-8.2.1-1", part="sum of periods = last − first over rollovers, outages, ratios, clocks")
 @pytest.mark.requirement("T-8.2.2-1", part="rollovers and outages of several rounds, random, restarted at every step")
 def test_random_lives_with_everything_at_once():

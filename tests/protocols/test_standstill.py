@@ -89,6 +89,7 @@ class Plant:
         return replay
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-12.4-2", part="the terminal fills a rate's gap, over a restart in between")
 @pytest.mark.requirement("T-12.4-5", part="the terminal writes the fill entry")
 def test_the_terminal_fills_a_gap():
@@ -139,6 +140,7 @@ def test_what_is_above_twice_the_largest_month():
     plant.replayed()
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-12.4-1", part="an alarm a working day before the limit, and both moments in the log")
 def test_two_working_days_warn_three_are_said():
     holiday = (clock.parse("2026-03-03T00:00:00+08:00") + 480 * 60000) // 86400000
