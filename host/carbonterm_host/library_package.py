@@ -23,6 +23,10 @@ MAX_BYTES = 8 << 20
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
 
+class Untrusted(AccountingError):
+    """A package that its key did not sign, or that somebody else signed."""
+
+
 @dataclass(frozen=True)
 class Package:
     """name, version (1 …), made_ms, methods and factors (dicts), maker (public key, 64 bytes), data (the file)."""
@@ -57,7 +61,7 @@ def parse(data):
         if form != FORM or not all(isinstance(part, bytes) for part in (content, public, signature)):
             raise _bad(f"it is not [{FORM!r}, content, public key, signature]")
         if not gm_backends.verify(public, content, signature, gm_backends.best()):
-            raise AccountingError("the library's signature is not that of its key", "fetch the file again")
+            raise Untrusted("the library's signature is not that of its key", "fetch the file again")
         name, version, made_ms, rows = cbor.decode(content)
         if not (isinstance(name, str) and NAME.fullmatch(name)) or not type(version) is type(made_ms) is int:
             raise _bad("its name, version or time")
@@ -90,7 +94,7 @@ def keep(folder, package, maker):
     Another file of the same version is refused.
     """
     if package.maker != maker:
-        raise AccountingError(
+        raise Untrusted(
             f"library {package.name} is signed by {package.maker.hex()[:16]}…, not by the maker that was named",
             "ask the maker for the key by another way; --maker names the one you trust",
         )

@@ -3,9 +3,12 @@
 import json as _json
 import os
 import sys
+from contextlib import contextmanager
 
 import typer
 from rich.console import Console
+
+from carbonterm.errors import CarbonError
 
 OK, FINDING, USAGE, UNREACHABLE, UNVERIFIED = range(5)
 
@@ -20,6 +23,15 @@ class Failure(Exception):
         self.code = code
         self.what = what
         self.hint = hint
+
+
+@contextmanager
+def usage():
+    """What was asked for and is not there, or cannot be meant, ends with exit code 2 instead of 1."""
+    try:
+        yield
+    except CarbonError as error:
+        raise Failure(USAGE, error.what, error.hint) from error
 
 
 def console():

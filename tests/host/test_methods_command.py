@@ -55,7 +55,7 @@ def test_one_method(capsys):
     code, out = run(capsys, "--lang", "en", "methods", "show", "cn-2013-electrolytic-aluminium")
     assert code == 0 and "superseded by" in out
     code, out = run(capsys, "methods", "show", "cn-2013-steal", "--json")
-    assert code == 1 and "cn-2013-steel" in out
+    assert code == 2 and "cn-2013-steel" in out
 
 
 def spoilt(change):

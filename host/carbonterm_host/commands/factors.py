@@ -13,11 +13,10 @@ from carbonterm.accounting.load import ZONE, load_factors
 from carbonterm.accounting.model import Factors
 from carbonterm.accounting.source import holds
 from carbonterm.clock import text
-from carbonterm.errors import AccountingError
 from carbonterm_host import library, library_folder, library_package
 from carbonterm_host.commands import key as keys
 from carbonterm_host.library import LIBRARY
-from carbonterm_host.screen import FINDING, JSON, OK, UNREACHABLE, USAGE, Failure, console, put, say
+from carbonterm_host.screen import FINDING, JSON, OK, UNREACHABLE, UNVERIFIED, USAGE, Failure, console, put, say, usage
 
 app = typer.Typer(help="the emission-factor library · 排放因子库", add_completion=False, no_args_is_help=True)
 AT = typer.Option(None, "--at", help="only what is valid on that day · 日期 YYYY-MM-DD")
@@ -135,7 +134,8 @@ def confirm(
     record = {"factor": factor, "was": was, "was_from": was_from, "value": value, "document": document, "page": page,
               "by": by, "on": on or _today(), "valid_from": valid_from, "valid_to": valid_to,
               "public": None}  # fmt: skip
-    written = library_folder.confirm(own, known, record, keys.load(key)[0] if key else None)
+    with usage():
+        written = library_folder.confirm(own, known, record, keys.load(key)[0] if key else None)
     rows = _versions(library.factors(folder), factor)
     if as_json:
         put({"confirmation": written, "versions": rows})
@@ -163,7 +163,9 @@ def add(
            "basis": "found", "confidence": "high", "valid_from": valid_from, "valid_to": valid_to,
            "uncertainty": uncertainty}  # fmt: skip
     row = {key: value for key, value in row.items() if value is not None}
-    row = library_folder.add(_own(folder), library.factors(folder), row, evidence)
+    own, known = _own(folder), library.factors(folder)
+    with usage():
+        row = library_folder.add(own, known, row, evidence)
     put(row) if as_json else print(f"✓ {row['id']}: {row['value']} {row['unit']}")
     return OK
 
@@ -179,8 +181,10 @@ def pack(
 ):
     """Makes a signed, versioned library package; without FILE of all that ship. 制作因子库包"""
     paths = files or [*library.shipped_files("methods"), *library.shipped_files("factors")]
-    texts = [("method" if "sources" in library.read(path) else "factors", path.read_text("utf-8")) for path in paths]
-    data = library_package.pack(name, version, time.time_ns() // 1_000_000, texts, keys.load(key)[0])
+    with usage():
+        kinds = ["method" if "sources" in library.read(path) else "factors" for path in paths]
+        texts = [(kind, path.read_text("utf-8")) for kind, path in zip(kinds, paths, strict=True)]
+        data = library_package.pack(name, version, time.time_ns() // 1_000_000, texts, keys.load(key)[0])
     output.write_bytes(data)
     package = library_package.parse(data)
     row = {**_package(package), "file": str(output), "bytes": len(data)}
@@ -198,12 +202,16 @@ def unpack(
 ):
     """Checks a package's signature and puts it into the library; older versions stay. 安装因子库包"""
     data = _fetched(source) if source.startswith(("http://", "https://")) else _bytes(source)
-    package = library_package.parse(data)
     try:
         trusted = bytes.fromhex(maker.rpartition(":")[2])
     except ValueError:
         raise Failure(USAGE, "--maker is no public key", "128 hex digits, as carbonterm key show prints them") from None
-    path = library_package.keep(_own(folder), package, trusted)
+    own = _own(folder)
+    try:
+        package = library_package.parse(data)
+        path = library_package.keep(own, package, trusted)
+    except library_package.Untrusted as error:
+        raise Failure(UNVERIFIED, error.what, error.hint) from None
     row = {**_package(package), "file": str(path)}
     put(row) if as_json else print(f"✓ {package.name} {package.version} → {path}")
     return OK
@@ -215,7 +223,8 @@ def unpack(
 def _versions(known, id):
     found = known.of_id(id)
     if found is None:
-        known.factor(id, 0)  # says what is near
+        with usage():
+            known.factor(id, 0)  # says what is near
     return [{"number": number, **_row(factor)} for number, factor in enumerate(found, 1)]
 
 
@@ -267,7 +276,7 @@ def _state(word, known):
 def _own(folder):
     found = library.own_folder(folder)
     if found is None:
-        raise AccountingError("no library folder is named", f"give --library DIR, or set ${library.VARIABLE}")
+        raise Failure(USAGE, "no library folder is named", f"give --library DIR, or set ${library.VARIABLE}")
     return found
 
 

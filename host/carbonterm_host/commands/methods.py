@@ -9,7 +9,7 @@ from carbonterm.accounting.load import ZONE
 from carbonterm.clock import text
 from carbonterm_host import library, methods_check
 from carbonterm_host.library import LIBRARY
-from carbonterm_host.screen import FINDING, JSON, OK, console, put, say
+from carbonterm_host.screen import FINDING, JSON, OK, console, put, say, usage
 
 app = typer.Typer(
     help="accounting methods: list, show, check · 核算方法库", add_completion=False, no_args_is_help=True
@@ -41,7 +41,8 @@ def list_(as_json: bool = JSON, folder: str | None = LIBRARY):
 @app.command()
 def show(method: str = typer.Argument(help="method · 方法"), as_json: bool = JSON, folder: str | None = LIBRARY):
     """One method: document, gases, sources, formulas, parameters. 方法内容"""
-    chosen = library.method(method, folder)
+    with usage():
+        chosen = library.method(method, folder)
     view = {**summary(chosen), "total": chosen.total, "rules": chosen.rules, "note": chosen.note,
             "sources": [source_view(source) for source in chosen.sources]}  # fmt: skip
     if as_json:

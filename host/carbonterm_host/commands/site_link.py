@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from carbonterm_host import library, site_links, site_yaml
-from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, put, say
+from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, put, say, usage
 
 WITH = typer.Option(None, "--with", metavar="NAME=FACTOR", help="the other parameters, e.g. fuel=天然气 · 其他参数")
 
@@ -65,6 +65,12 @@ def link(
             raise Failure(USAGE, f"there is no instrument {meter!r}", ", ".join(one.name for one in site.meters))
         view = {"terminal": site.terminal_id, "instrument": meter, "points": groups[meter]["points"]}
         return _choose(view, "points", json)
+    with usage():
+        return _from(site, meter, point, method, source, others, parameter, json)
+
+
+def _from(site, meter, point, method, source, others, parameter, json):
+    """The steps behind the point."""
     _, unit = site_links.point_of(site, meter, point)
     preset = {"terminal": site.terminal_id, "instrument": meter, "point": point, "unit": unit}
     if method is None:
