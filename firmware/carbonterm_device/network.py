@@ -1,6 +1,7 @@
 """A Modbus TCP connection as a bus: a meter, or a gateway with a line of them behind it."""
 
 import asyncio
+import gc
 
 from carbonterm.field.modbus import EXCEPTIONS, TcpDecoder, match, read_request, tcp
 from carbonterm_device.bus import Bus, Refused
@@ -8,7 +9,7 @@ from carbonterm_device.ports import port as default_port
 
 SILENT_LIMIT = 3  # timeouts without a byte after which a connection counts as half open
 CONNECT_MS = 3000
-_PREPARED = 256
+_PREPARED, _ROOM = 256, 1 << 17  # requests that are kept made, where so many bytes of the heap are free
 
 
 class _Request:
@@ -36,6 +37,7 @@ class TcpBus(Bus):
         self._host = host
         self._number = port
         self._prepared = {}
+        self._most = _PREPARED if not hasattr(gc, "mem_free") or gc.mem_free() > _ROOM else 1
         self._decoder = TcpDecoder()
         self._transaction = int.from_bytes(board.random(2), "big")
         self._silences = 0
@@ -49,7 +51,7 @@ class TcpBus(Bus):
         key = (unit, function, address, count)
         request = self._prepared.get(key)
         if request is None:
-            if len(self._prepared) >= _PREPARED:
+            if len(self._prepared) >= self._most:
                 self._prepared.clear()
             request = self._prepared[key] = _Request(unit, function, address, count)
         await self._lock.acquire()
