@@ -24,11 +24,12 @@ buses: [{name: lan, kind: modbus-tcp, host: 127.0.0.1, port: 1}]
 meters: [{name: M1, bus: lan, unit: 1, model: eastron-sdm630}]
 points: [{name: E1, meter: M1, register: active_energy_import, every: 1h, limit: "2000"}]
 operators: [{name: zhang, public: "ZHANG"}, {name: li, public: "LI"}]
-manual: [{name: 煤, fuel: coal, max: "5000"}]
+manual: [{name: 煤, fuel: coal, max: "5000"}, {name: 热值, unit: GJ/t, mean: true}]
 virtual: [{name: 窑1, apportion: 煤, share: "0.7"}, {name: 窑2, apportion: 煤, share: "0.3"}]
 sources:
   - {name: kiln 1, method: cn-2015-other-industry, source: fuel_combustion, parameters: {FC: [窑1], fuel: bituminous}}
-  - {name: kiln 2, method: cn-2015-other-industry, source: fuel_combustion, parameters: {FC: [窑2], fuel: bituminous}}
+  - {name: kiln 2, method: cn-2015-other-industry, source: fuel_combustion,
+     parameters: {FC: [窑2], NCV: [热值], fuel: bituminous}}
 settings: {closings: [day, month, year], commit: 50ms}
 """
 DAY = 86400000
@@ -66,6 +67,11 @@ def listed(terminal):
     return json.loads(carbonterm("enter", "list", terminal.folder, "--json")[1])["manual"]
 
 
+def amounts(terminal):
+    """The amounts of coal."""
+    return [row for row in listed(terminal) if row["event"] == "amount" and row["point"] == "煤"]
+
+
 def months(terminal):
     """The texts 2026-10 of the months that are missing."""
     return [text[:7] for text in listed(terminal)[0]["missing"]]
@@ -84,6 +90,8 @@ def test_a_month_is_entered_corrected_reviewed_and_survives_a_power_cut(plant, t
     assert wanted
     taken = [give(terminal, files["zhang"], "amount", "煤", month, "100000", "kg", "--evidence", paper)
              for month in wanted]  # fmt: skip
+    for month in wanted:
+        give(terminal, files["zhang"], "amount", "热值", month, "20.9", "GJ/t")
     assert months(terminal) == []
     terminal.wait(lambda status: not any("填报" in text for text in status["alarms"]))
     last = wanted[-1]
@@ -109,12 +117,12 @@ def test_a_month_is_entered_corrected_reviewed_and_survives_a_power_cut(plant, t
     assert all(row[1] == "maintenance" for row in audits(terminal)[size:])
 
     second = give(terminal, files["zhang"], "amount", "煤", last, "93", "t", "--replaces",
-                  [row["id"] for row in listed(terminal) if row["event"] == "amount"][-1])  # fmt: skip
+                  amounts(terminal)[-1]["id"])  # fmt: skip
     give(terminal, files["li"], "review", second["record"], "reviewed", "--note", "compared with the weighbridge")
     terminal.kill()
     terminal.start()
     terminal.wait(lambda status: status["found"] > 0 and status["points"])
-    rows = [row for row in listed(terminal) if row["event"] == "amount"]
+    rows = amounts(terminal)
     assert [row["state"] for row in rows][-2:] == ["replaced", "reviewed"]
     status = terminal.wait(lambda status: status["points"])
     total = 100 * (len(wanted) - 1) + 93
@@ -154,6 +162,9 @@ def test_a_month_is_entered_corrected_reviewed_and_survives_a_power_cut(plant, t
     assert part["parts"][0]["amounts"][-2]["evidence"][0]["file"] == "磅单.pdf"
     assert [row["increment"]["equal"] for row in part["parts"]] == [True]
     assert "人工填报" in carbonterm("trace", tmp_path / "log.bundle", "kiln 1", "month", last, lang="zh")[1]
+    second_kiln = json.loads(carbonterm("trace", tmp_path / "log.bundle", "kiln 2", "month", last, "--json")[1])
+    heat = next(row for row in second_kiln["figures"][0]["activity"] if row["parameter"] == "NCV")["points"][0]
+    assert second_kiln["ok"] and (heat["value"], heat["increment"]["equal"]) == ("20.9", True)
     other = tmp_path / "other.pdf"
     other.write_bytes(b"weighed again")
     code, out, _ = carbonterm("enter", "evidence", tmp_path / "log.bundle", paper, other, "--json")
@@ -162,7 +173,7 @@ def test_a_month_is_entered_corrected_reviewed_and_survives_a_power_cut(plant, t
     assert (kept[0]["entries"][-1]["name"], kept[0]["entries"][-1]["from"][:7]) == ("磅单.pdf", last)
     assert carbonterm("enter", "evidence", terminal.data, paper)[0] == 0
     shown = json.loads(carbonterm("enter", "list", tmp_path / "log.bundle", "--json")[1])["manual"]
-    assert [row["state"] for row in shown if row["event"] == "amount"][-1] == "rejected"
+    assert [row["state"] for row in shown if row["event"] == "amount" and row["point"] == "煤"][-1] == "rejected"
 
 
 def decoded(row):

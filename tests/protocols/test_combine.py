@@ -140,6 +140,7 @@ class Log:
 
 
 @pytest.mark.requirement("T-8.3.2-1")
+@pytest.mark.requirement("T-8.3.2-4", part="a result below 0 is marked")
 @pytest.mark.requirement("T-8.3.2-6", part="parts of a settled whole, as stored")
 def test_a_virtual_point_closes_with_the_last_of_its_parts():
     source = ["all", compiled("all", 2, "AD*EF", [["AD", "MWh"]], [["EF", "tCO2/MWh", -1, 5]]),
