@@ -3,12 +3,12 @@
 A point's uncertainty is that of its meter's certificate, where it is in per cent, or what is stated with the command;
 a factor's is what the library says of it, or what is stated. A calibration's error is the same in all readings, so it
 holds for the sum of a year as it does for one of them. The formulas are those of the site document that is in force at
-the end of the log.
+the end of the log, and the total is that of what its boundary has inside, by its shares; sinks stand beside it.
 """
 
 from carbonterm import formula
 from carbonterm.accounting.records import POINT, SOURCE, span
-from carbonterm.accounting.source import CONSTANTS, SIGN, parts
+from carbonterm.accounting.source import CONSTANTS, SIGN, kind, parts
 from carbonterm.errors import AccountingError, quoted
 from carbonterm.number import Number
 from carbonterm_host import library, uncertain
@@ -22,9 +22,13 @@ def model(site, records, period, given):
     if uncertain.MODEL in left:
         uncertain.model_error(found, left.pop(uncertain.MODEL))
     factors = library.factors().by_id
-    for source in site.sources:
+    shares = site.boundary.inside() if site.boundary else {index: Number(1) for index in range(len(site.sources))}
+    for place, source in enumerate(site.sources):
+        share = shares.get(place)
+        if share is None or kind(source.compiled) == "sink":
+            continue  # outside of the boundary, or told beside the total
         total = records.total(SOURCE, source.name, begin, end)
-        recorded[source.name] = total.value
+        recorded[source.name] = total.value * share
         if total.unknown or not total.parts:
             unknown.append(source.name)
             continue
@@ -48,8 +52,8 @@ def model(site, records, period, given):
             written = []
             for step in steps:
                 written += names[step] if isinstance(step, str) else [step]
-            scale = Number(gwp[3], gwp[2]) * source.compiled[SIGN]
-            found.terms.append((source.name, written, scale.ratio()))
+            scale = Number(gwp[3], gwp[2]).ratio() * source.compiled[SIGN] * share
+            found.terms.append((source.name, written, scale))
     for name in left:
         raise AccountingError(f"{quoted(name)} is no point and no factor of these sources", ", ".join(found.inputs))
     if not found.terms:

@@ -327,6 +327,9 @@ def test_the_total_of_a_log(bundle):
     assert code == 0, err
     for name, row in view["sources"].items():
         assert float(row["value"]) == pytest.approx(float(row["recorded"]), rel=1e-4), name
+    # the total is that of the boundary, of which the canteen's tenants have the larger share
+    code, out, err = carbonterm("inventory", bundle, "--period", "2026", "--json")
+    assert code == 0 and float(view["value"]) == pytest.approx(float(json.loads(out)["total"]["total"]), rel=1e-4), err
     rows = {row["name"]: row for row in view["rows"]}
     assert rows["E1"]["u_percent"] == "0.5000" and rows["G1"]["u_percent"] == "0.5774"
     assert rows["model"]["group"] == "model" and view["monte_carlo"]["agrees"] is True
