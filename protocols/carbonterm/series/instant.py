@@ -22,19 +22,23 @@ MAX_HOLES = 32  # in the days that a fill looks at; a series with more has too l
 
 
 class _Level:
-    """The open settlement of one period: `base` the area where it began, `extra` what fills added (at PLACES)."""
+    """The open settlement of one period: `base` the area where it began, `extra` what fills added (at PLACES);
+    the ones in [since, done) were settled."""
 
-    __slots__ = ("period", "start", "end", "base", "quality", "readings", "covered", "lost", "max", "min", "extra")
+    __slots__ = ("period", "start", "end", "base", "quality", "readings", "covered", "lost", "max", "min", "extra",
+                 "since", "done")  # fmt: skip
 
     def __init__(self, period):
         self.period = period
         self.start = self.end = self.base = self.quality = self.readings = self.covered = self.lost = self.extra = 0
+        self.since = self.done = 0
         self.max = self.min = None
 
     def numbers(self):
         """All of it, for a snapshot."""
         texts = [None if n is None else str(n) for n in (self.base, self.max, self.min, self.extra)]
-        return [self.period, self.start, self.end, self.quality, self.readings, self.covered, self.lost] + texts
+        numbers = [self.period, self.start, self.end, self.quality, self.readings, self.covered, self.lost]
+        return numbers + texts + [self.since, self.done]
 
 
 class _NoRegister:
@@ -294,6 +298,9 @@ class Instant:
                 level.min = shown if level.min is None else min(level.min, shown)
 
     def _reopen(self, level, start, base, quality):
+        if not level.since <= level.start <= level.done:
+            level.since = level.done = level.start
+        level.done = max(level.done, level.end)
         level.start, level.end = start, clock.end(level.period, start, self.zone)
         level.base, level.quality = base, quality
         level.readings = level.covered = level.lost = level.extra = 0
@@ -316,7 +323,8 @@ class Instant:
         quality = max(quality, level.quality, SUSPECT if level.lost > 0 else GOOD)
         increment = None
         if self.settles == AMOUNT:
-            if level.covered or at != level.base or level.extra:
+            # one that was settled before, ere the clock was set back, has an amount: nothing comes to it
+            if level.covered or at != level.base or level.extra or level.since <= level.start < level.done:
                 increment = self._amount(at) - self._amount(level.base) + level.extra
             high, low = [None if n is None else self._amount(n) for n in (level.max, level.min)]
         else:
@@ -457,6 +465,6 @@ class Instant:
 def _level(row):
     level = _Level(row[0])
     level.start, level.end, level.quality, level.readings, level.covered, level.lost = [n + 0 for n in row[1:7]]
-    level.base, level.extra = int(row[7]), int(row[10])
+    level.base, level.extra, level.since, level.done = int(row[7]), int(row[10]), row[11] + 0, row[12] + 0
     level.max, level.min = [None if text is None else int(text) for text in row[8:10]]
     return level
