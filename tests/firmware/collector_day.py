@@ -3,10 +3,10 @@
 usage: INTERPRETER collector_day.py IMAGE FLASH init               makes the key and prints it
        INTERPRETER collector_day.py IMAGE FLASH SITE HOURS ZERO    runs; ZERO: the start, in seconds since 1970
 
-The code is in the image of a board's read-only file system, the log in littlefs on NOR flash, which is the file FLASH;
-both as a board has them. The meters are answers made of the time: each register of unit u says 1000 u + the minutes
-since the start. Time jumps to whatever is due next, unless a centre is being talked to: then it stands until there is an
-answer. Prints what the heap had in use and what is in the log, as JSON.
+The code is in the image of a board's read-only file system, the log in littlefs on NOR flash, which is the file
+FLASH; both as a board has them. The meters are answers made of the time: each register of unit u says 1000 u + the
+minutes since the start. Time jumps to whatever is due next, unless a centre is being talked to: then it stands until
+there is an answer. Prints what the heap had in use and what is in the log, as JSON.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ LIVE = (*KINDS, "off")  # defects that have to be there while the scenario runs
 
 
 def judged(name, tmp_path):
-    """(result as it is, {defect: result}) of a shipped scenario that runs once; the defects are those of what it left."""
+    """(result as it is, {defect: result}) of a shipped scenario that runs once, with defects of what it left."""
     found = scenario.load(name)
     folder = tmp_path / "run"
     folder.mkdir()
