@@ -1,29 +1,34 @@
 """Which modules of the firmware a board needs: everything that its roots import, directly or later."""
 
 import ast
-from pathlib import Path
 
-import carbonterm
-import carbonterm_device
+from carbonterm_host import runtime
 from carbonterm_host.boards.board import FAMILIES
 
-CORE, DEVICE = Path(carbonterm.__file__).parent, Path(carbonterm_device.__file__).parent
-_PACKAGES = {"carbonterm": CORE, "carbonterm_device": DEVICE}
+_PACKAGES = {
+    name: next(folder / name for folder in runtime.packages() if (folder / name).is_dir())
+    for name in ("carbonterm", "carbonterm_device")
+}
 # a microcontroller's main.py calls boot; on Linux the package is called
 ROOTS = {
     "unix": ("carbonterm_device.__main__", "carbonterm_device.app", "carbonterm_device.provision"),
     "": ("carbonterm_device.boot", "carbonterm_device.provision"),
 }
-# what a terminal has and a collector does without: it polls, signs, stores and forwards
+# what a terminal has and a collector does without: it polls, signs, stores and forwards. What its site document may not
+# have for that, boards.provision.check_site refuses
 TERMINAL_ONLY = (
-    "carbonterm.accounting.boundary", "carbonterm_device.inbound", "carbonterm_device.maintenance",
-    "carbonterm_device.search",
+    "carbonterm.accounting", "carbonterm.formula", "carbonterm.formula_steps",
+    "carbonterm.site_formed", "carbonterm.series.combine", "carbonterm.series.manual", "carbonterm.ledger.manual",
+    "carbonterm.site_series", "carbonterm.series.gaps", "carbonterm.series.instant", "carbonterm.series.validity",
+    "carbonterm.field.inbound", "carbonterm.field.channels", "carbonterm.field.analog",
+    "carbonterm_device.byhand", "carbonterm_device.channels", "carbonterm_device.inbound",
+    "carbonterm_device.maintenance", "carbonterm_device.search",
 )  # fmt: skip
 # what only the host runs: the library of methods and factors, the text of meter models, the reader of bundles
 HOST_ONLY = (
     "carbonterm.accounting.library", "carbonterm.accounting.load", "carbonterm.accounting.dimensions",
     "carbonterm.accounting.model", "carbonterm.field.models",
-    "carbonterm.nearest", "carbonterm.units", "carbonterm.ledger.bundle",
+    "carbonterm.formula_text", "carbonterm.nearest", "carbonterm.units", "carbonterm.ledger.bundle",
 )  # fmt: skip
 PORTS = "carbonterm_device.ports"
 
@@ -48,6 +53,18 @@ def imports(module):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return sorted(name for name in found if path_of(name))
+
+
+def at_once(module):
+    """Modules of ours that importing a module imports: those at its top, where they have to be there."""
+    tree, found = ast.parse(path_of(module).read_text()), set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
     return sorted(name for name in found if path_of(name))
