@@ -28,7 +28,7 @@ TERMINAL_ONLY = (
 HOST_ONLY = (
     "carbonterm.accounting.library", "carbonterm.accounting.load", "carbonterm.accounting.dimensions",
     "carbonterm.accounting.model", "carbonterm.field.models",
-    "carbonterm.formula_text", "carbonterm.nearest", "carbonterm.units", "carbonterm.ledger.bundle",
+    "carbonterm.formula_text", "carbonterm.ledger.bundle",
 )  # fmt: skip
 PORTS = "carbonterm_device.ports"
 

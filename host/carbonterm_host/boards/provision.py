@@ -12,7 +12,7 @@ import tarfile
 import time
 
 from carbonterm.errors import CarbonError
-from carbonterm.field.places import SENDERS
+from carbonterm.field.places import INPUTS, SENDERS
 from carbonterm.ledger.registry import MAX_BYTES, Registration
 from carbonterm_host.screen import FINDING, UNVERIFIED, USAGE, Failure
 
@@ -55,10 +55,19 @@ def check_site(board, site, terminal):
                 USAGE, f"bus {bus.name} is at {bus.address}, which {board.name} has not",
                 "its lines are " + ", ".join(names),
             )  # fmt: skip
-        if board.profile == "collector" and bus.kind in SENDERS:
-            raise Failure(USAGE, f"bus {bus.name} takes messages in, which a collector does not", "use a terminal")
-    if board.profile == "collector" and site.sources:
-        raise Failure(USAGE, "a collector accounts no emissions", "put the sources into the terminal's site document")
+        if board.profile == "collector" and bus.kind in (*SENDERS, INPUTS):
+            raise Failure(USAGE, f"bus {bus.name} is of kind {bus.kind}, which a collector has not", "use a terminal")
+    if board.profile != "collector":
+        return
+    for rows, what in (
+        (site.sources, "accounts no emissions"),
+        (site.virtual, "combines no points"),
+        (site.boundary, "has no boundary"),
+        (site.operators or site.manual, "takes no data by hand"),
+        (site.series, "settles no rates, fills no gaps and judges no months"),
+    ):
+        if rows:
+            raise Failure(USAGE, f"a collector {what}", "put that into the site document of its terminal")
 
 
 def set_time(remote):
