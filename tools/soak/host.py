@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from carbonterm_host import site_yaml
-from carbonterm_host.benches.simulated import host
+from carbonterm_host.benches import planned
 from tools.soak import plant
 
 ROOT = Path(__file__).parent.parent.parent
@@ -18,4 +18,4 @@ def run(folder, seed, hours, level, runtime="micropython", heap="256M", text=Non
 
     site = site_yaml.compile_text(text or plant.site_text())
     command, _ = runtimes.command(runtime, [], heap)
-    return host.run(folder, site, plant.plan_of(seed, hours, level), command)
+    return planned.run(folder, site, plant.plan_of(seed, hours, level), command)

@@ -3,7 +3,7 @@
 `site_text()` is the site file, `plan_of(seed, hours, level)` what happens. Times are in simulated seconds.
 """
 
-from carbonterm_host.benches.simulated import host
+from carbonterm_host.benches import planned
 from carbonterm_host.simulate import faults as table
 
 LINES = (("hall", 9600, "none"), ("yard", 2400, "even"), ("mixed", 2400, "even"), ("far", 1200, "even"))
@@ -91,11 +91,11 @@ def windows(hours):
 
 
 def plan_of(seed, hours, level):
-    """The plan of a run (carbonterm_host.benches.simulated.host); level 0: nothing goes wrong."""
+    """The plan of a run (carbonterm_host.benches.planned); level 0: nothing goes wrong."""
     if not level:
-        return host.plan(seed, hours)
-    end_ms = int(hours * 3600000) + host.BEFORE_MS
-    return host.plan(
+        return planned.plan(seed, hours)
+    end_ms = int(hours * 3600000) + planned.BEFORE_MS
+    return planned.plan(
         seed, hours, happenings(hours, level), [end_ms * part // 16 for part in (3, 6, 10, 13)], pulled(hours),
         [[name, number, version, 150 if version == "2025" else 600] for name, number, version in STATIONS], LOOP,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from carbonterm_host.benches import report
 from carbonterm_host.benches.evidence import Evidence
 from carbonterm_host.benches.expect import judge
 from carbonterm_host.benches.real import Real
-from carbonterm_host.benches.simulated.run import run as simulated
+from carbonterm_host.benches.virtual import run as simulated
 from carbonterm_host.commands import pull
 from carbonterm_host.screen import UNREACHABLE, USAGE, Failure
 

@@ -1,7 +1,7 @@
 """A terminal in simulated time: runs on MicroPython (or CPython).
 
-usage: INTERPRETER device.py FOLDER. FOLDER has site.bin, the canonical site document, and plan.json (`host.plan` says
-what is in it); the log and truth.jsonl, what the meters said, are left there. Prints counts as JSON.
+usage: INTERPRETER device.py FOLDER. FOLDER has site.bin, the canonical site document, and plan.json (what is in it:
+carbonterm_host.benches.planned); the log and truth.jsonl, what the meters said, are left there. Prints counts as JSON.
 
 The firmware's own parts are at work: SerialLine and Acquisition of each line, Terminal, Log, Clock. What is simulated
 is the board under them and the wires it is on. A power cut ends all of them in the middle of a write, and they begin

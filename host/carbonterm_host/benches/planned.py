@@ -39,7 +39,7 @@ def run(folder, site, made, command=None, heap="256M"):
         [*(command or [runtime.find(), "-X", f"heapsize={heap}"]),
          "-c", f"import sys; sys.argv[1:] = [{str(folder)!r}]; import carbonterm_host.benches.simulated.device"],
         env={**os.environ, "MICROPYPATH": ".frozen:" + path, "PYTHONPATH": path, "PYTHONHASHSEED": "0"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"the terminal in simulated time ended with {done.returncode}: "

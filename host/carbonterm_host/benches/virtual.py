@@ -1,7 +1,7 @@
 """A scenario in simulated time, and what the bench saw of it."""
 
+from carbonterm_host.benches import planned
 from carbonterm_host.benches.defective import KINDS
-from carbonterm_host.benches.simulated import host
 
 STATES = ("replaced", "reset")
 
@@ -10,9 +10,9 @@ def run(scenario, folder, defect):
     """As carbonterm_host.benches.real.Real.run."""
     faults = [list(row) for row in scenario.faults]
     power, unplugged, cuts = [], [], []
-    start_ms = host.START_MS - host.BEFORE_MS
+    start_ms = planned.START_MS - planned.BEFORE_MS
     for event in scenario.events:
-        at_ms = event.at_ms + host.BEFORE_MS
+        at_ms = event.at_ms + planned.BEFORE_MS
         if event.do == "power-cut":
             power.append(at_ms)
         elif event.do == "line-cut":
@@ -30,12 +30,12 @@ def run(scenario, folder, defect):
     spoilt = None
     if defect and defect["does"] in KINDS:
         spoilt = [defect["does"], defect["meter"], defect.get("every", 10)]
-    made = host.plan(
+    made = planned.plan(
         scenario.seed, scenario.ms / 3600000, faults, power, unplugged, meters=scenario.meters, held=scenario.held,
         flash=flash and [flash[key] for key in ("block", "ring", "files", "program")],
         segment_size=flash and flash["segment_size"], defect=spoilt,
     )  # fmt: skip
-    counts = host.run(folder, scenario.site, made)
+    counts = planned.run(folder, scenario.site, made)
     (folder / "site.yaml").write_text(
         scenario.site_text({bus.name: bus.address for bus in scenario.site.buses}), encoding="utf-8")  # fmt: skip
     lines = {bus.name: {"busy_ms": counts["busy_ms"][bus.address]} for bus in scenario.site.buses}
