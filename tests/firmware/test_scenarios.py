@@ -27,7 +27,8 @@ def judged(name, tmp_path):
 
 def check(name, tmp_path):
     green, red = judged(name, tmp_path)
-    assert [row for row in green["verdicts"] if not row["ok"]] == []
+    wrong = [f"{row['expect']}: found {row['found']}" for row in green["verdicts"] if not row["ok"]]
+    assert not wrong, wrong
     assert red and not any(one["green"] for one in red.values()), red
     print(name, len(green["verdicts"]), "expectations met;", ", ".join(red), "turn it red")
 

@@ -4,8 +4,9 @@ import pytest
 
 from carbonterm import cbor
 from carbonterm.errors import LedgerError
-from carbonterm.gm import sm3
+from carbonterm.gm import sm2, sm3
 from carbonterm.ledger import checkpoint, entry, frames
+from carbonterm.ledger.segment import Log
 from carbonterm.ledger.tree import leaf, root_of
 from carbonterm.pipeline import Replay
 from memory_storage import MemoryStorage
@@ -78,3 +79,23 @@ def test_a_snapshot_that_cannot_be():
         with pytest.raises(ValueError) as caught:
             replay.restore(state)
         print(caught.value)
+
+
+def test_no_place_for_a_snapshot():
+    """Memory that has no room for a snapshot costs no entry: the segment begins without it, and reads back whole."""
+    storage = MemoryStorage()
+    signer = sm2.Signer(bytes(31) + b"\x05")
+    log = Log(storage, "T1", 0, signer, segment_size=1024)
+
+    def state():
+        raise MemoryError("no place")
+
+    log.state = state
+    for i in range(30):
+        log.append(1000 + i, 3, entry.READINGS, [[[0, 0, 0, 0, i]], None])
+        log.commit()
+    assert len(frames.segments(storage)) > 2
+    again = Log(storage, "T1", 0, signer, segment_size=1024)
+    kinds = [entry.decode(raw).kind for raw, _ in again.entries()]
+    assert kinds == [entry.READINGS] * 30
+    print(len(kinds), again.size, again.base)

@@ -159,7 +159,11 @@ class Real:
         since = self.now_ms()
         self.plant.cut(bus)
         self.cuts.append([[meter.name for meter in self.plant.bus(bus).meters.values()], since, since + event.for_ms])
-        self._at(event.at_ms + event.for_ms, self.plant.restore, bus)
+        self._at(event.at_ms + event.for_ms, self._line_back, bus, self.cuts[-1])
+
+    def _line_back(self, bus, cut):
+        cut[2] = self.now_ms()
+        self.plant.restore(bus)
 
     def _network_cut(self, event):
         centre = self.centres[event.row.get("centre", 0)]

@@ -131,13 +131,18 @@ class Log:
         return seq
 
     def _snapshot(self, time_ms, clock_state):
-        """The first entry of a new segment; a checkpoint over exactly what it speaks of is signed with it."""
-        body = [list(self._tree.state()[1]), self.state()]
-        if len(cbor.encode(body)) > entry.MAX_ENTRY - 200:
-            return  # a site so large: start-up reads on from the last snapshot there is, or from the beginning
-        if self.sealed < self.size:
-            self._owe()
-        self._put(time_ms, clock_state, entry.SNAPSHOT, body)
+        """The first entry of a new segment; a checkpoint over exactly what it speaks of is signed with it. A segment
+        begins without one where the site is too large for an entry, or memory has no place for it now: start-up then
+        reads on from the last snapshot there is, or from the beginning."""
+        try:
+            body = [list(self._tree.state()[1]), self.state()]
+            if len(cbor.encode(body)) > entry.MAX_ENTRY - 200:
+                return
+            if self.sealed < self.size:
+                self._owe()
+            self._put(time_ms, clock_state, entry.SNAPSHOT, body)
+        except MemoryError:
+            return  # a reading is worth more than a quick start
 
     def commit(self):
         """Makes all appended entries durable (one write, one flush) and signs the checkpoints that fell due.
