@@ -59,6 +59,9 @@ def check(reader, node, rows, site):
         what = f"what meter '{site.meters[meter].name}' measures feeds {' and '.join(told)}: it would count twice"
         line = next((lines[name] for name in reversed(names) if name in lines), node)
         reader.note(line, f"{what} ({CLAUSE})", boundary.TWICE_HINT)
+    for one, other in boundary.monitored(site, found):
+        names = site.sources[one].name, site.sources[other].name
+        reader.note(lines.get(names[0], node), f"{boundary.stack_text(*names)} ({CLAUSE})", boundary.STACK_HINT)
     try:
         if not reader.mistakes:
             found.check(site)

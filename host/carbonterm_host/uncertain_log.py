@@ -7,6 +7,7 @@ the end of the log, and the total is that of what its boundary has inside, by it
 """
 
 from carbonterm import formula
+from carbonterm.accounting.boundary import monitored
 from carbonterm.accounting.records import POINT, SOURCE, span
 from carbonterm.accounting.source import CONSTANTS, SIGN, kind, parts
 from carbonterm.errors import AccountingError, quoted
@@ -22,7 +23,9 @@ def model(site, records, period, given):
     if uncertain.MODEL in left:
         uncertain.model_error(found, left.pop(uncertain.MODEL))
     factors = library.factors().by_id
-    shares = site.boundary.inside() if site.boundary else {index: Number(1) for index in range(len(site.sources))}
+    checks = [one for one, _ in monitored(site)]
+    whole = {index: Number(1) for index in range(len(site.sources)) if index not in checks}
+    shares = site.boundary.inside() if site.boundary else whole
     for place, source in enumerate(site.sources):
         share = shares.get(place)
         if share is None or kind(source.compiled) == "sink":

@@ -116,6 +116,39 @@ def two(*sources, **own):
     )  # fmt: skip
 
 
+def of_stack(name, index, method="cems", kind="other", scope=1):
+    """A source of the present form, fed by one point."""
+    old = compiled(name, scope, "M", [["M", "kWh"]], [])
+    part = [["CO2", old[6], ["GWP", "tCO2e/tCO2", 0, 1, None]]]
+    made = ["carbonterm-source-2", [method, 1], name, scope, 1, 1, part, old[7], [], kind]
+    return [name, made, [["M", [[index, 1, 1]]]]]
+
+
+@pytest.mark.requirement("T-9.3-4", part="what a stack's monitor measures and what is accounted of the stack")
+def test_a_stack_is_not_counted_twice():
+    monitor, kiln = of_stack("stack", 0), of_stack("kiln", 1, "cn-2013-cement", "combustion")
+
+    def plant(*units, other=kiln, reason=None, apart=None):
+        places = [bounds.place(0, units[0], None, reason=reason), bounds.place(1, units[1], None)]
+        return whole(bounds.boundary(places, apart=apart), points=[point("E1", 0), point("E2", 1)],
+                     sources=[monitor, other])  # fmt: skip
+
+    for units in ((0, 0), (0, 1), (1, 0), (None, 1), (1, None)):  # unit 1 is a part of unit 0
+        with pytest.raises(SiteError, match="source 'stack' measures what source 'kiln' accounts") as caught:
+            site.Site(plant(*units))
+        assert "exclude one" in caught.value.hint
+    site.Site(plant(1, 2))  # two shops beside each other
+    site.Site(plant(0, 0, reason="a check of the accounted figure"))
+    site.Site(plant(0, 0, apart=[[0, "the stack of the old kiln, which nobody accounts"]]))
+    for other in (of_stack("leak", 1, "x", "fugitive"), of_stack("bus", 1, "x", "combustion", 3),
+                  of_stack("second stack", 1)):  # fmt: skip
+        site.Site(plant(0, 0, other=other))
+    with pytest.raises(SiteError):  # the other one's meter apart says nothing of the monitor's
+        site.Site(plant(0, 0, apart=[[1, "why"]]))
+    without = site.Site(plant(1, 2)[:11])
+    assert boundaries.monitored(without) == [(0, 1)]
+
+
 def shared(*parts, submeters=None):
     """Two sources, each fed by a virtual point of its own, the sum of one part."""
     doc = two(electric("one", 4), electric("two", 5), submeters=submeters)

@@ -19,7 +19,7 @@ An amount, a share and a weight are [mantissa, exponent]; all references are ind
 """
 
 from carbonterm import units
-from carbonterm.accounting.source import SCOPE, SIGN
+from carbonterm.accounting.source import METHOD, SCOPE, SIGN, kind
 from carbonterm.errors import CarbonError, SiteError, quoted
 from carbonterm.number import Number, Ratio
 
@@ -205,8 +205,12 @@ class Boundary:
                     for source, at in parts[:3]]  # fmt: skip
             what = "what meter %s measures feeds %s" % (quoted(meters[meter].name), " and ".join(told))
             raise SiteError("boundary: %s: it would count twice" % what, TWICE_HINT)
+        for one, other in monitored(site, self):
+            raise SiteError("boundary: " + stack_text(sources[one].name, sources[other].name), STACK_HINT)
 
 
+STACK = ("combustion", "feedstock", "carbonate", "process")  # what may leave by a stack
+STACK_HINT = "exclude one of them; where the stack is of no accounted source, name its monitor under apart and say so"
 TWICE_HINT = "let one source have it, exclude one, or say under apart why what they measure is not the same"
 
 
@@ -258,6 +262,51 @@ def doubles(boundary, site):
                     break
             if len(parts) > 1 and total > 1 and (meter, parts) not in found:
                 found.append((meter, parts))
+    return found
+
+
+def stack_text(monitored, accounted):
+    """Why the two sources cannot both count."""
+    return "the stack's monitor of source %s measures what source %s accounts: it would count twice" % (
+        quoted(monitored), quoted(accounted))  # fmt: skip
+
+
+def monitored(site, boundary=None):
+    """[(source, accounted source), …], indices: sources of a stack's monitor (method "cems") beside one that may leave
+    by that stack: direct, of a kind of STACK, in the same unit or one above or below. A monitored figure checks an
+    accounted one and is never added to it. `apart` names the monitor's meter where the stack is of none."""
+    places, found = {}, []
+    for place in () if boundary is None else boundary.places:
+        if place.reason is None:
+            places.setdefault(place.source, []).append(place.unit)
+    for one, source in enumerate(site.sources):
+        if source.compiled[METHOD][0] != "cems" or (boundary is not None and _is_apart(source, site, boundary)):
+            continue
+        for other, beside in enumerate(site.sources):
+            compiled = beside.compiled
+            direct = compiled[SCOPE] == 1 and compiled[SIGN] == 1 and kind(compiled) in STACK
+            if not direct or compiled[METHOD][0] == "cems":
+                continue
+            near = boundary is None or [
+                1 for unit in places.get(one, ()) for at in places.get(other, ())
+                if unit in _above(boundary, at) or at in _above(boundary, unit)
+            ]  # fmt: skip
+            if near:
+                found.append((one, other))
+    return found
+
+
+def _is_apart(source, site, boundary):
+    meters = [meter for meter, _ in _shares(source, site)]
+    return meters != [] and all([meter in boundary.apart for meter in meters])
+
+
+def _above(boundary, unit):
+    """A unit (None: the whole) with those above it."""
+    found = [unit]
+    while unit is not None:
+        unit = boundary.units[unit][1]
+        found.append(unit)
     return found
 
 

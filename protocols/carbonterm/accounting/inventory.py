@@ -7,12 +7,14 @@ shares sum to it exactly. So every level is the exact sum of the next, and the t
 """
 
 from carbonterm import clock, units
+from carbonterm.accounting import boundary as boundaries
 from carbonterm.accounting import source as accounting
 from carbonterm.accounting.records import POINT, SOURCE
 from carbonterm.errors import AccountingError, CarbonError, UnitError
 from carbonterm.number import Number, Ratio
 
 PLACES = 6
+MONITORED = "a stack's monitor, which checks the accounted sources and is not added to them"
 DIMENSIONS = ("direct", "energy", "other", "sink")  # 直接, 能源间接, 其他间接, 碳汇: scopes 1 to 3, and sinks
 
 
@@ -48,9 +50,11 @@ class Node:
 
 def lines(site, records, begin_ms, end_ms):
     """The Lines of all sources of a Site over a span, those outside the boundary too. Without a boundary all sources
-    are the site's own. A source that the site no longer has is a line of its own, without a place."""
+    are the site's own, but a stack's monitor beside what may leave by the stack is outside: never is it added. A source
+    that the site no longer has is a line of its own, without a place."""
     found = []
     boundary = site.boundary
+    checks = [] if boundary is not None else [one for one, _ in boundaries.monitored(site)]
     for index, source in enumerate(site.sources):
         total = records.total(SOURCE, source.name, begin_ms, end_ms)
         places = [] if boundary is None else [place for place in boundary.places if place.source == index]
@@ -60,6 +64,7 @@ def lines(site, records, begin_ms, end_ms):
         for at, place in enumerate(places or [None]):
             line = _line(source, total, place)
             line.grams = grams[at]
+            line.reason = MONITORED if index in checks else line.reason
             line.gases = dict([(gas, part[at]) for gas, part in gases])
             found.append(line)
     known = [source.name for source in site.sources]
