@@ -57,6 +57,7 @@ class Scenario:
         self.site = self.compile({bus.get("name"): f"/dev/{bus.get('name')}" for bus in self.source["buses"]})
         self.meters = self._meters(top.get("meters", {}))
         self.faults = [self._fault(row, f"[[faults]] number {n}") for n, row in enumerate(top.get("faults", []), 1)]
+        self.faults.sort(key=lambda row: row[1] < 1)  # one at most befalls an answer: those that must come first
         self.events = []
         for number, row in enumerate(top.get("events", []), 1):
             self.events += events.read(self, row, f"[[events]] number {number}")
