@@ -84,7 +84,7 @@ def provision(board, operator, yaml, *more, terminal="T1"):
 
 
 @pytest.mark.requirement("T-4-1", part="a collector between meters and centre; simulated chip")
-@pytest.mark.requirement("T-7.1-1", part="readings over RS-485, signed and delivered; simulated chip")
+@pytest.mark.requirement("T-7.1-1", part="some polls of an RS-485 line by a microcontroller's image; simulated")
 def test_from_the_box_to_the_centre(tmp_path, built, operator, plant):
     made = platform_keys.make_certificates(tmp_path)
     keys = "--tls-cert", made["server.pem"], "--tls-key", made["server.key"]
@@ -142,7 +142,6 @@ def cursor(store):
         return 0
 
 
-@pytest.mark.requirement("T-7.1-1", part="a provisioning that is cut at any write is run again; simulated chip")
 def test_provisioning_cut_at_any_write(tmp_path, built, operator):
     yaml = site(tmp_path)
     signer = sm2.Signer(bytes(31) + b"\x09")

@@ -22,7 +22,6 @@ def mpremote(board, *words, **options):
     return done.stdout
 
 
-@pytest.mark.requirement("T-10.1-1", part="the runtime of a collector's board, its chip simulated")
 @pytest.mark.parametrize("name", ["esp32-s3-n8r2", "rpi-pico2", "nucleo-h743zi2"])
 def test_mpremote_works_as_with_a_board(tmp_path, name):
     with VirtualBoard(boards.load(name), tmp_path / "b") as board:
