@@ -3,6 +3,8 @@
 `operators` and `points` are read before the sources that they feed; docs/site.md and docs/manual.md describe the keys.
 """
 
+import yaml
+
 from carbonterm import units
 from carbonterm.errors import CarbonError
 from carbonterm.ledger.checkpoint import is_name
@@ -278,8 +280,9 @@ def _whole(reader, items, rows):
     """Notes what is apportioned and not shared out to exactly 1."""
     wholes = {}
     for item, row in zip(items, rows, strict=True):
-        keys = {key.value: value for key, value in getattr(item, "value", ())}
-        if "apportion" in keys and "share" in keys:
+        pairs = item.value if isinstance(item, yaml.MappingNode) else ()
+        keys = {key.value: value for key, value in pairs if isinstance(key.value, str)}
+        if "share" in keys and isinstance(keys.get("apportion"), yaml.ScalarNode):
             wholes.setdefault(keys["apportion"].value, []).append((item, row, keys["share"]))
     for whole, parts in wholes.items():
         if not all(row for _, row, _ in parts):
