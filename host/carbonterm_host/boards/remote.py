@@ -116,7 +116,7 @@ class Remote:
             ) from error  # fmt: skip
 
     def _way_out(self, line):
-        if "ENOSPC" in line or "Errno 28" in line:
+        if "ENOSPC" in line or line in ("OSError: 28", "OSError: [Errno 28]"):
             return "its file system is full: carbonterm board backup, then factory-reset, or mpremote fs rm"
         if "MemoryError" in line:
             return "reset it, and run the command again"
