@@ -23,6 +23,8 @@ AHEAD_MS = 100000000  # of the real ticks, which asyncio gives to tasks that can
 ANSWER_MS = 20000  # real time that a centre has for an answer
 LINE_MS = 20
 
+gc.collect()
+OWN = gc.mem_alloc()  # of this file, which a board has not
 image = bytearray(os.stat(sys.argv[1])[6])
 with open(sys.argv[1], "rb") as file:
     file.readinto(image)
@@ -163,7 +165,9 @@ def main(flash, what, hours="0", zero="0"):
     if what == "init":
         from carbonterm_device import provision
 
-        print(json.dumps(provision.init(storage, {"entropy": "00" * 32}, port)))
+        said = provision.init(storage, {"entropy": "00" * 32}, port)
+        said["own"] = OWN
+        print(json.dumps(said))
         return
     with open(what, "rb") as file:
         document = file.read()
@@ -175,7 +179,7 @@ def main(flash, what, hours="0", zero="0"):
     app = App(storage, document, Clock(), 65536)
     asyncio.run(live(app, clock, int(hours) * 3600000))
     status = app.status()
-    status["heap"] = app.heap_peak - len(image)
+    status["heap"] = app.heap_peak - len(image) - OWN
     print(json.dumps({key: status[key] for key in ("heap", "entries", "readings", "errors", "alarms", "centres",
                                                    "buses", "storage")}))  # fmt: skip
 

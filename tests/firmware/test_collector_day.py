@@ -56,6 +56,7 @@ def test_a_day_of_a_collector_in_the_heap_of_a_board(tmp_path):
         return json.loads(done.stdout.splitlines()[-1])
 
     said = run("init")
+    start[-1] = f"heapsize={HEAP + image.stat().st_size + said['own']}"
     made = platform_keys.make_certificates(tmp_path / "tls")
     centre = Centre("centre", tmp_path / "centre", made, ("CT-DAY-1", said["epoch"], bytes.fromhex(said["public"])))
     zero = int(time.time()) // 60 * 60 - (HOURS + 1) * 3600
