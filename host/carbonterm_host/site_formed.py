@@ -59,7 +59,7 @@ def points(reader, manual, virtual):
     entered, names = reader.each(manual, "manual", lambda item: _manual(reader, item))
     _named(reader, manual, names, entered, MANUAL)
     for at, item in enumerate(reader.rows(manual, "manual")):
-        fuel = next((value.value for key, value in getattr(item, "value", ()) if key.value == "fuel"), None)
+        fuel = next((value.value for key, value in _pairs(item) if key.value == "fuel"), None)
         if entered[at] is not None and fuel in FUELS:
             reader.fuels[first + at] = FUELS[fuel][3]
         if entered[at] is not None and entered[at][-1]:
@@ -156,10 +156,15 @@ def _virtual(reader, node):
     return found
 
 
+def _pairs(item):
+    """The pairs of keys and values of a row; a row of another shape has none, and is told of elsewhere."""
+    return item.value if isinstance(item, yaml.MappingNode) else ()
+
+
 def _refers(item):
     """Names that an item's parts may mean."""
     found = set()
-    for key, value in getattr(item, "value", ()):
+    for key, value in _pairs(item):
         if key.value in ("add", "subtract", "multiply", "divide", "apportion"):
             listed = value.value if isinstance(value.value, list) else [value]
             found |= {one.value for one in listed if isinstance(one.value, str)}
@@ -280,8 +285,7 @@ def _whole(reader, items, rows):
     """Notes what is apportioned and not shared out to exactly 1."""
     wholes = {}
     for item, row in zip(items, rows, strict=True):
-        pairs = item.value if isinstance(item, yaml.MappingNode) else ()
-        keys = {key.value: value for key, value in pairs if isinstance(key.value, str)}
+        keys = {key.value: value for key, value in _pairs(item) if isinstance(key.value, str)}
         if "share" in keys and isinstance(keys.get("apportion"), yaml.ScalarNode):
             wholes.setdefault(keys["apportion"].value, []).append((item, row, keys["share"]))
     for whole, parts in wholes.items():

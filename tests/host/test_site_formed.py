@@ -97,6 +97,15 @@ def test_shares_that_are_not_one_are_refused_with_the_clause():
                       "0.01 more for one of them, to the last digit")]  # fmt: skip
 
 
+ROWS = ("{? [a, b] : 1, apportion: E1, share: '1'}", "{name: [x], apportion: [E1], share: '1'}", "ab", "[]", "[ab]")
+
+
+@pytest.mark.parametrize("part", ("virtual", "manual"))
+@pytest.mark.parametrize("row", ROWS)
+def test_rows_of_another_shape_are_refused(part, row):
+    assert refused(f"{part}:\n  - {row}\n")[0][0] == 2
+
+
 @pytest.mark.requirement("T-8.3.1-1", part="units are converted exactly; one that does not fit is refused")
 @pytest.mark.requirement("T-8.3.2-5", part="unit check")
 def test_what_does_not_fit_is_refused_with_its_line():
