@@ -37,7 +37,7 @@ def check(name, tmp_path):
 @pytest.mark.requirement("T-6.1-1", part="a manual point beside measured ones")
 @pytest.mark.requirement("T-6.3-1")
 @pytest.mark.requirement("T-7.3-1", part="a platform and two centres at once, all of them reachable")
-@pytest.mark.requirement("T-8.2.1-1", "T-8.2.2-1", part="through the terminal's interfaces, against ground truth; no exchange")
+@pytest.mark.requirement("T-8.2.1-1", "T-8.2.2-1", part="through its interfaces, against ground truth; no exchange")
 @pytest.mark.requirement("T-7.1-1", "T-7.1-3", part="simulated lines: 1000 polls of the one, 80 of the other, no error")
 @pytest.mark.requirement("T-7.4-2", part="flipped bits of a log that was delivered")
 @pytest.mark.requirement("T-8.1.1-1", part="values outside their range are kept and marked")
