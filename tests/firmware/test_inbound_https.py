@@ -89,6 +89,7 @@ def message(number, moment, **values):
     return {"source": "scada-1", "id": f"m{number}", "time": text(moment), "values": values}
 
 
+@pytest.mark.requirement("T-11.3-6", part="CPython's http.client is the other side")
 @pytest.mark.requirement("T-6.3-2", part="values pushed over HTTPS are durable before they are acknowledged")
 def test_messages_are_stored_once_and_exactly(site):
     begin = time.time_ns() // 1000000 - 600000

@@ -61,6 +61,7 @@ def hall(moment, energy, power="[1.5]"):
     return f'{{"ts": {moment}, "energy": {{"total": {energy}}}, "power": {power}}}'
 
 
+@pytest.mark.requirement("T-11.3-5")
 @pytest.mark.slow
 @pytest.mark.requirement("T-11.3-11", "P-6.2-2")
 @pytest.mark.requirement("T-4-7", part="MQTT 3.1.1, from Debian's mosquitto")

@@ -50,6 +50,7 @@ def test_a_decimal_that_ends_is_exact_and_one_that_does_not_is_rounded():
     assert (found["tco2e"], found["exact"]) == ("0.000000", "1/2000000")  # a tie goes to the even digit
 
 
+@pytest.mark.requirement("P-7.1-3")
 def test_units_fuels_and_factors_of_the_machinery_report():
     found = answer("cn-2015-machinery", "fuel_combustion", "FC=84082Nm3", "fuel=天然气", "--at", "2021-12-31")
     assert (found["tco2e"], found["at"]) == ("181.801159", "2021-12-31")

@@ -100,6 +100,7 @@ WRONG = (
 )
 
 
+@pytest.mark.requirement("T-6.2-1", part="the entity of a boundary: what is missing is refused; a file, no form")
 @pytest.mark.requirement("T-9.3-2", "T-9.3-3", "T-11.5-5", part="what is wrong is refused with file, line and clause")
 @pytest.mark.parametrize("old, new, named", WRONG)
 def test_mistakes_have_their_line(old, new, named):

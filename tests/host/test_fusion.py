@@ -94,6 +94,7 @@ def files(tmp_path):
     return tmp_path
 
 
+@pytest.mark.requirement("P-5.3-5", part="a fused series names its inputs and weights; no indicator takes it by itself")
 @pytest.mark.requirement("P-6.5-4")
 def test_the_command(files):
     meter, model, out = files / "meter.csv", files / "model.csv", files / "out.csv"

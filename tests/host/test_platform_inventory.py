@@ -82,6 +82,7 @@ def test_enterprises_by_type(platform):
     assert asked(platform, "enterprises", type="general") == []
 
 
+@pytest.mark.requirement("T-8.3.1-2", part="the views of a page come from one inventory and agree with it")
 @pytest.mark.requirement("T-11.7-1", "T-11.7-2", "T-11.7-3", "T-11.7-4", "T-11.7-5", "T-11.7-6", "T-11.7-7")
 def test_the_page_in_a_browser(platform, tmp_path):
     """Every dimension of 11.7 stands on the page with the figure that the stored totals give."""

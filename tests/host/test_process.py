@@ -42,6 +42,7 @@ def test_each_process_has_an_example():
         assert processes == shown, method
 
 
+@pytest.mark.requirement("P-5.2-2", part="an emission by the hours in which a state is on; on the host")
 @pytest.mark.requirement("P-6.2-1", part="a state read irregularly, to hours, to tonnes")
 def test_from_a_state_to_an_emission(tmp_path):
     """The flare is on from 00:00 to 20:15, read every 5 to 25 minutes: 20.25 h, the example of the page."""

@@ -112,6 +112,7 @@ ROWS = (
 )  # fmt: skip
 
 
+@pytest.mark.requirement("P-7.1-4", "P-5.2-1")
 @pytest.mark.requirement("T-A-6", "T-A-7", "T-A-8", "T-A-9", "T-A-10", "T-A-11", "T-A-12", "T-A-13", "T-A-14", "T-A-15")
 def test_hand_worked_cases():
     worked.prove(METHODS, FACTORS, AT, ROWS)

@@ -42,6 +42,7 @@ def expect(case, *results):
         assert abs(total - Number(case["expected_published"])) <= Number(case["tolerance"])
 
 
+@pytest.mark.requirement("P-7.1-2")
 @pytest.mark.requirement("T-9.1-1")
 def test_examples_of_one_source():
     seen = 0
