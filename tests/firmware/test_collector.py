@@ -19,7 +19,7 @@ from shell import carbonterm
 MODEL = "eastron-sdm630"
 METERS = 16
 # A board's functions lie in its flash. On the unix port their headers are in the heap, some 60 KB on 64 bits.
-HEAPS = {"micropython": 296 << 10, "micropython32": 192 << 10}
+HEAPS = {"micropython": 312 << 10, "micropython32": 192 << 10}
 
 
 def _yaml(port, platform):

@@ -174,7 +174,8 @@ def test_yesterdays_copy_and_the_order_to_stop_removed(station):
     one.kill()
     station.platform.start()
     assert outcome(station, one, *platform(station))[0] == ["platform"]
-    assert "set back" in stops(one)
+    # shorter than what the centre has it was set back; grown beyond that before it was killed, it is another history
+    assert "set back" in stops(one) or "two histories" in stops(one)
 
 
 def test_two_copies_that_both_run(station):
