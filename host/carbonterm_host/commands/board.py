@@ -12,6 +12,7 @@ from carbonterm_host.boards import board as boards
 from carbonterm_host.boards import flash as flashing
 from carbonterm_host.boards import image as images
 from carbonterm_host.commands import board_live
+from carbonterm_host.commands.key import load, public_of
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, language, put, say
 
 app = typer.Typer(no_args_is_help=True, help="boards: images, flashing, deploying · 板卡：镜像、烧录、部署")
@@ -94,8 +95,6 @@ def build(
         raise Failure(USAGE, f"{arch} is no architecture", "one of " + ", ".join(boards.ARCHITECTURES[1:]))
     signer = None
     if key is not None:
-        from carbonterm_host.commands.key import load
-
         signer = load(key)[1]
     manifest = images.build(name, output, signer, arch)
     mpy = manifest["mpy"]
@@ -136,7 +135,7 @@ def flash(
     board = boards.load(name)
     if board.family == "unix":
         raise Failure(USAGE, f"{name} has no flash to write", "carbonterm board deploy, or the package of your system")
-    flashing.fits(board, image, _public(trust))
+    flashing.fits(board, image, public_of(trust, "--trust"))
     base = flashing.firmware(board, firmware, digest) if firmware else None
     if erase and base is None:
         raise Failure(USAGE, "--erase takes the base firmware away, too", "give it with --firmware")
@@ -161,18 +160,6 @@ def flash(
             done = say("written and verified", "已写入并校验")
             print(f"{row['port']}: {row['chip']} {row.get('mac', '')} {row['bytes']} B,{seconds} {done}")
     return max((row.get("code", OK) for row in rows), default=OK)
-
-
-def _public(text):
-    if text is None:
-        return None
-    try:
-        found = bytes.fromhex(text)
-    except ValueError:
-        found = b""
-    if len(found) != 64:
-        raise Failure(USAGE, "--trust is not a public key", "give its 128 hex digits")
-    return found
 
 
 def _several(board, ports, what, erase, baud, stub):

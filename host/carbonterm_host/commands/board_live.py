@@ -93,9 +93,9 @@ def deploy(
     as_json: bool = JSON,
 ):
     """Brings an image onto boards that run MicroPython: only what differs, compared by digest. 部署固件"""
-    from carbonterm_host.commands.board import _public
+    from carbonterm_host.commands.key import public_of
 
-    board, key = boards.load(name), _public(trust)
+    board, key = boards.load(name), public_of(trust, "--trust")
     if board.family == "unix":
         raise Failure(USAGE, f"{name} is a computer", "its firmware comes with the package: docs/boards.md")
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()

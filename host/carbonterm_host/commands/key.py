@@ -137,6 +137,19 @@ def load(path):
     return sm2.Signer(der.private_from_pem(pem)), name
 
 
+def public_of(text, option, hint="give its 128 hex digits"):
+    """The 64 bytes of a public key that was given as 128 hex digits with an option; None where none was given."""
+    if text is None:
+        return None
+    try:
+        public = bytes.fromhex(text)
+    except ValueError:
+        public = b""
+    if len(public) != 64:
+        raise Failure(USAGE, f"{option} is not a public key", hint)
+    return public
+
+
 def _new():
     while True:
         private = secrets.token_bytes(32)

@@ -7,6 +7,7 @@ import typer
 
 from carbonterm.ledger.checkpoint import is_name
 from carbonterm_host import gm_backends
+from carbonterm_host.commands.key import public_of
 from carbonterm_host.platform import keys
 from carbonterm_host.platform.data import backup as backups
 from carbonterm_host.platform.data import certify as certifying
@@ -82,7 +83,8 @@ def restore(
     path = store.removeprefix("sqlite:///")
     if path == store or not path:
         raise Failure(USAGE, f"{store!r} is no SQLite file", "give sqlite:///PATH")
-    head = backups.restore(file, path, _public(public), **tools())
+    by = public_of(public, "--public", "give 128 hex digits, as serve prints them")
+    head = backups.restore(file, path, by, **tools())
     return _told(as_json, head, path, "restored", "已恢复")
 
 
@@ -151,18 +153,6 @@ def export(
         for file, row in manifest["files"].items():
             print(f"{folder / file}: {row['rows']} " + say("rows", "行") + f", SM3 {row['sm3'][:16]}…")
     return OK
-
-
-def _public(text):
-    if text is None:
-        return None
-    try:
-        public = bytes.fromhex(text)
-    except ValueError:
-        public = b""
-    if len(public) != 64:
-        raise Failure(USAGE, "--public is not a public key", "give 128 hex digits, as serve prints them")
-    return public
 
 
 def _told(as_json, head, path, done, zh):

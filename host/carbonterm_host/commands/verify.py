@@ -18,6 +18,7 @@ from carbonterm.ledger.tree import Tree
 from carbonterm_host import gm_backends, single_proof, witness
 from carbonterm_host.authority import Heads
 from carbonterm_host.bundles import open_bundle
+from carbonterm_host.commands.key import public_of
 from carbonterm_host.screen import JSON, OK, UNVERIFIED, USAGE, Failure, console, put, say
 from carbonterm_host.verifier import Verifier
 
@@ -190,13 +191,7 @@ def _moment(text):
 
 
 def _key(text, option="--key"):
-    try:
-        public = bytes.fromhex(text)
-    except ValueError:
-        public = b""
-    if len(public) != 64:
-        raise Failure(USAGE, f"{option} is not a public key", "give 128 hex digits, as in the terminal's .pub file")
-    return public
+    return public_of(text, option, "give 128 hex digits, as in the terminal's .pub file")
 
 
 def show(report):
