@@ -260,7 +260,10 @@ def test_a_crash_is_told(tmp_path, built, operator, plant):
             remote.put("/site.bin", good)
             remote.restart()
         board.wait(lambda b: b"T1 runs" in b.said)
-        code, out, _ = carbonterm("board", "logs", "--port", board.port)
+        for _ in range(20):  # it is in the log when the next group of entries is
+            code, out, _ = carbonterm("board", "logs", "--port", board.port)
+            if code or "SiteError: broken" in out:
+                break
         assert code == 0 and "SiteError: broken" in out
 
 
