@@ -30,7 +30,10 @@ def issued(old, new):
             parts.append("settings")
         if (old.boundary and old.boundary.canonical()) != (new.boundary and new.boundary.canonical()):
             parts.append("boundary")
-        for name, told in (("series", _series(old) != _series(new)), ("calendar", old.calendar != new.calendar)):
+        for name, told in (
+            ("series", _series(old) != _series(new)), ("calendar", old.calendar != new.calendar),
+            ("page", (old.page and old.page.canonical()) != (new.page and new.page.canonical())),
+        ):  # fmt: skip
             if told:
                 parts.append(name)
         if not parts:

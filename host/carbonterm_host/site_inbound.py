@@ -11,6 +11,7 @@ from carbonterm.errors import CarbonError
 from carbonterm.field import hj212, inbound, models
 from carbonterm.number import Number
 from carbonterm_host import site_instrument, site_series
+from carbonterm_host.yaml_reader import Bad
 
 BUS_KEYS = {
     inbound.MQTT: ("host", "port", "timeout", "client", "login", "ca", "keep_alive", "state"),
@@ -65,6 +66,20 @@ def bus(reader, node, kind):
     if kind == inbound.MQTT and "port" not in keys and "ca" in keys:
         port = 8883
     return name, [name, kind, reader.text(keys["host"]), port, "none", 1, timeout, 0, 0, None, options]
+
+
+def page(reader, node):
+    """The row of the terminal's own web page (docs/page.md); [] where it is wrong."""
+    try:
+        keys = reader.table(node, "the page", ("listen",), ("certificate", "key", "users"))
+        address, _, port = reader.text(keys["listen"]).rpartition(":")
+        if not address or not (port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
+            raise reader.bad(keys["listen"], "listen is an address and a port", "e.g. 0.0.0.0:8443")
+        usual = (("certificate", "page.crt"), ("key", "page.key"), ("users", "page.users"))
+        files = [_file(reader, keys[key]) if key in keys else name for key, name in usual]
+    except Bad:
+        return []
+    return [address, int(port), *files]
 
 
 def _mqtt(reader, keys, name):

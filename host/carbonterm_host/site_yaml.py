@@ -63,7 +63,7 @@ class _Reader(Reader):
             top = self.table(
                 self.root, "the site", ("terminal", "name", "zone", "buses", "meters", "points"),
                 ("version", "factors_on", "nodes", "sources", "boundary", "centres", "settings", "operators", "manual",
-                 "virtual", "calendar"),
+                 "virtual", "calendar", "page"),
             )  # fmt: skip
         except Bad:
             raise Mistakes(self.mistakes) from None
@@ -100,18 +100,19 @@ class _Reader(Reader):
         settings = self._settings(top.get("settings"))
         site_series.check_months(self, top["points"], self.series, settings[0])
         calendar = site_series.calendar(self, top.get("calendar"))
+        page = site_inbound.page(self, top["page"]) if "page" in top else []
         if self.mistakes:
             raise Mistakes(self.mistakes)
         measured = self.points[: len(self.points) - len(manual) - len(virtual)]
         rows = [self.buses, [m[0] for m in self.meters], measured, sources, centres]
         series = [self.series[point] for point in sorted(self.series)]
         formed = [operators, manual, virtual] if operators or manual or virtual else []
-        found = self._made([*head, *rows, settings], [nodes, [], formed, series, calendar])
+        found = self._made([*head, *rows, settings], [nodes, [], formed, series, calendar, page])
         if boundary:
             site_boundary.check(self, top["boundary"], boundary, found)
             if self.mistakes:
                 raise Mistakes(self.mistakes)
-            found = self._made([*head, *rows, settings], [nodes, boundary, formed, series, calendar])
+            found = self._made([*head, *rows, settings], [nodes, boundary, formed, series, calendar, page])
         for index, node in enumerate(self.rows(top["buses"], "buses")):
             try:
                 plan.Budget(found, index)

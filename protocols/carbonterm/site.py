@@ -345,15 +345,16 @@ class Site:
 
     The parts of TAIL come last; a document leaves out those at its end that are empty. boundary: a Boundary of
     carbonterm.accounting.boundary, or None; operators, manual, virtual: rows of carbonterm.site_formed; series: {point:
-    row} of carbonterm.site_series; calendar: (holidays, days worked instead) as day numbers; all_points: what an index
-    counts: those of meters, then manual, then virtual ones.
+    row} of carbonterm.site_series; calendar: (holidays, days worked instead) as day numbers; page: row of
+    carbonterm.site_page or None; all_points: what an index counts: those of meters, then manual, then virtual ones.
     """
 
     ROWS = (("buses", Bus), ("meters", Meter), ("points", Point), ("sources", Source), ("centres", Centre))
-    TAIL = ("nodes", "boundary", "formed", "series", "calendar")
+    TAIL = ("nodes", "boundary", "formed", "series", "calendar", "page")
     operators = manual = virtual = ()
     series = {}  # noqa: RUF012 - never changed
     calendar = ((), ())
+    page = None
 
     def __init__(self, document, spend=False):
         if not isinstance(document, list) or not 0 <= len(document) - 11 <= len(self.TAIL) or (
@@ -399,6 +400,10 @@ class Site:
             from carbonterm.site_series import calendar
 
             self.calendar = calendar(tail[4])
+        if tail[5]:
+            from carbonterm.site_page import Page
+
+            self.page = Page(tail[5], "page")
         self._check()
         if tail[2]:
             site_formed.check(self)
@@ -503,6 +508,7 @@ class Site:
         tail.append(formed if formed != [[], [], []] else [])
         tail.append([self.series[point].canonical() for point in sorted(self.series)])
         tail.append([list(days) for days in self.calendar] if self.calendar != ((), ()) else [])
+        tail.append(self.page.canonical() if self.page else [])
         while tail and not tail[-1]:
             tail.pop()
         head = [self.format, self.version, self.terminal_id, self.name, self.zone]

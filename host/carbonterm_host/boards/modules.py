@@ -23,12 +23,13 @@ TERMINAL_ONLY = (
     "carbonterm.field.inbound", "carbonterm.field.channels", "carbonterm.field.analog",
     "carbonterm_device.byhand", "carbonterm_device.channels", "carbonterm_device.inbound",
     "carbonterm_device.maintenance", "carbonterm_device.search",
+    "carbonterm.site_page", "carbonterm_device.page", "carbonterm_device.reconfigure", "carbonterm.formula_text",
 )  # fmt: skip
 # what only the host runs: the library of methods and factors, the text of meter models, the reader of bundles
 HOST_ONLY = (
     "carbonterm.accounting.library", "carbonterm.accounting.load", "carbonterm.accounting.dimensions",
     "carbonterm.accounting.model", "carbonterm.field.models",
-    "carbonterm.formula_text", "carbonterm.ledger.bundle",
+    "carbonterm.ledger.bundle",
 )  # fmt: skip
 PORTS = "carbonterm_device.ports"
 
