@@ -11,7 +11,7 @@ import asyncio
 
 from carbonterm.errors import CarbonError, FrameError, quoted
 from carbonterm.field import mqtt, said
-from carbonterm.field.inbound import is_filter, matched
+from carbonterm.field.names import is_filter, matched
 from carbonterm_device.https import context as tls_context
 from carbonterm_device.inbound.inbox import LOST, Inbox, Outlet
 
