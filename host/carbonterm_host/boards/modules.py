@@ -12,7 +12,7 @@ _PACKAGES = {
 # a microcontroller's main.py calls boot; on Linux the package is called
 ROOTS = {
     "unix": ("carbonterm_device.__main__", "carbonterm_device.app", "carbonterm_device.provision"),
-    "": ("carbonterm_device.boot", "carbonterm_device.provision"),
+    "": ("carbonterm_device.boot", "carbonterm_device.provision", "carbonterm_device.upgrade"),
 }
 # what a terminal has and a collector does without: it polls, signs, stores and forwards. What its site document may not
 # have for that, boards.provision.check_site refuses

@@ -67,10 +67,7 @@ class Remote:
         with self._said("to reach its prompt"):
             self._transport = SerialTransport(self.port, timeout=_SILENCE_S)
         try:
-            self._prompt()
-            if self.watchdog:
-                self.run(f"import machine\n_w = machine.WDT(timeout={int(self.watchdog * 1000)})\n_w.feed()")
-            self.about = self._probe()
+            self.fresh()
         except BaseException:
             self.__exit__()
             raise
@@ -79,6 +76,14 @@ class Remote:
     def __exit__(self, *_):
         with contextlib.suppress(OSError, TransportError):
             self._transport.close()
+
+    def fresh(self):
+        """A fresh interpreter, in which boot.py has run and main.py has not."""
+        self._prompt()
+        self._filed = False
+        if self.watchdog:
+            self.run(f"import machine\n_w = machine.WDT(timeout={int(self.watchdog * 1000)})\n_w.feed()")
+        self.about = self._probe()
 
     def _prompt(self):
         """Stops what runs, by Ctrl-C, and begins a fresh interpreter without main.py."""
