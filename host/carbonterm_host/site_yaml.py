@@ -4,8 +4,8 @@
 """
 
 import time
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import yaml
 
@@ -21,6 +21,7 @@ from carbonterm.series.instant import AMOUNT
 from carbonterm_host import library as files
 from carbonterm_host import (
     site_boundary,
+    site_centre,
     site_channels,
     site_formed,
     site_inbound,
@@ -96,7 +97,7 @@ class _Reader(Reader):
         self.used_points = {}
         sources, self.source_index = self.each(top.get("sources"), "sources", self._source)
         boundary = site_boundary.read(self, top.get("boundary"), sources)
-        centres, _ = self.each(top.get("centres"), "centres", self._centre)
+        centres, _ = self.each(top.get("centres"), "centres", partial(site_centre.centre, self))
         settings = self._settings(top.get("settings"))
         site_series.check_months(self, top["points"], self.series, settings[0])
         calendar = site_series.calendar(self, top.get("calendar"))
@@ -290,26 +291,6 @@ class _Reader(Reader):
             if key in keys:
                 row[key] = self.text(keys[key])
         return row
-
-    def _centre(self, node):
-        keys = self.table(node, "a centre", ("name", "url", "ca", "public"))
-        parts = urlsplit(self.text(keys["url"]))
-        try:
-            port = parts.port or 443
-        except ValueError:
-            port = 0
-        if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or not port:
-            raise self.bad(keys["url"], "a centre's url is https://host[:port] and nothing more")
-        ca = self.certificate(keys["ca"])
-        try:
-            public = bytes.fromhex(self.text(keys["public"]))
-        except ValueError:
-            public = b""
-        if len(public) != 64:
-            raise self.bad(
-                keys["public"], "a centre's public key is 128 hex digits", "'carbonterm platform serve' prints it"
-            )
-        return self.text(keys["name"]), [self.text(keys["name"]), parts.hostname, port, ca, public]
 
     def certificate(self, node):
         """Bytes of the CA certificate (DER) that a node names, a file beside site.yaml."""
