@@ -20,7 +20,7 @@ from carbonterm.field import places, requests
 from carbonterm.field.plan import plan
 from carbonterm_device.bus import LinkDown, NoAnswer, Refused
 from carbonterm_device.identification import Identification
-from carbonterm_device.terminal import REFUSED, SILENT, missing, reading
+from carbonterm_device.recorder import REFUSED, SILENT, missing, reading
 
 SILENT_ROUNDS = 3
 LONGEST_PAUSE_MS = 600000
@@ -74,7 +74,8 @@ class _Round:
 class Acquisition:
     """The task of bus number `index`: `driver` reads it, `terminal` records what it read.
 
-    `clock` has now_ms() and shifted_ms, `port` sleeps. `stopping`: set it to end the task after its request.
+    `clock` has now_ms() and shifted_ms, `port` sleeps. `stopping`: set it to end the task after its request,
+    `finishing`: after the rounds it has open. due: {interval: the moment of its next round}.
     """
 
     def __init__(self, index, site, driver, terminal, clock, port):
@@ -92,8 +93,16 @@ class Acquisition:
         self.late_rounds = 0
         self.frames = b""
         self.said = None  # a dict: is told of each request what it said last, (time, its points' rows, frames, data)
-        self.stopping = False
+        self.stopping = self.finishing = False
+        self.due = {}
+        self._since = None
         self._told_day = None
+
+    def take_over(self, other):
+        """Goes on where this bus's Acquisition under another site document ended: no moment between is left out."""
+        self._since = other.due, other.clock.shifted_ms
+        self.rounds, self.late_rounds = other.rounds, other.late_rounds
+        self.identification.take_over(other.identification)
 
     async def run(self):
         if not self.requests:
@@ -102,11 +111,19 @@ class Acquisition:
         for request in self.requests:
             classes.setdefault(request.interval_ms, []).append(request)
         due, shifted = self._grid(classes), self.clock.shifted_ms
+        if self._since is not None and self._since[1] == shifted:
+            for interval in due:
+                due[interval] = min(due[interval], self._since[0].get(interval, due[interval]))
+        self.due = due
         opened = []
         while not self.stopping:
             if self.clock.shifted_ms != shifted:
                 due, shifted = self._grid(classes), self.clock.shifted_ms  # the clock was set: another time's moments
-            self._open(due, classes, opened)
+                self.due = due
+            if not self.finishing:
+                self._open(due, classes, opened)
+            elif not opened:
+                break
             if not opened:
                 await self.port.sleep_ms(max(1, min(min(due.values()) - self.clock.now_ms(), 500)))
                 continue

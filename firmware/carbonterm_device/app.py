@@ -30,6 +30,7 @@ from carbonterm_device.upkeep import FAILURES, Upkeep, says
 DRAIN_MS = 15000
 FIRST_MS, LONGEST_MS = 1000, 60000  # between attempts to go on with a storage that failed
 SEARCHED = 2048  # entries that a start looks through for messages that came already
+PAGE_POLLS = 256  # descriptors that a changed site document may need
 WITNESS_S = 3  # so long a start waits for the centres' word before it signs anything
 
 
@@ -58,46 +59,38 @@ class App:
         self._full = asyncio.Event()  # there is enough for a commit
         self.terminal = Terminal(log, clock, port.RUNTIME, self._full.set, self.site.settings.commit_bytes)
         self.found = log.size
-        self.acquisitions, self.inboxes, self._by_bus = [], [], []
-        for i, row in enumerate(self.site.buses):
-            if row.kind in SENDERS:
-                from carbonterm_device import inbound  # only who needs it pays for it
-
-                task = inbound.make(i, self.site, self.terminal, clock, port, storage)
-                self.inboxes.append(task)
-            else:
-                task = Acquisition(i, self.site, _driver(row), self.terminal, clock, port)
-                self.acquisitions.append(task)
-            self._by_bus.append(task)
-        self.deliveries = [
-            delivery.Courier(past + [log], centre, port, self._contradicted, clock=clock)
-            for centre in self.site.centres
-        ]
+        self.acquisitions, self.inboxes = [], []
+        self.by_bus = [self.task_of(i, row) for i, row in enumerate(self.site.buses)]
+        self.sort_tasks()
+        self.deliveries = [self.courier(centre) for centre in self.site.centres]
         self.upkeep = Upkeep(self.terminal, self.site, self.deliveries, past, port)
         self.journal = Journal(self.terminal, self.deliveries, storage)
         self._again = port.ticks_ms()  # when to try a storage that failed again
         self._pause = FIRST_MS
         self.stopping = False
+        self.readers, self.senders = [], []  # (acquisition, its task); (inbox or courier, its task)
+        self.site_file = None  # what the next start reads
+        self.desk = self._page = None
         self.against = []  # (centre's name, what its signed word says against the log)
         self.heap_peak = 0
         self.errors = []
 
     async def run(self, status_file=None, console=False, maintenance=None):
         """Until the console says stop; returns 0. maintenance: path of the socket for people on the spot."""
-        port.reserve_polls(24 + 4 * (len(self.acquisitions) + len(self.deliveries)) + 20 * len(self.inboxes))
+        count = 24 + 4 * (len(self.acquisitions) + len(self.deliveries)) + 20 * len(self.inboxes)
+        port.reserve_polls(count + (PAGE_POLLS if self.site.page else 0))
+        self.show()
         if maintenance:
             self._desk = asyncio.create_task(self._guarded("maintenance", lambda: self._maintain(maintenance)))
         if console:
             self._listener = asyncio.create_task(port.console_lines(self._console))
-        tasks, senders = [], []
         if await self._may_sign():
             try:
                 self._start()
             except OSError as error:
                 self.terminal.fail(error)
-            tasks = [asyncio.create_task(self._guarded(a.name, a.run)) for a in self.acquisitions]
-            senders = [asyncio.create_task(self._guarded("delivery", d.run)) for d in self.deliveries]
-            senders += [asyncio.create_task(self._guarded(one.name, one.run)) for one in self.inboxes]
+            for one in self.acquisitions + self.deliveries + self.inboxes:
+                self.begin(one)
         port.tend_heap(2)
         beat = None
         while not self.stopping:
@@ -110,13 +103,13 @@ class App:
                 self._heartbeat(status_file)
         for acquisition in self.acquisitions:
             acquisition.stopping = True
-        for task in tasks:
+        for _, task in self.readers:
             await task
         if not self.terminal.stopped:
             self.terminal.commit(True)
             self._wake()
             await self._drain()
-        for sender in senders:
+        for _, sender in self.senders:
             sender.cancel()
         if maintenance:
             self._desk.cancel()
@@ -124,12 +117,52 @@ class App:
         self._heartbeat(status_file)
         return 0
 
+    def task_of(self, index, row, driver=None):
+        """What reads or hears bus number `index`; driver: of its line, where it is open already."""
+        if row.kind in SENDERS:
+            from carbonterm_device import inbound  # only who needs it pays for it
+
+            return inbound.make(index, self.site, self.terminal, self.clock, port, self.storage)
+        return Acquisition(index, self.site, driver or _driver(row), self.terminal, self.clock, port)
+
+    def sort_tasks(self):
+        """Tells the tasks of the buses by what they do."""
+        for row, task in zip(self.site.buses, self.by_bus):
+            into = self.inboxes if row.kind in SENDERS else self.acquisitions
+            if task not in into:
+                into.append(task)
+        for tasks in (self.inboxes, self.acquisitions):
+            tasks[:] = [task for task in tasks if task in self.by_bus]
+
+    def courier(self, centre):
+        """Who delivers to a centre of the site document."""
+        return delivery.Courier(
+            self._past + [self.terminal.log], centre, port, self._contradicted, clock=self.clock
+        )
+
+    def begin(self, one):
+        """Starts the task of a bus or a courier."""
+        reads = one in self.acquisitions
+        name = "delivery" if one in self.deliveries else one.name
+        (self.readers if reads else self.senders).append((one, asyncio.create_task(self._guarded(name, one.run))))
+
+    def show(self, always=False):
+        """Where somebody may look, the tasks of the buses keep what came last; opens the page of the site document."""
+        if always or self.desk or self.site.page:
+            for task in self.by_bus:
+                if task.said is None:
+                    task.said = {}
+        if self.site.page and (self._page is None or self._page.done()):
+            from carbonterm_device.page.server import Server  # few terminals have one
+
+            server = Server(self, port)
+            self._page = asyncio.create_task(self._guarded("page", server.run))
+
     async def _maintain(self, path):
         from carbonterm_device.maintenance import Desk  # code that a board without a way in need not hold
 
-        for task in self._by_bus:
-            task.said = {}
-        desk = Desk(self.site, _driver, self._by_bus, self.terminal, self.status, port)
+        self.show(True)
+        desk = self.desk = Desk(self.site, _driver, self.by_bus, self.terminal, self.status, port)
         while True:
             try:
                 await port.listen_local(path, desk.serve)
@@ -437,6 +470,7 @@ async def _live(options, document, clock):
             await port.sleep_ms(pause)
             pause = min(2 * pause, LONGEST_MS)
         else:
+            app.site_file = options["site"]
             return await app.run(status_file, "console" in options, options.get("maintenance"))
 
 

@@ -28,7 +28,7 @@ from carbonterm_device.line import SerialLine
 from carbonterm_device.network import TcpBus
 from carbonterm_device.ports import port as default_port
 from carbonterm_device.search import Scan, Settings
-from carbonterm_device.terminal import REFUSED, SILENT, missing, reading
+from carbonterm_device.recorder import REFUSED, SILENT, missing, reading
 
 LONGEST = 4096  # bytes of a request
 PARITIES = ("none", "even", "odd")
@@ -45,7 +45,7 @@ class Desk:
     device or host."""
 
     def __init__(self, site, driver, acquisitions=(), terminal=None, status=None, port=default_port):
-        self._site = site
+        self.site = site
         self._driver = driver
         self._acquisitions = acquisitions
         self._terminal = terminal
@@ -90,9 +90,9 @@ class Desk:
     def _bus(self, question):
         """(bus, site's row or None) of the question's "bus", or of its "device" or "host" where that is allowed."""
         name = question.get("bus")
-        if name is None and self._terminal is None and self._site is None:
+        if name is None and self._terminal is None and self.site is None:
             return self._free(question), None
-        rows = self._site.buses
+        rows = self.site.buses
         for index, row in enumerate(rows):
             if row.name == name or (name is None and len(rows) == 1):
                 if row.kind in KINDS:
@@ -207,7 +207,7 @@ class Desk:
 
     async def _ask_all(self, index, only_meter=None, only_point=None):
         """What acquisition keeps of its last rounds, asked now: {request: (time, rows, frames, data)}."""
-        site, said = self._site, {}
+        site, said = self.site, {}
         row = site.buses[index]
         if row.kind in KINDS:
             return said  # what is sent comes to the terminal only
@@ -282,9 +282,9 @@ class Desk:
         return self._terminal
 
     def _needs_site(self):
-        if self._site is None:
+        if self.site is None:
             raise Asked("there is no site document here", "name one")
-        return self._site
+        return self.site
 
     async def serve(self, reader, writer):
         """One connection of the socket, until it is closed."""

@@ -19,7 +19,7 @@ from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.site import REGISTER
 from carbonterm_device.bus import REASONS
-from carbonterm_device.terminal import SILENT, SUSPECT, missing, reading
+from carbonterm_device.recorder import SILENT, SUSPECT, missing, reading
 
 STORED, KNOWN, LOST = "stored", "known", "lost"  # what became of a message
 AHEAD_MS = 60000  # a sender's clock may be ahead by so much
@@ -279,7 +279,18 @@ class Inbox:
         else:
             self._newest.pop(at, None)
 
-    # --- after a restart --------------------------------------------------------------------------------------------
+    # --- under another site document, and after a restart ---------------------------------------------------------
+
+    def take_over(self, other):
+        """Knows what the Inbox of this bus under another site document knew of messages and values."""
+        self._known, self._order, self._newest_digest = other._known, other._order, other._newest_digest
+        before = {other.site.points[at].name: at for at in other._owners}
+        for at in self._owners:
+            was = before.get(self.site.points[at].name)
+            if was is not None:
+                self._moments[at] = other._moments[was]
+                if was in other._newest:
+                    self._newest[at] = other._newest[was]
 
     def recall(self, raw):
         """An entry's bytes of the log that is there already; they come in their order."""
