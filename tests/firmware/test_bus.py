@@ -130,6 +130,7 @@ def test_four_serial_ports_and_two_networks_a_thousand_polls_each():
     assert len(set(half)) == 6  # at once, not one after the other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baud, parity, stop", [(2400, "none", 1), (19200, "even", 1), (115200, "odd", 2)])
 def test_line_settings(baud, parity, stop):
     meter = Meter("a", 7, SDM630)
@@ -410,6 +411,7 @@ def test_nobody_there(tmp_path):
     assert [count["requests"] for count in counters] == [0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["cpython", "micropython"])
 @pytest.mark.parametrize("kind", ["tcp", "rtu"])
 def test_cancelling_a_read(kind, runtime):

@@ -151,6 +151,7 @@ def test_a_log_arrives_over_tls_on_one_connection(tmp_path, runtime):
 # --- servers that must not be talked to -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-7.4-3", part="nothing is sent to a server with a certificate of another CA, host or time")
 @pytest.mark.parametrize("runtime", EVERY)
 def test_a_wrong_certificate_is_never_talked_to(tmp_path, runtime):
@@ -311,6 +312,7 @@ def test_whatever_a_server_answers_every_entry_arrives_once(tmp_path, runtime):
         print("\n".join(sorted({line for line in lines if line.startswith("error ")})))
 
 
+@pytest.mark.slow
 def test_a_fork_stops_delivery_and_says_so(tmp_path):
     made = make_certificates(tmp_path)
     with Platform(tmp_path, *REGISTER, "--tls-cert", made["server.pem"], "--tls-key", made["server.key"]) as platform:

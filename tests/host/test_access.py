@@ -137,6 +137,7 @@ def test_labelled_data_stay_inside(platform):
     assert "T3" not in json.loads(run("platform", "label", "--store", platform.store, "--json").stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.5-6", part="export")
 def test_an_export_is_a_bundle_that_verifies_and_labelled_data_are_refused(platform, tmp_path):
     given = {}
@@ -476,6 +477,7 @@ def test_sessions_are_bounded_and_end(store):
     assert users.person(store, ended) is None
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-4.5-2", part="files of the platform are their owner's alone")
 def test_the_store_is_private(tmp_path):
     with Platform(tmp_path) as platform:

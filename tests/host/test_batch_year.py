@@ -216,6 +216,7 @@ def bent(text):
     return ["bent", compiled("bent", 1, text, inputs, constants), [[name, feeds[name]] for name, _ in inputs]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "straight"),
     [

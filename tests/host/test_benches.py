@@ -83,6 +83,7 @@ def small(tmp_path_factory):
     return found, folder / "out", bench.run(found, folder / "out")
 
 
+@pytest.mark.slow
 def test_a_small_scenario_is_green(small):
     found, folder, result = small
     assert result["green"], result["verdicts"]
@@ -116,6 +117,7 @@ def concluded(found, folder, other, defect):
     return bench.conclude(found, other, saw, defect, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("defect, red", [("swapped", {"wrong", "totals_equal"}), ("muted", {"lost"})])
 def test_a_terminal_that_gets_it_wrong_turns_it_red(tmp_path, defect, red):
     code, out, _ = carbonterm("bench", "run", written(tmp_path), "-o", tmp_path / "out", "--defect", defect, "--json")

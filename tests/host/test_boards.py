@@ -120,6 +120,7 @@ def test_a_collector_carries_no_accounting():
     assert "carbonterm_device.ports.unix" not in carried and "carbonterm_device.ports.esp32" in carried
 
 
+@pytest.mark.slow
 def test_an_image_that_was_changed_is_refused(built, tmp_path):
     for name in (image.ROMFS, image.DATA, image.PARTITIONS, image.BOM, image.MANIFEST, image.SIGNATURE):
         copy = tmp_path / name

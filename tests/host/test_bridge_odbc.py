@@ -73,6 +73,7 @@ def plant(tmp_path):
         yield Plant(tmp_path, inbox)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-6.3-2", part="a database's rows reach the terminal's endpoint")
 def test_rows_come_once_in_order_with_their_digits(plant):
     plant.configure()

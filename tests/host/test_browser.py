@@ -173,6 +173,7 @@ def test_a_package_that_is_another_is_refused(tmp_path, monkeypatch):
         browser.package(tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_the_verifier_is_the_same_on_micropython(tmp_path):
     """What the page runs, on the MicroPython of this machine: the same report as CPython's."""
     import runtimes

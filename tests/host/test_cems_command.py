@@ -207,6 +207,7 @@ def test_spoilt_files_are_refused_or_read_never_a_crash(tmp_path):
     assert seen == {1, 2}
 
 
+@pytest.mark.slow
 def test_random_readings_against_fractions():
     """2000 readings of every unit, basis and state, computed in the core and by the formulas of docs/cems.md."""
     dice = random.Random(12)

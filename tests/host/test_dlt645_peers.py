@@ -104,6 +104,7 @@ def test_their_meter_is_read(meter):
         assert bytes(meter.last_freeze_time) == b"\x99" * 4
 
 
+@pytest.mark.slow
 def test_their_master_reads_our_meter():
     """Their client against our Meter behind a socket; its requests come through our decoder."""
     table = {"00010000": write("XXXXXX.XX", "4567.89"), "02010200": write("XXX.X", "228.7"),

@@ -121,6 +121,7 @@ def test_the_chain_of_keys_holds(file, tmp_path):
     assert (tmp_path / "parts/key-0.pem").exists()
 
 
+@pytest.mark.slow
 def test_checkpoints_of_a_dropped_epoch(file):
     frames = framed(file)
     ends = [proof.decode(frame[1]) for frame in frames if frame[0] == "ended"]

@@ -68,6 +68,7 @@ def test_what_the_site_says_needs_no_meter(plant):
     assert told["answer"] is None and told["logged"] is None and told["asked"] == "00010000"
 
 
+@pytest.mark.slow
 def test_the_bytes_of_each_protocol_step_by_step(plant):
     told, steps = explain("E1", plant[0], "--live")
     assert steps["bytes"] == {"hex": "56341200", "place": "00010000"} and steps["read"]["value"] == "1234.56"

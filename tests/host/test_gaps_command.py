@@ -56,6 +56,7 @@ def log(tmp_path):
     return Unsigned(tmp_path / "t.bundle")
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-12.4-1", part="a report of standstills in working days, longer than three is a finding")
 @pytest.mark.requirement("P-5.1-5", part="gaps are reported")
 def test_gaps_fills_and_standstills(log):

@@ -81,6 +81,7 @@ def test_hmac_is_python_s_own():
         assert sm3.hmac(key, data) == hmac.new(key, data, "sm3").digest()
 
 
+@pytest.mark.slow
 def test_keys_that_begin_with_04_survive_gmssl():
     random = Random(22)
     found = []

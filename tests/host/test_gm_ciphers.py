@@ -92,6 +92,7 @@ def test_what_core_and_openssl_encrypt_all_decrypt():
             assert der.ciphertext_from_der(der.ciphertext_to_der(ciphertext)) == ciphertext
 
 
+@pytest.mark.slow
 def test_the_key_exchange_is_that_of_another_implementation():
     """OpenSSL and gmssl have none; gmalg, pure Python and of somebody else, has it without the hashes that confirm."""
     random = Random(32)

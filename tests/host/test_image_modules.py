@@ -5,6 +5,7 @@ import pytest
 from carbonterm_host.boards import modules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile, port", [("collector", "esp32"), ("collector", "rp2"), ("collector", "stm32"),
                                            ("terminal", "unix"), ("terminal", "esp32")])  # fmt: skip
 def test_what_is_imported_at_once_is_there(profile, port):

@@ -75,6 +75,7 @@ def heat_factor(data):
     return source(data, "purchased_heat")["parameters"][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "what"),
     [

@@ -83,6 +83,7 @@ def test_a_good_batch_is_signed_for(platform):
     assert kept == [(receipt.body, receipt.signature)]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-7.6-1", "T-7.6-2")
 def test_what_comes_twice_is_there_once(platform):
     source = known(platform, "twice", 50)
@@ -165,6 +166,7 @@ def test_a_gap(platform):
     assert evidence(platform, "gap") == []
 
 
+@pytest.mark.slow
 def test_a_fork_is_kept_as_evidence(platform):
     source = known(platform, "fork", 20)
     other = Source("fork", 0)
@@ -220,6 +222,7 @@ def test_a_wrong_checkpoint(platform):
     assert post(platform, "wrong-note", source.batch(10, 20, good))[0] == 200
 
 
+@pytest.mark.slow
 def test_entries_that_are_not_at_their_place(platform):
     source = known(platform, "place", 10)
     other = Source("other", 10)
@@ -426,6 +429,7 @@ def test_usage(tmp_path):
         assert text in done.stderr
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken(platform, tmp_path):
     done = run("platform", "serve", "--store", f"sqlite:///{tmp_path}/p.db", "--port", platform.port)
     assert done.returncode == 3 and "cannot listen" in done.stderr

@@ -103,6 +103,7 @@ def test_four_layers_stand_apart_and_are_documented(platform):
         assert described and all(f"`{column}`" in described for (column,) in found), (name, found)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.1-5", part="naming rules of layers, columns and backup files are checked")
 def test_names_follow_the_rule(platform, tmp_path):
     for (name,) in rows(platform.store, "select name from sqlite_master where type = 'view'"):

@@ -318,6 +318,7 @@ def test_what_cannot_be_prepared(folder):
     assert code == 2 and "main.csv:2" in error and not (folder / "out").exists()
 
 
+@pytest.mark.slow
 def test_whatever_a_recipe_is_it_is_done_or_refused(folder):
     dice, codes = random.Random(8), []
     for turn in range(120):

@@ -27,6 +27,7 @@ def verify(file, *more):
     return code, json.loads(out)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-7.4-2", part="one record's key leads to the operator that registered the device")
 def test_the_operator_is_enough(tmp_path):
     for epoch in range(3):

@@ -128,6 +128,7 @@ def test_a_plant_where_nothing_is_wrong(good):
     print(found["repeat sampling"]["recomputed"], "recomputed for", engine.SAMPLE)
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same(good):
     one, two, other = (examined(good, seed=seed)[1]["repeat sampling"]["recomputed"] for seed in (5, 5, 6))
     assert one == two
@@ -309,6 +310,7 @@ def test_the_platform_checks_by_itself_and_shows_it(tmp_path):
 OTTO, ADA, ALICE = Person("otto", "operator"), Person("ada", "auditor"), Person("alice", "admin")
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-6.6-6", "P-9.4-5")
 def test_three_persons_make_a_figure_approved(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/p.db")

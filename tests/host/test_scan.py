@@ -96,6 +96,7 @@ def test_a_noise_is_no_crowd(burst):
     assert not [event for event in events if event["event"] == "crowd"]
 
 
+@pytest.mark.slow
 def test_a_line_that_echoes():
     with PtyLine([modbus_meter(2, baud=19200), dlt645_meter("000000000001", 19200)], echo=True) as line:
         events = scan(line, protocols=["dlt645-2007", "modbus"], to=3, wildcard_ms=150)
@@ -167,6 +168,7 @@ def test_models_of_a_simulated_plant_are_recognised():
                     assert wanted in named, (wanted, named)
 
 
+@pytest.mark.slow
 def test_of_models_that_share_a_map_those_are_left_that_it_can_be():
     for wanted, others in (("eastron-sdm630", ["eastron-sdm72-v2"]), ("chint-dtsu666", [])):
         with Simulation([TcpServer("lan", [Meter("m", 1, models.load(wanted))])]) as plant:
@@ -217,6 +219,7 @@ def test_probe_of_dlt645_and_cjt188():
         assert code == 0 and json.loads(out)["views"][0]["place"] == "volume"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words, code, said",
     [

@@ -242,6 +242,7 @@ def test_pymodbus_reads_our_line():
         client.close()
 
 
+@pytest.mark.slow
 def test_pymodbus_server_has_the_map():
     meters = [Meter("a", 1, SDM630), Meter("b", 2, models.load("schneider-iem3155"))]
     with Simulation([TcpServer("bus", meters)]) as plant:
@@ -365,6 +366,7 @@ def test_command_meter_on_a_line(tmp_path):
     assert process.returncode == 0 and "应答 1 次" in out and err == ""
 
 
+@pytest.mark.slow
 def test_command_site(tmp_path):
     """Every meter of a site file; it says where the file's places could not be had."""
     (tmp_path / "site.yaml").write_text(

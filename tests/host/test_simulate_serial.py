@@ -85,6 +85,7 @@ def carbonterm(*arguments):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_command_bus_of_three_protocols(tmp_path):
     """A raw master reads a DL/T 645 meter of a line that other protocols share; the meter's clock takes the time."""
     meters = "201000000012:dlt645-2007-three-phase", "42590008210438:cjt188-heat", "7:tuf-2000m"
@@ -117,6 +118,7 @@ def test_command_bus_of_three_protocols(tmp_path):
     assert Number(rows[0]["registers"]["active_energy_import"]) == energy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, words",
     [

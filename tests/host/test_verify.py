@@ -376,6 +376,7 @@ def test_pull_of_a_torn_log(terminal, tmp_path):
     assert carbonterm("verify", file)[0] == 0
 
 
+@pytest.mark.slow
 def test_pull_of_what_is_no_good(terminal, tmp_path):
     file = tmp_path / "t.bundle"
     (tmp_path / "empty").mkdir()

@@ -121,6 +121,7 @@ def test_frames_that_are_refused():
         print(why, "|", caught.value)
 
 
+@pytest.mark.slow
 def test_bounds():
     for head in (b"\xff\xff\xff\xff", (bundle.MAX_FRAME + 1).to_bytes(4, "big")):
         with pytest.raises(LedgerError, match="claims"):

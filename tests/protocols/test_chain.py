@@ -111,6 +111,7 @@ def test_a_proof_with_links():
     print(reasons)
 
 
+@pytest.mark.slow
 def test_a_revocation_weighs_the_cosignature_of_the_proof():
     for time_ms, witnesses, right in (
         (T0 + 2000, (), True), (T0 + 1000, (), False), (T0 + 2000, [CENTRE.public], True),

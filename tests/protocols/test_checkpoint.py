@@ -104,6 +104,7 @@ def test_what_cannot_be_made():
             checkpoint.cosigned(TEXT, name, CENTRE.public, 5, CENTRE.sign)
 
 
+@pytest.mark.slow
 def test_flips_never_verify():
     """A text with another character anywhere either cannot be parsed or does not verify."""
     random, parsed = Random(4), 0

@@ -209,6 +209,7 @@ def test_a_gap_that_ends_at_a_border_leaves_it_exact():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-8.2.1-3")
 def test_month_ends_and_leap_years():
     for year, days in ((2023, 365), (2024, 366), (2100, 365)):
@@ -324,6 +325,7 @@ def test_a_clock_set_back_loses_nothing():
     check_sums(settler, closed, 9)
 
 
+@pytest.mark.slow
 def test_a_clock_that_jumps_by_years_is_not_apportioned():
     settler = Settler(EAST8, interval_ms=HOUR_MS, periods=ALL)
     closed = feed(settler, [(0, "10"), (1500, "11"), (at("2026-03-05T10:00:30"), "500")])

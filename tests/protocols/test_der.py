@@ -74,6 +74,7 @@ def test_wrong_lengths():
             der.private_to_der(PRIVATE, bytes(size))
 
 
+@pytest.mark.slow
 def test_ciphertexts():
     random = Random(72)
     for size in (1, 30, 31, 127, 128, 255, 256, 300, 65535):

@@ -396,6 +396,7 @@ WILD = (  # what meters said, (exponent, mantissa) each: a float's largest, digi
 )
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-8.1.1-1", part="no number, however long, stops the terminal or its replay")
 @pytest.mark.parametrize("values", WILD)
 def test_numbers_that_no_entry_holds_are_shortened(values):

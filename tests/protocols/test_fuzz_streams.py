@@ -59,6 +59,7 @@ def rows():
                 )
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-11.3-1", part="every vector behind noise and split at every position")
 @pytest.mark.requirement("T-11.3-2", part="every vector behind noise and split at every position")
 @pytest.mark.requirement("T-11.3-3", part="every vector behind noise and split at every position")

@@ -90,6 +90,7 @@ def test_every_vector():
         assert "CRC is 2800, should be D801" in str(decoder.refused)
 
 
+@pytest.mark.slow
 def test_every_cut_and_noise_before_give_the_same():
     for _, _, raw in good():
         for cut in range(1, len(raw)):

@@ -1,6 +1,8 @@
 """What becomes of messages in the log: once, at their time, marked where they are late, repeated or impossible; the
 acknowledgement follows what is durable, over a storage that fails and over a restart. Totals are never wrong."""
 
+import pytest
+
 import carbonterm_device.terminal as terminals
 from carbonterm import site
 from carbonterm.field import said
@@ -143,6 +145,7 @@ def test_repeated_and_contradicting_values():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_very_late_values_keep_their_time():
     world = World()
     world.send(T0 - 30 * DAY, E="100", T="20")
@@ -190,6 +193,7 @@ def test_after_a_restart_messages_and_moments_are_known():
     assert rows == [(0, -60000, 0, "100"), (1, -60000, 0, "20"), (0, -50000, 0, "101"), (0, -70000, 2, "99")]
 
 
+@pytest.mark.slow
 def test_what_is_remembered_is_bounded():
     world = World()
     for n in range(inbox.REMEMBERED + 40):
@@ -203,6 +207,7 @@ def test_what_is_remembered_is_bounded():
     assert world.total == str(inbox.REMEMBERED + 39)
 
 
+@pytest.mark.slow
 def test_any_order_and_any_repeats_give_the_right_total():
     for seed in range(5):
         random, world = Random(seed), World()

@@ -297,6 +297,7 @@ def test_mistakes_in_a_factor_are_named(change, why):
     print(str(caught.value))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, name", (("methods", "common.json"), ("factors", "heat.json"),
 ("factors", "ndrc-2013-chem.json")))
 def test_spoilt_files_are_refused_or_load(kind, name):

@@ -258,6 +258,7 @@ def test_lines_of_keys():
         lines.by_name(["M.%d" % n for n in range(1, 52)], names, "x")
 
 
+@pytest.mark.slow
 def test_anything_given_is_accounted_or_refused():
     random, good = Random(41), 0
     words = ("gas", "GWP", "fuel", "gwp_set", "x", "M")

@@ -26,6 +26,7 @@ def test_every_model_loads_and_has_its_places():
     assert count > 500
 
 
+@pytest.mark.slow
 def test_by_protocol():
     for protocol in models.PROTOCOLS:
         names = models.ids(protocol=protocol)

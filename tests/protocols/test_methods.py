@@ -40,6 +40,7 @@ def test_all_of_annex_a_is_there():
         print(item, items[item])
 
 
+@pytest.mark.slow
 def test_every_reference_exists_and_fits():
     for name in sorted(METHODS):
         method = METHODS[name]

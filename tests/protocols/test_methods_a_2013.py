@@ -159,6 +159,7 @@ def test_the_published_clinker_factor():
     assert found == Ratio(3553, 7000) and abs(found - Number("0.507")) <= Number("0.001")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method, source, text, why",
     (

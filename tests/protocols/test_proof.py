@@ -23,6 +23,7 @@ def test_round_trip():
     print(reasons["keys"])
 
 
+@pytest.mark.slow
 def test_parts_of_another_proof():
     for what, change, wanted in (
         ("entry", lambda p, o: setattr(p, "entry", o.entry), ("encoding", "fingerprints", "tree")),
@@ -78,6 +79,7 @@ REFUSED = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_refused_shapes():
     for at, value in REFUSED:
         bad = fields()

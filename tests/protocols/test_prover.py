@@ -55,6 +55,7 @@ def test_every_leaf_of_every_size():
     print(count, path_of(37, 40)[0])
 
 
+@pytest.mark.slow
 def test_with_every_beginning():
     for size in (1, 2, 7, 8, 29, 40):
         for index in range(size):

@@ -15,6 +15,7 @@ def contents(ring):
     return {name: ring.read(name, 0, ring.size(name)) for name in sorted(ring.names())}
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-12.4-2", part="the raw ring")
 @pytest.mark.parametrize("block, program", [(512, 1), (512, 16), (1024, 256), (4096, 256)])
 def test_against_a_model(block, program):
@@ -116,6 +117,7 @@ def test_a_dead_device():
     assert contents(Ring(flash, 16))[C] == b"c"
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-12.4-2", part="damage in the raw ring")
 def test_any_flipped_bit():
     """A flipped bit changes a byte or is not seen, but no byte moves to another place, and the ring stays usable."""

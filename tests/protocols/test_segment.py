@@ -230,6 +230,7 @@ def test_torn_commit_whose_later_pages_were_written():
     assert [row.kind for row in decoded(log, 2)] == [entry.GAP, entry.READINGS]
 
 
+@pytest.mark.slow
 def test_damage_in_the_middle():
     """A damaged byte before the last commit is refused wherever it is; in the last one it is a torn tail."""
     storage = MemoryStorage()
@@ -256,6 +257,7 @@ def test_damage_in_the_middle():
     print(refused, caught.value)
 
 
+@pytest.mark.slow
 def test_damage_before_the_last_segment():
     storage = MemoryStorage()
     log = opened(storage, size=250)
@@ -336,6 +338,7 @@ def test_killed_between_commit_and_checkpoint():
         assert checkpoint.parse(again.checkpoint()).size == 131
 
 
+@pytest.mark.slow
 def test_torn_checkpoint_at_every_byte():
     storage = MemoryStorage()
     log = opened(storage)

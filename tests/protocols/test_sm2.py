@@ -150,6 +150,7 @@ def test_table_is_what_it_claims():
         assert curve._entry(digit) == point, digit
 
 
+@pytest.mark.slow
 def test_multiples_of_the_generator():
     random = Random(6)
     scalars = [1, 2, 3, 15, 16, 63, 64, N - 1, N - 2, N >> 1, (1 << 255) - 1, 1 << 255, (1 << 224) - 1]
@@ -163,6 +164,7 @@ def test_multiples_of_the_generator():
     assert affine(curve.multiply_base(0)) is None
 
 
+@pytest.mark.slow
 def test_sums_of_two_multiples():
     random = Random(7)
     minus = (GX, P - GY)

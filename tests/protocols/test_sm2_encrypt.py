@@ -58,6 +58,7 @@ def test_what_was_changed_is_refused():
         sm2_encrypt.decrypt(PRIVATE, good[:97])
 
 
+@pytest.mark.slow
 def test_a_mask_of_zeros_is_refused():
     """One byte of mask is 0 for one of 256 numbers k: encrypt passes over it, decrypt refuses it."""
     from carbonterm.gm.curve import affine, multiply_base, multiply_both

@@ -65,6 +65,7 @@ def test_roots():
     print(mth(0, 70).hex())
 
 
+@pytest.mark.slow
 def test_state():
     for size in SIZES:
         grown = tree.Tree()

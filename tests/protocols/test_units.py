@@ -110,6 +110,7 @@ def test_units_of_a_formula_multiply():
     assert units.factor(units.parse("MWh"), "kWh") == Ratio(1000)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-8.3.1-1", part="there and back is the same to the last digit, for every pair that fits")
 def test_conversions_come_back():
     random, pairs = Random(83), 0

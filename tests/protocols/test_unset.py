@@ -175,6 +175,7 @@ def test_an_unset_terminal_that_never_knew_the_time_starts_again():
     other.check()
 
 
+@pytest.mark.slow
 def test_the_time_that_comes_is_before_the_last_that_was_known():
     for wrong in (12 * 3600000, 2 * DAY_MS, 20000 * DAY_MS):
         plant = Plant()
@@ -199,6 +200,7 @@ def test_the_time_that_comes_is_before_the_last_that_was_known():
         restart.check()
 
 
+@pytest.mark.slow
 def test_a_register_that_rolls_over_meanwhile():
     plant = Plant(modulus=[10000, 0], first=9990)
     plant.start()
@@ -238,6 +240,7 @@ def test_without_readings_nothing_happens():
     assert settler.feed(NOON, Number(7)) == [] and settler.open(HOUR).quality == ESTIMATED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("border", ((1 << 31) * 1000, (1 << 32) * 1000, 1 << 41, 1 << 42))
 def test_borders_of_time(border):
     plant = Plant()

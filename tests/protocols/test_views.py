@@ -17,6 +17,7 @@ def best(found, expect):
     return view
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type", [name for name in registers.TYPES if name != "bcd"])
 def test_the_display_tells_type_order_and_place(type):
     orders = ("ABCD", "BADC") if registers.WIDTH[type] == 1 else sorted(registers.ORDERS)
@@ -76,6 +77,7 @@ def test_half_a_register_is_refused():
         views.of_registers(b"abc")
 
 
+@pytest.mark.slow
 def test_no_bytes_make_it_fail():
     random = Random(12)
     for _ in range(60):
