@@ -90,11 +90,11 @@ def deploy(remote, board, folder, trust=None, files=False, step=lambda done, tot
     release = staging.release(folder)
     _same_maker(remote, release)
     data = (Path(folder) / images.ROMFS).read_bytes()
-    starts = remote.get(BOOT) != staging.boot()
-    if starts:
-        remote.put(BOOT, staging.boot())
     remote.run(staging.boot().decode(), "what its ROMFS is")
     room = 0 if files else remote.value("Rom().size")
+    starts = room and remote.get(BOOT) != staging.boot()
+    if starts:
+        remote.put(BOOT, staging.boot())
     if room:
         if len(data) > room:
             raise Failure(
@@ -107,7 +107,7 @@ def deploy(remote, board, folder, trust=None, files=False, step=lambda done, tot
     done["main"] = remote.get(MAIN) != MAIN_TEXT
     if done["main"]:
         remote.put(MAIN, MAIN_TEXT)
-    done["main"] = done["main"] or starts
+    done["main"] = bool(done["main"] or starts)
     _say_release(remote, release)
     return done
 
