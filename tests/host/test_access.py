@@ -174,6 +174,7 @@ def test_terminals_need_no_login(platform):
 # --- logins -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-9.3-2")
 def test_log_in_by_the_page(platform):
     with httpx.Client(base_url=platform.url) as browser:
@@ -197,6 +198,7 @@ def test_log_in_by_the_page(platform):
     assert httpx.get(f"{platform.url}/v1/me", cookies={"carbonterm": token}).status_code == 401
 
 
+@pytest.mark.slow
 def test_tokens_that_are_none(platform):
     for header in ("Bearer", "Bearer x", "Bearer " + "A" * 43, "Basic dXNlcjpwYXNz", "Bearer " + "é" * 30, "B B B"):
         answer = httpx.get(f"{platform.url}/v1/me", headers={"Authorization": header.encode()})

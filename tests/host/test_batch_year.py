@@ -137,6 +137,7 @@ def test_replacements_and_restarts_in_a_bundle(tmp_path):
     assert not found.replayed and same(found, log)[0] > 80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["step", "unset", "config"])
 def test_what_columns_cannot_tell_is_replayed(tmp_path, what):
     log = Log(document())
@@ -155,6 +156,7 @@ def test_what_columns_cannot_tell_is_replayed(tmp_path, what):
     assert found.replayed and same(found, log)[1] > 50
 
 
+@pytest.mark.slow
 def test_rates_fills_and_versions_are_replayed(tmp_path):
     hour = 3600000
     flow = point("F1", 1, "t/h", interval_ms=hour)

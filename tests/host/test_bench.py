@@ -52,6 +52,7 @@ def bench(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_shown_and_written(bench):
     done = bench("good", "--json", "mine.json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -64,6 +65,7 @@ def test_what_was_measured_is_shown_and_written(bench):
     assert "| runs on | micropython |" in page
 
 
+@pytest.mark.slow
 def test_a_failure_is_told_and_the_rest_goes_on(bench):
     done = bench()
     assert done.returncode == 1

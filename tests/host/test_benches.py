@@ -215,6 +215,7 @@ def test_what_is_asked_for_and_not_there(tmp_path, small):
         bench.run(small[0], tmp_path / "mine")
 
 
+@pytest.mark.slow
 def test_shipped_scenarios_are_read():
     names = scenario.shipped()
     assert names == ["commissioning", "flash-endurance", "line-faults", "power-storm", "type-test", "week"]

@@ -43,6 +43,7 @@ def maker(capsys, tmp_path):
 CONFIRM = ("factors", "confirm", COKE, "--document", "GB/T 32151.10—2023", "--page", "表 B.1", "--by", "张三")
 
 
+@pytest.mark.slow
 def test_sets_and_factors(run):
     sets = {row["set"]: row for row in run("factors", "list")[1]["sets"]}
     assert {"gwp", "grid", "ndrc-2013-chem"} <= set(sets)
@@ -168,6 +169,7 @@ def changed(tmp_path, value, since):
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-9.2-2")
 def test_a_new_version_is_fetched_checked_and_the_old_stays(run, maker, tmp_path):
     """The management side serves versions 1 and 2; each period is accounted with the version of its time."""

@@ -40,6 +40,7 @@ def test_a_weighted_mean_by_hand():
     assert row.contradiction and row.value == 15 and row.uncertainty > 4
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-6.5-1")
 @pytest.mark.requirement("P-6.5-2")
 def test_the_fused_series_is_nearer_to_the_truth_than_the_best_source():

@@ -81,6 +81,7 @@ def test_ten_thousand_cases():
         assert total[name]["refused"] >= 80 or name in ("digest", "hmac", "kdf", "cbc", "ctr"), (name, total[name])
 
 
+@pytest.mark.slow
 def test_what_core_and_openssl_encrypt_all_decrypt():
     random = Random(31)
     private = (random.bits(256) % (N - 2) + 1).to_bytes(32, "big")

@@ -126,6 +126,7 @@ def test_files_of_secrets_and_of_data(capsys, tmp_path):
     )[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["core", "openssl", "gmssl"])
 def test_encryption_and_signatures_with_keys_in_files(capsys, tmp_path, backend):
     public, private = GOOD["pub"], tmp_path / "key.pem"

@@ -6,6 +6,7 @@ Each rule is a function of a file's path and text that yields findings; the last
 import ast
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,9 @@ def linked(path, text):
                 yield number, f"a link to {target}, which is not there"
 
 
+tree_of = cache(ast.parse)
+
+
 def findings(rule, suffixes, read):
     found = []
     for path in files(*suffixes):
@@ -154,7 +158,7 @@ def findings(rule, suffixes, read):
 
 @pytest.mark.parametrize("rule", [exact, downwards, told, short])
 def test_code(rule):
-    assert not (found := findings(rule, (".py",), ast.parse)), rule.__doc__ + "\n" + "\n".join(found)
+    assert not (found := findings(rule, (".py",), tree_of)), rule.__doc__ + "\n" + "\n".join(found)
 
 
 @pytest.mark.parametrize("rule", [finished])

@@ -189,6 +189,7 @@ def run(inputs, shapes=25):
     return good
 
 
+@pytest.mark.slow
 def test_a_part_of_them():
     assert run(1000, 5) > 900
 

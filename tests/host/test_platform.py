@@ -184,6 +184,7 @@ def test_a_fork_is_kept_as_evidence(platform):
     assert post(platform, "fork", source.batch(0, 20))[1].next_seq == 20
 
 
+@pytest.mark.slow
 def test_a_bad_fingerprint(platform):
     source = known(platform, "finger", 12)
     post(platform, "finger", source.batch(0, 4))

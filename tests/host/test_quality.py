@@ -242,6 +242,7 @@ def test_two_points_that_measure_the_same(tmp_path):
     store.close()
 
 
+@pytest.mark.slow
 def test_certificates(tmp_path):
     store = plant(tmp_path, days=2)
     _, found = examined(store, T0 + 2 * DAY, 1)

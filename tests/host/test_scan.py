@@ -140,6 +140,7 @@ def test_thorough_asks_by_function_4_too():
         assert found_in(scan(line, protocols=["modbus"], to=3, thorough=True)) == [("modbus", 2)]
 
 
+@pytest.mark.slow
 def test_nothing_there():
     with PtyLine([]) as line:
         code, out, _ = carbonterm("scan", line.path, "--baud", "9600", "--parity", "none", "--units", "1-2",

@@ -333,6 +333,7 @@ def carbonterm(*arguments, **settings):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_command_bus(tmp_path):
     process = carbonterm("bus", "1:eastron-sdm630", "2:generic-gas-modbus", "--fault", "exception@meter-2", "--json",
                          "--truth", tmp_path / "truth")  # fmt: skip
@@ -349,6 +350,7 @@ def test_command_bus(tmp_path):
     assert len((tmp_path / "truth").read_text().splitlines()) == 1 + 2 + 1
 
 
+@pytest.mark.slow
 def test_command_meter_on_a_line(tmp_path):
     process = carbonterm(
         "meter", "eastron-sdm120", "--unit", 9, "--pty", tmp_path / "tty", "--baud", 2400, "--start",

@@ -286,6 +286,7 @@ def resealed_flips(options, step=1):
     return count
 
 
+@pytest.mark.slow
 def test_flipped_bits_never_verify():
     options = remembering()
 

@@ -88,6 +88,7 @@ def test_every_cut_is_refused():
         read(data + b"\x00")
 
 
+@pytest.mark.slow
 def test_flipped_bits_are_refused():
     # one bit of every byte; all bits of a real bundle are flipped in tests/host/test_verify.py
     data = written()

@@ -72,6 +72,7 @@ def test_links_that_do_not_follow():
         print(wrong)
 
 
+@pytest.mark.slow
 def test_revocations():
     by = {"operators": [OPERATOR.public]}
     seen = {"witnessed": [(T0 + 5000, 5)]}

@@ -232,6 +232,7 @@ def test_month_ends_and_leap_years():
         shown(years[0])
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-8.2.1-4")
 def test_seconds_minutes_and_hours_reconcile_to_the_day():
     random = Random(86400)

@@ -137,6 +137,7 @@ def test_both_methods_in_the_log_by_hand():
     assert bare.bodies(entries.FILL) == []
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-12.4-4")
 def test_only_the_four_days_decide():
     def fills(missing=(), rates=()):

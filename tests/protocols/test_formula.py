@@ -137,6 +137,7 @@ def outcome(steps, values):
         return error.what[:16]
 
 
+@pytest.mark.slow
 def test_random_formulas_give_the_same_digits_everywhere():
     random = Random(9)
     for _ in range(400):

@@ -100,6 +100,7 @@ def test_every_point_has_its_own_interval_and_it_is_kept(intervals, until):
         assert [times[i] - times[i - 1] for i in range(1, len(times))] == [interval] * (len(times) - 1)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-11.2-1", part="what a line cannot keep is counted")
 def test_a_line_that_is_too_slow_says_so_and_goes_on():
     found, late = _moments((1000, 60000), 120000, 1500)

@@ -203,6 +203,7 @@ def test_read_only_and_failing_at_every_write():
     sweep(EIO, "half", 3)
 
 
+@pytest.mark.slow
 def test_a_storage_that_stays_full():
     """Nothing is claimed, what is durable can be read on, and audits wait."""
     life = lived(1 << 30, ENOSPC, "half", 1000)

@@ -284,6 +284,7 @@ def test_copies_are_told_apart_by_their_key():
     assert upper.receive(first, 0) == roles.DATA  # forgotten: the memory is bounded
 
 
+@pytest.mark.slow
 def test_the_data_area_of_2025_encrypted():
     cipher = Cipher(b"0" * 16)
     head = [("QN", "20240601085857223"), ("ST", "31"), ("CN", "2011"), ("PW", "123456"), ("MN", MN), ("Flag", 9)]

@@ -171,6 +171,7 @@ def test_expired_factors_are_named():
     assert library.expired(row, clock.stamp(2017, 6, 1)) == ["cn-nat-0.6101"]
 
 
+@pytest.mark.slow
 def test_foreign_compiled_sources_are_checked():
     good = library.canonical(compiled())
     random, refused = Random(6), 0

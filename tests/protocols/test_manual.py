@@ -271,6 +271,7 @@ REFUSED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-11.2-4", part="a period longer than a calendar month is refused")
 def test_what_is_refused_changes_nothing():
     log = Log()

@@ -130,6 +130,7 @@ def _refused(method, source, text, why):
     print(str(caught.value), caught.value.hint)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-9.1-1", part="what a user of the guides of 2014 is likely to get wrong")
 @pytest.mark.parametrize(
     "method, source, text, why",

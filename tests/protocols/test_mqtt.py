@@ -129,6 +129,7 @@ def test_what_cannot_be_written_is_refused():
             make()
 
 
+@pytest.mark.slow
 def test_noise_and_mutations_end_in_an_error_or_in_packets():
     random, counts = Random(311), [0, 0]
     raws = every()

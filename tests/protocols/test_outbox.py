@@ -391,6 +391,7 @@ def snapshot(log, size):
     return grown.state()
 
 
+@pytest.mark.slow
 def test_a_start_from_a_snapshot():
     """READ may begin at a snapshot of the log; the centre's root confirms what was not hashed."""
     log = [entry(n) for n in range(90)]

@@ -9,6 +9,7 @@ from proving import OTHER, SIGNER, good, made
 from seeded import Random
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-11.12-1", part="one record with its proof, checked without the log")
 def test_round_trip():
     for seq, count in ((0, 1), (0, 2), (4, 5), (2, 5), (7, 8)):

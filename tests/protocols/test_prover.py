@@ -75,6 +75,7 @@ def test_refusals():
         print(caught.value)
 
 
+@pytest.mark.slow
 def test_on_a_log():
     log = Log(MemoryStorage(), "T1", 0, SIGNER, segment_size=1500, state=lambda: [])
     for i in range(40):

@@ -182,6 +182,7 @@ def test_a_value_of_the_moment_feeds_no_source():
         site.Site(doc)
 
 
+@pytest.mark.slow
 def test_only_refusals_leave_the_decoder():
     random, refused = Random(5), 0
     for turn in range(300):

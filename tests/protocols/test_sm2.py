@@ -62,6 +62,7 @@ def test_published_signature_with_its_nonce():
     assert (r.to_bytes(32, "big") + s.to_bytes(32, "big")).hex() == OFFICIAL["sig"]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-7.4-1")
 def test_signature_vectors():
     for vector in VECTORS["sm2_sign"]:

@@ -117,6 +117,7 @@ def test_to_the_first_time_there_is_and_the_last():
     assert all(s.start_ms >= 0 for s in series.closed)
 
 
+@pytest.mark.slow
 def test_a_clock_that_knows_no_rest():
     random = Random(1970)
     series = Series(NOON, limit="60").begin()

@@ -53,6 +53,7 @@ def subproof(m, low, high, b):
     return subproof(m - k, low + k, high, False) + [mth(low, low + k)]
 
 
+@pytest.mark.slow
 def test_roots():
     grown = tree.Tree()
     for size in SIZES:
