@@ -23,7 +23,7 @@ from carbonterm_host.screen import FINDING, UNREACHABLE, Failure
 
 transport_serial.print = lambda *words, **options: None  # it prints what it read before it raises
 _SILENCE_S = 5  # without a byte, while one is awaited
-_TRIES = 4
+_PROMPT_S = 2, 2, 3, 3, 4, 6, 8, 10  # per try: one may fall into a reset, and a slow board wants its time
 ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa",
                  "xtensawin", "rv32imc")  # fmt: skip
 _PROBE = """
@@ -87,12 +87,12 @@ class Remote:
 
     def _prompt(self):
         """Stops what runs, by Ctrl-C, and begins a fresh interpreter without main.py."""
-        for left in reversed(range(_TRIES)):
+        for seconds in _PROMPT_S:
             try:
-                self._transport.enter_raw_repl(soft_reset=True, timeout_overall=6)
+                self._transport.enter_raw_repl(soft_reset=True, timeout_overall=seconds)
                 return
             except (TransportError, OSError, serial.SerialException) as error:
-                if isinstance(error, OSError) or not left:
+                if isinstance(error, OSError) or seconds == _PROMPT_S[-1]:
                     raise Failure(
                         UNREACHABLE, f"{self.port}: MicroPython's prompt does not answer",
                         "is it the right port? Reset the board, or flash it: carbonterm board flash",
