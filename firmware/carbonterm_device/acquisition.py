@@ -24,15 +24,19 @@ from carbonterm_device.recorder import REFUSED, SILENT, missing, reading
 
 SILENT_ROUNDS = 3
 LONGEST_PAUSE_MS = 600000
+PATIENCE_MS = 30000  # beyond its time-outs that a request may wait for its turn
 
 
 class _Meter:
-    """How a meter of the bus has answered lately. wait_ms: 0, or how long it is left alone after a try."""
+    """How a meter of the bus has answered lately. wait_ms: 0, or how long it is left alone after a try; broken: bytes
+    came the last time that no answer came; refused: {request: how often in a row it was refused, and what with}."""
 
-    __slots__ = ("row", "seen", "silent", "tried", "wait_ms")
+    __slots__ = ("broken", "refused", "row", "seen", "silent", "tried", "wait_ms")
 
     def __init__(self, row):
         self.row = row
+        self.broken = False
+        self.refused = {}
         self.silent = 0  # rounds in a row without an answer
         self.seen = None  # ticks of its last answer
         self.tried = 0  # ticks of the last try
@@ -95,6 +99,8 @@ class Acquisition:
         self.said = None  # a dict: is told of each request what it said last, (time, its points' rows, frames, data)
         self.stopping = self.finishing = False
         self.due = {}
+        self.alive_until = None  # ticks by which a task that works shows another sign of life
+        self.success_ms = None  # when a round was recorded in which somebody answered
         self._since = None
         self._told_day = None
 
@@ -125,6 +131,7 @@ class Acquisition:
             elif not opened:
                 break
             if not opened:
+                self.alive_until = self.port.ticks_add(self.port.ticks_ms(), PATIENCE_MS)
                 await self.port.sleep_ms(max(1, min(min(due.values()) - self.clock.now_ms(), 500)))
                 continue
             first = opened[0]
@@ -189,6 +196,8 @@ class Acquisition:
         row = meter.row
         timeout = self.bus.timeout_ms if row.timeout_ms is None else row.timeout_ms
         repeats = 0 if meter.wait_ms else self.bus.retries if row.retries is None else row.retries
+        came = self.driver.counters.errors + self.driver.counters.dropped
+        self.alive_until = self.port.ticks_add(self.port.ticks_ms(), (repeats + 1) * timeout + PATIENCE_MS)
         while True:
             try:
                 data, raw = await self.driver.ask(request, row, timeout)
@@ -197,15 +206,19 @@ class Acquisition:
                     repeats -= 1
                     continue
                 one.gone.append(request.meter)
+                meter.broken = self.driver.counters.errors + self.driver.counters.dropped > came
                 meter.kept_silent(self.port.ticks_ms(), request.interval_ms)
                 return None, SILENT
             except LinkDown:
                 return None, SILENT
             except Refused as refusal:
                 meter.answered(self.port.ticks_ms())
+                meter.refused[request] = meter.refused.get(request, (0, ""))[0] + 1, refusal.what
                 one.frames.append(refusal.raw)
                 return None, REFUSED
             meter.answered(self.port.ticks_ms())
+            if meter.refused:
+                meter.refused.pop(request, None)
             one.frames.append(raw)
             return data, None
 
@@ -215,6 +228,8 @@ class Acquisition:
         self.frames = b"".join(one.frames)
         self.terminal.record(one.moment + self.clock.shifted_ms - one.shifted, one.rows, self.frames)
         self.rounds += 1
+        if one.frames:
+            self.success_ms = self.clock.now_ms()
 
     async def _tell_time(self):
         """Once a day, in the line's hour, the meters of DL/T 645 are told the time, if this clock is sure of it."""
