@@ -1,4 +1,4 @@
-"""A centre in site.yaml: https://host[:port], or mqtts://host[:port][/prefix] of a broker between terminal and centre."""
+"""A centre in site.yaml: https://host[:port], or mqtts://host[:port][/prefix] of a broker on the way to it."""
 
 from urllib.parse import urlsplit
 

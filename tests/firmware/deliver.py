@@ -21,6 +21,7 @@ TIME_MS = 1750000000000
 
 class Centre:
     name = "centre"
+    mqtt = None
 
     def __init__(self, host, number, ca, public):
         self.host = host

@@ -131,8 +131,13 @@ def status_text():
 def server_context(certificate, key):
     """A TLS context for a server from its certificate and private key (DER); ValueError for what is none."""
     made = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(certificate, key)
+    load_chain(made, certificate, key)
     return made
+
+
+def load_chain(context, certificate, key):
+    """Gives a TLS context a certificate and its private key (DER), to prove with; ValueError for what is none."""
+    context.load_cert_chain(certificate, key)
 
 
 async def listen_local(path, serve):
