@@ -21,11 +21,12 @@ from carbonterm.number import Number
 from carbonterm_device import delivery, epochs, keys, witness
 from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.clockwork import Clock
+from carbonterm_device.failures import FAILURES, says
 from carbonterm_device.journal import Journal
 from carbonterm_device.ports import port
+from carbonterm_device.recorder import Recorder, settling
 from carbonterm_device.storage import Folder
-from carbonterm_device.terminal import Terminal
-from carbonterm_device.upkeep import FAILURES, Upkeep, says
+from carbonterm_device.upkeep import Upkeep
 
 DRAIN_MS = 15000
 FIRST_MS, LONGEST_MS = 1000, 60000  # between attempts to go on with a storage that failed
@@ -57,7 +58,8 @@ class App:
         log = Log(storage, terminal_id, epoch, keys.load(storage, epoch), port.random, segment_size)
         self._past = past
         self._full = asyncio.Event()  # there is enough for a commit
-        self.terminal = Terminal(log, clock, port.RUNTIME, self._full.set, self.site.settings.commit_bytes)
+        make = _recorder(self.site)
+        self.terminal = make(log, clock, port.RUNTIME, self._full.set, self.site.settings.commit_bytes)
         self.found = log.size
         self.acquisitions, self.inboxes = [], []
         self.by_bus = [self.task_of(i, row) for i, row in enumerate(self.site.buses)]
@@ -195,7 +197,7 @@ class App:
             free, total = self.storage.free()
             if free >= room.limits(total)[-1] >> 1:
                 log = self.terminal.log
-                self.terminal.resume(self.site, self._past_entries(), self._previous(log))
+                self.terminal.resume(self.site, self._past_entries, self._previous(log))
                 self._pause = FIRST_MS
                 return
         except OSError as error:
@@ -211,7 +213,7 @@ class App:
 
     def _start(self):
         """What the log says, and the first entries of this start."""
-        self.found = self.terminal.start(self.site, self._past_entries(), self._previous(self.terminal.log))
+        self.found = self.terminal.start(self.site, self._past_entries, self._previous(self.terminal.log))
         for raw in self._latest() if self.inboxes else ():
             for one in self.inboxes:
                 one.recall(raw)
@@ -401,6 +403,16 @@ class App:
             "buses": [a.status() for a in self.acquisitions], "inbound": [one.status() for one in self.inboxes],
             "centres": [d.status() for d in self.deliveries],
         }  # fmt: skip
+
+
+def _recorder(site):
+    """The class that records under a site document: a collector's does no more than that."""
+    if site.settings.profile == sites.COLLECTOR:
+        return Recorder
+    settling()
+    from carbonterm_device.terminal import Terminal  # a collector's image has none
+
+    return Terminal
 
 
 def _driver(row):

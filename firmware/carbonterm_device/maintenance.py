@@ -27,8 +27,8 @@ from carbonterm_device.bus import LinkDown, NoAnswer, Refused
 from carbonterm_device.line import SerialLine
 from carbonterm_device.network import TcpBus
 from carbonterm_device.ports import port as default_port
-from carbonterm_device.search import Scan, Settings
 from carbonterm_device.recorder import REFUSED, SILENT, missing, reading
+from carbonterm_device.search import Scan, Settings
 
 LONGEST = 4096  # bytes of a request
 PARITIES = ("none", "even", "odd")
