@@ -14,6 +14,7 @@ import time
 
 import carbonterm_board as about
 
+from carbonterm.clock import UNSET
 from carbonterm.errors import CarbonError
 from carbonterm_device import release
 from carbonterm_device.app import App
@@ -47,6 +48,8 @@ class _Board(App):
 
     def _start(self):
         super()._start()
+        if self.clock.state == UNSET and self.terminal.known_ms is not None:
+            port.presume_clock(self.terminal.known_ms)
         for what, detail in self.told:
             self.terminal.audit("board", what, detail[:200])
         release.tell(self.terminal, self.storage, release.read(RELEASE))

@@ -172,9 +172,14 @@ class Delivery:
     def _timeless(self):
         return self._clock is not None and self._clock.state == UNSET
 
+    def _tells_time(self):
+        """Whether the centre's answers say what time it is, to a clock that may be set by them: those that come over a
+        connection with the centre itself, as what somebody passes on may be of yesterday."""
+        return self._clock is not None and self._clock.hears and not self._link.passed_on
+
     async def _step(self):
         box = self.outbox
-        if self._timeless():
+        if self._timeless() and not (box.state == ASK and self._tells_time()):
             self._news.clear()
             await self._news.wait()  # each commit wakes: the one after the clock was set goes on
             return
@@ -198,6 +203,7 @@ class Delivery:
                 await self._exchange(self._link.send(body))
 
     async def _exchange(self, request):
+        begun, self.outbox.heard_ms = self._port.ticks_ms(), None
         peer, failed = self._link.peer, self.outbox.unanswered if self._link.passed_on else self.outbox.failed
         try:
             status, answer = await request
@@ -216,6 +222,9 @@ class Delivery:
             failed("no answer from the %s (%s)" % (peer, _line(error)))
         else:
             self.outbox.answered(status, answer)
+            if self.outbox.heard_ms is not None and self._tells_time():
+                took = self._port.ticks_diff(self._port.ticks_ms(), begun)
+                self._clock.hear(self.outbox.heard_ms, took)
             self._keep(self.outbox.receipt)
 
     def _cramped(self):

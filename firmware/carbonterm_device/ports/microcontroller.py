@@ -51,6 +51,13 @@ def set_clock(ms):
         ds3231.write_ms(bus, ms)
 
 
+def presume_clock(ms):
+    """Lets the board's clock go on from the last time that is known of: certificates are judged by it until somebody
+    knows the time. `clock_state` stays UNSET."""
+    _set_own(ms)
+    _set[0] = False
+
+
 def wake_clock():
     """Sets the board's clock by its clock chip. True where that knows the time; OSError where it does not answer."""
     bus = _clock_bus()

@@ -35,13 +35,13 @@ class Outbox:
 
     cursor: entries that the centre has acknowledged, None before its first word; uploaded: those acknowledged to a
     batch of this Outbox; sealed: size of the newest checkpoint it has answered; receipt: its last valid one; retries;
-    error: the last trouble as text, "" when all is well.
+    error: the last trouble as text, "" when all is well. heard_ms: the centre's time in the last answer that it signed.
     """
 
     __slots__ = (
         "_batch", "_below", "_claim", "_doubts", "_end", "_epoch", "_failures", "_first_ms", "_leaves", "_longest_ms",
         "_max_bytes", "_max_entries", "_public", "_sealing", "_terminal_id", "_tree", "cursor", "delay_ms", "error",
-        "receipt", "retries", "sealed", "state", "uploaded",
+        "heard_ms", "receipt", "retries", "sealed", "state", "uploaded",
     )  # fmt: skip
 
     def __init__(self, terminal_id, epoch, public, below, max_entries=100, max_bytes=65536,
@@ -69,6 +69,7 @@ class Outbox:
         self.sealed = 0
         self.retries = 0
         self.error = ""
+        self.heard_ms = None
         self.receipt = None
 
     @property
@@ -199,6 +200,7 @@ class Outbox:
             raise UplinkError("a receipt is for %d entries where %d were sent" % (receipt.next_seq, self._end))
         if not receipt.signed_by(self._public):
             raise UplinkError("a receipt is not signed by the key of this centre")
+        self.heard_ms = receipt.time_ms
         sealed = self._sealing if self.state == SEND else 0
         if receipt.checkpoint is not None:
             sealed = max(sealed, size_of(receipt.checkpoint))
