@@ -2,18 +2,23 @@
 
 from urllib.parse import urlsplit
 
-from carbonterm.errors import CarbonError
+from carbonterm.errors import CarbonError, UplinkError
 from carbonterm.field.names import check_file
 from carbonterm.uplink import topics
 
-_PORTS = {"https": 443, "mqtts": 8883}
+_PORTS = {"https": 443, "mqtts": 8883, "mqtt": 1883}
 _BROKER_KEYS = ("login", "certificate", "key", "keep_alive")
 
 
 def centre(reader, node):
     """(name, row) of the canonical document; mistakes are noted with the reader of carbonterm_host.site_yaml."""
     keys = reader.table(node, "a centre", ("name", "url", "ca", "public"), _BROKER_KEYS)
-    scheme, host, port, path = _address(reader, keys["url"])
+    try:
+        scheme, host, port, prefix = address(reader.text(keys["url"]))
+        if scheme == "mqtt":
+            raise UplinkError("a broker is reached over TLS only", "write mqtts:// and the port of its TLS listener")
+    except CarbonError as error:
+        raise reader.bad(keys["url"], error.what, error.hint) from None
     ca = reader.certificate(keys["ca"])
     try:
         public = bytes.fromhex(reader.text(keys["public"]))
@@ -24,7 +29,7 @@ def centre(reader, node):
         raise reader.bad(keys["public"], "a centre's public key is 128 hex digits", hint)
     row = [reader.text(keys["name"]), host, port, ca, public]
     if scheme == "mqtts":
-        row.append(_broker(reader, keys, path))
+        row.append(_broker(reader, keys, prefix))
     else:
         for key in _BROKER_KEYS:
             if key in keys:
@@ -33,26 +38,22 @@ def centre(reader, node):
     return row[0], row
 
 
-def _address(reader, node):
-    parts = urlsplit(reader.text(node))
+def address(text):
+    """(scheme, host, port, what stands behind it) of a centre's url, mqtt:// included; UplinkError where it is none."""
+    parts = urlsplit(text)
     try:
         port = parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError:
         port = 0
-    if parts.scheme == "mqtt":
-        raise reader.bad(node, "a broker is reached over TLS only", "write mqtts:// and the port of its TLS listener")
     plain = parts.hostname and port and not parts.username and not parts.query and not parts.fragment
-    if parts.scheme not in _PORTS or not plain or (parts.scheme == "https" and parts.path not in ("", "/")):
-        raise reader.bad(node, "a centre's url is https://host[:port] or mqtts://host[:port][/prefix] and nothing more")
-    return parts.scheme, parts.hostname, port, parts.path.strip("/")
+    if not plain or (parts.scheme == "https" and parts.path not in ("", "/")):
+        raise UplinkError("a centre's url is https://host[:port] or mqtts://host[:port][/prefix] and nothing more")
+    prefix = parts.path.strip("/") or topics.PREFIX
+    topics.check_prefix(prefix)
+    return parts.scheme, parts.hostname, port, prefix
 
 
-def _broker(reader, keys, path):
-    prefix = path or topics.PREFIX
-    try:
-        topics.check_prefix(prefix)
-    except CarbonError as error:
-        raise reader.bad(keys["url"], error.what, error.hint) from None
+def _broker(reader, keys, prefix):
     files = []
     for key in _BROKER_KEYS[:3]:
         text = reader.text(keys[key]) if key in keys else None
