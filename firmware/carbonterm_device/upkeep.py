@@ -8,8 +8,8 @@ from carbonterm.clock import DAY, LENGTHS, UNSET
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import retention, room
 from carbonterm.ledger.frames import Frames, segment_name
+from carbonterm.site import COLLECTOR
 from carbonterm_device.failures import says
-from carbonterm_device.standstill import Standstill
 
 LOOK_MS = 60000  # between two looks at the storage …
 HURRY_MS = 5000  # … where it runs out …
@@ -34,7 +34,11 @@ class Upkeep:
         self.free = self.total = self.bytes = 0
         self.days = self.rate = None
         self._reminder = None
-        self._standstill = Standstill(terminal, site)
+        self._standstill = None
+        if site.settings.profile != COLLECTOR:
+            from carbonterm_device.standstill import Standstill  # a collector's points are watched by its terminal
+
+            self._standstill = Standstill(terminal, site)
         self.begins = None  # (epoch, seq) of the first entry kept
         self._since = None  # its time
         self._warned = False
@@ -62,7 +66,8 @@ class Upkeep:
             rows = retention.measure(storage)
         self._step(room.step(self.free, self.total, self.terminal.step))
         self._reckon(storage, rows)
-        self._standstill.look()
+        if self._standstill:
+            self._standstill.look()
 
     def held(self, epoch, end):
         """Whether all centres hold the epoch's entries before `end` (None: all of them)."""
@@ -159,7 +164,8 @@ class Upkeep:
                 name = self.terminal.site.points[index].name
                 what = "point %s: %d readings above twice its largest month, in no total (8.1.2) · 超出历史月度两倍"
                 found.append(("F108", name, what % (name, count)))
-        found += [("F110", text.split(":")[0], text) for text in self._standstill.alarms()]
+        if self._standstill:
+            found += [("F110", text.split(":")[0], text) for text in self._standstill.alarms()]
         return found + self._calibrations() + [("F111", text.split(":")[0], text) for text in self._reminded()]
 
     def _reminded(self):

@@ -28,6 +28,7 @@ from carbonterm_host import (
     site_instrument,
     site_meter,
     site_nodes,
+    site_profile,
     site_series,
 )
 from carbonterm_host.yaml_reader import Bad, Mistakes, Reader
@@ -102,6 +103,8 @@ class _Reader(Reader):
         site_series.check_months(self, top["points"], self.series, settings[0])
         calendar = site_series.calendar(self, top.get("calendar"))
         page = site_inbound.page(self, top["page"]) if "page" in top else []
+        if settings[-1] == site.COLLECTOR:
+            site_profile.check(self, top, self.series)
         if self.mistakes:
             raise Mistakes(self.mistakes)
         measured = self.points[: len(self.points) - len(manual) - len(virtual)]
@@ -314,7 +317,10 @@ class _Reader(Reader):
             "days": (3, lambda node: self.integer(node, 1, 36500)),
             "mb": (4, lambda node: self.integer(node, 1, 1 << 20)),
             "stop": (5, lambda node: self.choice(node, site.STOPS)),
+            "profile": (6, lambda node: self.choice(node, (site.TERMINAL, site.COLLECTOR))),
         }
+        row.append(site.TERMINAL)
+        closings = []  # the node, where there is one
 
         def take(node, name, known):
             for key, value in self.table(node, name, (), known).items():
@@ -324,14 +330,19 @@ class _Reader(Reader):
                     else:
                         place, read = readers[key]
                         row[place] = read(value)
+                        if key == "closings":
+                            closings.append(value)
                 except Bad:
                     continue
 
         try:
             if node is not None:
-                take(node, "settings", ("closings", "commit", "commit_size", "keep", "stop"))
+                take(node, "settings", ("closings", "commit", "commit_size", "keep", "stop", "profile"))
         except Bad:
             pass
+        profile = row.pop()
+        if profile == site.COLLECTOR:
+            return site_profile.settings(self, closings[0] if closings else None, row)
         return row[:2] if row[2:] == later else row
 
     def _closings(self, node):

@@ -31,7 +31,7 @@ def _yaml(port, platform):
     lines.append("points:")
     lines += [f"  - {{name: P{i}.{n}, meter: m{i}, register: {one['name']}, every: 1s}}"
               for i in range(1, METERS + 1) for n, one in enumerate(points)]  # fmt: skip
-    lines.append("settings: {closings: [hour, day], commit: 1s}")
+    lines.append("settings: {profile: collector, commit: 1s}")
     lines.append(f'centres: [{{name: p, url: "{platform.url}", ca: ca.der, public: "{platform.public.hex()}"}}]')
     return "\n".join(lines)
 

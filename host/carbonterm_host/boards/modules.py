@@ -14,16 +14,18 @@ ROOTS = {
     "unix": ("carbonterm_device.__main__", "carbonterm_device.app", "carbonterm_device.provision"),
     "": ("carbonterm_device.boot", "carbonterm_device.provision", "carbonterm_device.upgrade"),
 }
-# what a terminal has and a collector does without: it polls, signs, stores and forwards. What its site document may not
-# have for that, boards.provision.check_site refuses
+# what a terminal has and a collector does without: it polls, signs, stores and forwards. carbonterm.site refuses a
+# collector's document that asks for any of it
 TERMINAL_ONLY = (
-    "carbonterm.accounting", "carbonterm.formula", "carbonterm.formula_steps",
-    "carbonterm.site_formed", "carbonterm.series.combine", "carbonterm.series.manual", "carbonterm.ledger.manual",
-    "carbonterm.site_series", "carbonterm.series.gaps", "carbonterm.series.instant", "carbonterm.series.validity",
-    "carbonterm.field.inbound", "carbonterm.field.channels", "carbonterm.field.analog",
-    "carbonterm_device.byhand", "carbonterm_device.channels", "carbonterm_device.inbound",
-    "carbonterm_device.maintenance", "carbonterm_device.search",
-    "carbonterm.site_page", "carbonterm_device.page", "carbonterm_device.reconfigure", "carbonterm.formula_text",
+    "carbonterm.accounting", "carbonterm.figures", "carbonterm.formula", "carbonterm.formula_steps",
+    "carbonterm.pipeline", "carbonterm.series", "carbonterm.site_formed", "carbonterm.site_page",
+    "carbonterm.site_series", "carbonterm.units", "carbonterm.nearest", "carbonterm.ledger.manual",
+    "carbonterm.field.inbound", "carbonterm.field.channels", "carbonterm.field.analog", "carbonterm.gm.pbkdf2",
+    "carbonterm_device.byhand", "carbonterm_device.channels", "carbonterm_device.faults", "carbonterm_device.health",
+    "carbonterm_device.inbound", "carbonterm_device.maintenance", "carbonterm_device.monitor",
+    "carbonterm_device.page", "carbonterm_device.ports.proc", "carbonterm_device.reconfigure",
+    "carbonterm_device.search", "carbonterm_device.selfcheck", "carbonterm_device.standstill",
+    "carbonterm_device.terminal",
 )  # fmt: skip
 # what only the host runs: the library of methods and factors, the text of meter models, the reader of bundles
 HOST_ONLY = (
