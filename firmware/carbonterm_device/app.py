@@ -72,10 +72,12 @@ class App:
         self.stopping = False
         self.readers, self.senders = [], []  # (acquisition, its task); (inbox or courier, its task)
         self.site_file = None  # what the next start reads
-        self.desk = self._page = None
+        self.desk = None
+        self.desk_task = self.page_task = None
         self.against = []  # (centre's name, what its signed word says against the log)
         self.heap_peak = 0
         self.errors = []
+        self.monitor = None
 
     async def run(self, status_file=None, console=False, maintenance=None):
         """Until the console says stop; returns 0. maintenance: path of the socket for people on the spot."""
@@ -83,9 +85,13 @@ class App:
         port.reserve_polls(count + (PAGE_POLLS if self.site.page else 0))
         self.show()
         if maintenance:
-            self._desk = asyncio.create_task(self._guarded("maintenance", lambda: self._maintain(maintenance)))
+            self.desk_task = asyncio.create_task(self._guarded("maintenance", lambda: self._maintain(maintenance)))
         if console:
             self._listener = asyncio.create_task(port.console_lines(self._console))
+        if self.site.settings.profile != sites.COLLECTOR:
+            from carbonterm_device.monitor import Monitor  # a collector has no heap for it
+
+            self.monitor = Monitor(self)
         if await self._may_sign():
             try:
                 self._start()
@@ -93,6 +99,8 @@ class App:
                 self.terminal.fail(error)
             for one in self.acquisitions + self.deliveries + self.inboxes:
                 self.begin(one)
+            if self.monitor:
+                self._recall = asyncio.create_task(self.monitor.recall(self._latest(), self.found))
         port.tend_heap(2)
         beat = None
         while not self.stopping:
@@ -114,8 +122,8 @@ class App:
         for _, sender in self.senders:
             sender.cancel()
         if maintenance:
-            self._desk.cancel()
-            await self._desk  # which takes its socket away
+            self.desk_task.cancel()
+            await self.desk_task  # which takes its socket away
         self._heartbeat(status_file)
         return 0
 
@@ -154,22 +162,22 @@ class App:
             for task in self.by_bus:
                 if task.said is None:
                     task.said = {}
-        if self.site.page and (self._page is None or self._page.done()):
+        if self.site.page and (self.page_task is None or self.page_task.done()):
             from carbonterm_device.page.server import Server  # few terminals have one
 
             server = Server(self, port)
-            self._page = asyncio.create_task(self._guarded("page", server.run))
+            self.page_task = asyncio.create_task(self._guarded("page", server.run))
 
     async def _maintain(self, path):
         from carbonterm_device.maintenance import Desk  # code that a board without a way in need not hold
 
         self.show(True)
-        desk = self.desk = Desk(self.site, _driver, self.by_bus, self.terminal, self.status, port)
+        desk = self.desk = Desk(self.site, _driver, self.by_bus, self.terminal, self.status, port, self.monitor)
         while True:
             try:
                 await port.listen_local(path, desk.serve)
             except OSError as error:
-                self.errors = self.errors[-19:] + ["maintenance: no socket at %s: %s" % (path, error)]
+                self.err("F903", "maintenance", "no socket at %s: %s" % (path, error))
                 await port.sleep_ms(LONGEST_MS)
 
     def _turn(self):
@@ -251,7 +259,7 @@ class App:
             try:
                 witness.write(self.storage, self.terminal.log.epoch, self.against)
             except OSError as error:
-                self.errors.append("the next start has to ask the centres again: %s" % says(error)[0])
+                self.err("F303", "witness", "the next start has to ask the centres again: %s" % says(error)[0])
         self._weigh()
 
     def _weigh(self):
@@ -317,10 +325,15 @@ class App:
             except asyncio.CancelledError:
                 return
             except Exception as error:
-                self.errors.append("%s: %s" % (name, error))
-                self.errors = self.errors[-20:]
+                self.err("F902", name, str(error) or type(error).__name__)
                 port.print_exception(error)
                 await port.sleep_ms(1000)
+
+    def err(self, code, where, text):
+        """Keeps what went wrong once, among the last errors of the status and by its code (docs/faults.md)."""
+        self.errors = self.errors[-19:] + ["%s: %s" % (where, text)]
+        if self.monitor:
+            self.monitor.event(code, where, text)
 
     def _console(self, line):
         """A line of the console: "stop", "rotate", "clock OFFSET" (a test sets the clock: the system's plus OFFSET ms),
@@ -349,7 +362,7 @@ class App:
             kind = entries.REPLACED if event == "replaced" else entries.RESET
             self.terminal.exchanged(names.index(name), kind, parse(moment), Number(last), Number(first))
         except CarbonError as error:
-            self.errors = self.errors[-19:] + ["%s %s: %s" % (event, name, error)]
+            self.err("F903", "%s %s" % (event, name), str(error))
 
     def _enter(self, text):
         """Takes a signed record, or keeps the reason why not among the errors of the status."""
@@ -358,7 +371,7 @@ class App:
         try:
             byhand.take(self.terminal, text)
         except CarbonError as error:
-            self.errors = self.errors[-19:] + ["enter: %s" % error]
+            self.err("F903", "enter", str(error))
 
     def _simulate_clock(self, offset):
         try:
@@ -378,10 +391,12 @@ class App:
         try:
             self._forget_keys()
             self.journal.look()
+            if self.monitor:
+                self.monitor.look()
             if status_file:
                 port.write_volatile(status_file, self.status())
         except OSError as error:
-            self.errors = self.errors[-19:] + ["heartbeat: %s" % says(error)[0]]
+            self.err("F303", "heartbeat", says(error)[0])
         except MemoryError:  # what people see can wait for the next second, readings cannot
             gc.collect()
 

@@ -1,9 +1,9 @@
 """The maintenance port: what a person who stands before the terminal may ask it (10.6.1). It writes to no meter.
 
 A question is one line of JSON; lines of JSON answer it, the last {"event": "done"} or {"event": "error", "kind",
-"what", "hint"}. `do` says what: status, watch (all points now), explain (a point, step by step), probe (one raw read
-in every type and order), scan (who is on a line), manual (what was entered by hand), enter (takes an operator's signed
-record). docs/commissioning.md has the fields.
+"what", "hint"}. `do` says what: status, health, tasks, faults, errors, selfcheck (docs/monitoring.md), watch (points as
+they are now), explain (a point, step by step), probe (one raw read in every type and order), scan (who is on a line), manual
+(what was entered by hand), enter (takes an operator's signed record). docs/commissioning.md has the fields.
 
 On a terminal it listens on a socket of the file system whose mode says who may come; `who` is the name that goes into
 the log, once for each kind of question of a connection. Questions take their turn with acquisition's at the bus's lock.
@@ -40,17 +40,18 @@ class Asked(CarbonError):
 
 
 class Desk:
-    """Answers questions. site: a Site or None; driver(row) gives the bus of a site's. acquisitions, terminal and
-    status(): of a running terminal, or none of them: then buses are opened as they are asked for, without a site by
+    """Answers questions. site: a Site or None; driver(row) gives the bus of a site's. acquisitions, terminal, status()
+    and monitor: of a running terminal, or none of them: then buses are opened as they are asked for, without a site by
     device or host."""
 
-    def __init__(self, site, driver, acquisitions=(), terminal=None, status=None, port=default_port):
+    def __init__(self, site, driver, acquisitions=(), terminal=None, status=None, port=default_port, monitor=None):
         self.site = site
         self._driver = driver
         self._acquisitions = acquisitions
         self._terminal = terminal
         self._status = status
         self._port = port
+        self._monitor = monitor
         self._opened = {}
 
     def close(self):
@@ -140,6 +141,13 @@ class Desk:
         if self._status is None:
             raise Asked("there is no terminal here", "ask one by its maintenance socket")
         await tell({"event": "status", "status": self._status()})
+
+    async def about(self, question, tell):
+        """health, tasks, faults, errors, selfcheck: what the monitor answers, in one event of that name."""
+        if self._monitor is None:
+            raise Asked("there is no terminal here", "ask one by its maintenance socket")
+        what = question["do"]
+        await tell({"event": what, what: getattr(self._monitor, what)()})
 
     async def scan(self, question, tell):
         bus, row = self._bus(question)
@@ -318,7 +326,8 @@ class Desk:
 
 _ANSWERS = {
     "status": Desk.status, "scan": Desk.scan, "probe": Desk.probe, "watch": Desk.watch, "explain": Desk.explain,
-    "manual": Desk.manual, "enter": Desk.enter,
+    "manual": Desk.manual, "enter": Desk.enter, "health": Desk.about, "tasks": Desk.about, "faults": Desk.about,
+    "errors": Desk.about, "selfcheck": Desk.about,
 }  # fmt: skip
 
 

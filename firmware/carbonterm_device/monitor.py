@@ -5,12 +5,13 @@ it goes into the error log, a ring of the last KEPT, and into the signed log as 
 "fault over"; from these entries the ring is filled again after a restart. The same fault of the same thing counts up in
 its row, and is in the signed log at most once in AGAIN_MS however often it comes and goes.
 
-A task that has ended, or shows no sign of life, is shown as stopped and started again. All answers are lists and dicts of
+A task that has ended, or shows no sign of life, is shown as stopped and started again. Answers are lists and dicts of
 integers and texts, for JSON; docs/monitoring.md.
 """
 
 from carbonterm.clock import DAY, UNSET
 from carbonterm.clock import start as beginning
+from carbonterm.errors import CarbonError
 from carbonterm.ledger import entry as entries
 from carbonterm_device import faults
 from carbonterm_device.health import Health
@@ -27,6 +28,16 @@ SHORT_MS = 1000  # before a task that ended begins again, doubled up to …
 LONG_MS = 60000
 SEARCHED = 2048  # entries that a start looks through for faults
 _AT_ONCE = 32
+
+
+class _Part:
+    """A task of the App that is no bus and no centre."""
+
+    def __init__(self, name):
+        self.name = self.kind = name
+
+
+_PARTS = _Part("maintenance"), _Part("page")
 
 
 class _Watched:
@@ -59,12 +70,17 @@ class Monitor:
         self._late = {}  # bus: (ticks, late rounds then)
         self._shifted = app.clock.shifted_ms
         self._day = None
+        self._size = None  # of the log at the last look
+        self._recorded_ms = None
 
     # --- once a second ----------------------------------------------------------------------------------------------
 
     def look(self):
         now = port.ticks_ms()
         self._tasks(now)
+        size = self._app.terminal.log.epoch, self._app.terminal.log.size
+        if size != self._size:
+            self._size, self._recorded_ms = size, self._app.clock.now_ms()
         wrong = {}
         for code, where, text in faults.present(self._app, self._began, now) + self._slow(now) + self._health.faults():
             wrong[code, where] = text
@@ -164,18 +180,23 @@ class Monitor:
         terminal.audit("terminal", what, detail[: entries.MAX_TEXT])
         return True
 
-    async def recall(self, raws):
-        """Fills the error log from entries' bytes of before this start, in their order, a few at a time."""
-        found, count = [], 0
-        for raw in raws:
-            count += 1
-            if count % _AT_ONCE == 0:
-                await port.sleep_ms(0)
-            if b"\x65fault" not in raw and b"\x6afault over" not in raw:
-                continue
-            entry = entries.decode(raw)
-            if entry.kind == entries.AUDIT and entry.body[1] in (FAULT, OVER):
-                _replayed(found, entry)
+    async def recall(self, raws, size):
+        """Fills the error log from entries' bytes, in their order, a few at a time; size: of the log at this start."""
+        log, found, count = self._app.terminal.log, [], 0
+        try:
+            for raw in raws:
+                count += 1
+                if count % _AT_ONCE == 0:
+                    await port.sleep_ms(0)
+                if b"\x65fault" not in raw and b"\x6afault over" not in raw:
+                    continue
+                entry = entries.decode(raw)
+                if entry.epoch == log.epoch and entry.seq >= size:
+                    break
+                if entry.kind == entries.AUDIT and entry.body[1] in (FAULT, OVER):
+                    _replayed(found, entry)
+        except (OSError, CarbonError) as error:
+            self.event("F303", "error log", "it begins anew: %s" % error)
         now, self._rows = self._rows, []
         for row in found[-KEPT:]:
             row["active"] = False
@@ -193,7 +214,8 @@ class Monitor:
     def _tasks(self, now):
         """Brings the list up to date, and begins again what has ended."""
         app, rows = self._app, []
-        running = app.running()
+        running = app.readers + app.senders
+        running += [(part, task) for part, task in zip(_PARTS, (app.desk_task, app.page_task)) if task is not None]
         for one, task in running:
             row = [row for row in self._watched if row.one is one]
             rows.append(row[0] if row else _Watched(one, task, app.clock.now_ms()))
@@ -203,7 +225,8 @@ class Monitor:
             state = self._state(row, now)
             if state != row.state:
                 row.state, row.since_ms = state, app.clock.now_ms()
-            if state == STOPPED and not app.stopping and not app.terminal.stopped and not _finished(row.one):
+            ended = state == STOPPED and not app.stopping and not app.terminal.stopped
+            if ended and row.one not in _PARTS and not _finished(row.one):
                 self._begin_again(row, now)
             elif row.again is not None and state in (RUNNING, IDLE):
                 row.again = None
@@ -217,7 +240,9 @@ class Monitor:
             row.task.cancel()
             if getattr(row.one, "alive_until", None) is not None:
                 row.one.alive_until = None
-            row.task = self._app.begin_again(row.one)
+            for rows in (self._app.readers, self._app.senders):
+                rows[:] = [one for one in rows if one[0] is not row.one]
+            self._app.begin(row.one)
             row.starts += 1
 
     def _state(self, row, now):
@@ -247,7 +272,7 @@ class Monitor:
         terminal = app.terminal
         why = terminal.stopped or (terminal.failed[0] if terminal.failed else "")
         state = STOPPED if terminal.stopped else FAILED if terminal.failed else RUNNING
-        for name, success, error in (("record", app.recorded_ms, why), ("settlement", terminal.settled_ms, why),
+        for name, success, error in (("record", self._recorded_ms, why), ("settlement", terminal.settled_ms, why),
                                      ("upkeep", app.upkeep.looked_ms, app.upkeep.error)):  # fmt: skip
             found.append({
                 "task": name, "kind": "part", "state": FAILED if error and state == RUNNING else state,

@@ -38,6 +38,7 @@ class Recorder:
         self.disagreements = 0
         self.stopped = ""
         self.failed = None
+        self.settled_ms = None  # time of the last entry that followed from others
         self.step = room.NORMAL
         self.thinned, self.missed = Missed(), Missed()
         self._full = full
@@ -186,6 +187,11 @@ class Recorder:
         """Rows of readings in the log."""
         return self._replay.readings
 
+    @property
+    def known_ms(self):
+        """The last time that the log knows of; None before there is one."""
+        return self._replay.pipeline.time_ms
+
     def audit(self, who, what, detail):
         """Appends what happened to the terminal or its meters: three texts of at most 200 characters."""
         if self.failed:
@@ -207,6 +213,7 @@ class Recorder:
             self._full()
         entry = entries.Entry(self.site.terminal_id, self.log.epoch, seq, time_ms, state, kind, body, None)
         if kind in DERIVED:
+            self.settled_ms = time_ms
             self._day_ended = self._day_ended or (kind != entries.FILL and body[0] >= DAY)
             return seq
         self._follow(self._replay.pipeline.derive(entry))

@@ -1,8 +1,7 @@
 """The self-check of T/CSMT draft clause 10.1 to 10.5: what a machine has, beside what the clause wants (自检).
 
-What the system says is measured; what only a data sheet can say (supply, mounting, humidity) is declared, and the row says
-so; what neither says is unknown, never a pass. A terminal is of one of two kinds, 10.1 a) or b), so one of the two
-blocks passing is enough.
+What the system says is measured; what only a data sheet can say (supply, mounting, humidity) is declared, and the row
+says so; what neither says is unknown, never a pass. A terminal is of one of two kinds, 10.1 a) or b).
 """
 
 from carbonterm_device.health import HIGHEST_MC, LOWEST_MC
@@ -24,7 +23,7 @@ MOUNTINGS = "rack", "rail", "wall"
 
 
 def rows(found, site, sheet):
-    """[{"clause", "id", "what", "result", "basis", "found"}] of what Health found, a Site or None (for its lines and its
+    """[{"clause", "id", "what", "must", "result", "basis", "found"}] of what Health found, a Site or None (for lines and
     page), and the data sheet of board.toml."""
     return [_row(one, _judged(one[3](found, site, sheet))) for one in _ROWS]
 

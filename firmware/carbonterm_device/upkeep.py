@@ -43,6 +43,7 @@ class Upkeep:
         self._since = None  # its time
         self._warned = False
         self._at = None  # ticks of the last look
+        self.looked_ms = None  # its time
         self._hold = None  # ticks before which nothing is dropped
         self._written = 0
         self._newest = None  # (epoch, seq) with which the last segment began at the last look
@@ -58,6 +59,7 @@ class Upkeep:
         """Measures, drops, changes the step and says so. OSError of the storage only where it can't be measured."""
         storage = self.terminal.log.storage
         log = self.terminal.log
+        self.looked_ms = self.terminal.clock.now_ms()
         self._at, self._written, self._newest = self.port.ticks_ms(), log.written, (log.epoch, log.newest)
         self.free, self.total = storage.free()
         rows = retention.measure(storage)
