@@ -60,10 +60,11 @@ def check_site(board, site, terminal):
                       "write settings: {profile: collector}; what that refuses belongs to its terminal")  # fmt: skip
 
 
-def set_time(remote):
-    """Sets the board's clock, and its clock chip, to this machine's time: on a full second, as the chip has no less."""
-    time.sleep(-time.time() % 1)
-    remote.run(f"port.set_clock({time.time_ns() // 1_000_000})", "to set its clock")
+def set_time(remote, offset_ms=0):
+    """Sets the board's clock, and its clock chip, to this machine's time and offset_ms: on a full second, as the chip
+    has no less."""
+    time.sleep(-(time.time() + offset_ms / 1000) % 1)
+    remote.run(f"port.set_clock({time.time_ns() // 1_000_000 + offset_ms})", "to set its clock")
 
 
 def identify(remote, terminal, signer, operator):
