@@ -63,6 +63,8 @@ class Fold:
                 self._take(document)
             if waiting or settlers != self.state()[1]:
                 raise ValueError
+        except Settles:
+            raise
         except (ValueError, TypeError, AttributeError):
             raise LedgerError("a snapshot cannot be restored: it has not the shape of one", "verify the log")
 
