@@ -175,7 +175,7 @@ def test_a_full_file_system(board, built):
     with Remote(board.port) as remote, pytest.raises(Failure, match="refused to write") as said:
         remote.put("/more", bytes(20000))
     assert "full" in said.value.hint
-    with pytest.raises(Failure, match="refused to write /boot.py") as said:
+    with pytest.raises(Failure, match=r"refused to write /boot\.py") as said:
         deployed(board, built)
     assert "full" in said.value.hint
     with Remote(board.port) as remote:

@@ -1,8 +1,5 @@
 """An upgrade of a virtual board: staged, judged, copied; cut at every write it is the old firmware or the new one."""
 
-import json
-import re
-import shutil
 import threading
 
 import pytest
@@ -11,13 +8,13 @@ from carbonterm import cbor
 from carbonterm.gm import sm2
 from carbonterm_device import release as releases
 from carbonterm_host.boards import board as boards
-from carbonterm_host.boards import deploy, image, onboard, staged, virtual
+from carbonterm_host.boards import image, onboard, staged, virtual
 from carbonterm_host.boards.remote import Remote
 from carbonterm_host.boards.virtual import VirtualBoard
 from carbonterm_host.screen import Failure
+from on_boards import MAKER, NAME, deployed, signed
 
-NAME = "esp32-s3-n8r2"
-MAKER, OTHER = sm2.Signer(bytes(31) + b"\x05"), sm2.Signer(bytes(31) + b"\x06")
+OTHER = sm2.Signer(bytes(31) + b"\x06")
 BLOCK = 4096
 FILL = """
 b = bytes(4096)
@@ -47,41 +44,12 @@ def newer(built, tmp_path_factory):
     return signed(built, tmp_path_factory.mktemp("newer") / "i", MAKER)
 
 
-def signed(built, folder, signer):
-    shutil.copytree(built, folder)
-    data = bytearray((built / image.ROMFS).read_bytes())
-    version = re.search(rb"esp32-s3-n8r2 ([0-9.]+)\n", data)
-    data[version.start(1)] = ord("9")
-    at = data.rindex(b"provision")
-    data[at : at + 9] = b"PROVISION"
-    (folder / image.ROMFS).write_bytes(data)
-    manifest = json.loads((folder / image.MANIFEST).read_text())
-    manifest["carbonterm"] = "9" + manifest["carbonterm"][1:]
-    for row in manifest["files"]:
-        if row["name"] == image.ROMFS:
-            row["sm3"] = image.digest(bytes(data))
-    raw = image.canonical(manifest)
-    (folder / image.MANIFEST).write_bytes(raw)
-    (folder / image.SIGNATURE).unlink()
-    if signer:
-        (folder / image.SIGNATURE).write_text(signer.public.hex() + "\n" + signer.sign(raw).hex() + "\n")
-    return folder
-
-
 @pytest.fixture
 def board(tmp_path, built):
     with VirtualBoard(boards.load(NAME), tmp_path / "board") as made:
         assert not deployed(made, built, trust=MAKER.public)["staged"], "there was nothing to lose"
         runs(made)
         yield made
-
-
-def deployed(board, folder, **options):
-    with Remote(board.port, 30) as remote:
-        done = deploy.deploy(remote, board.board, folder, **options)
-        del board.said[:]
-        remote.restart()
-    return done
 
 
 def runs(board):
@@ -140,7 +108,7 @@ def test_an_upgrade_is_staged(board, built, newer):
 
 @pytest.mark.requirement("T-10.6.4-1", part="power cut at every write of judging and copying; simulated")
 def test_power_cut_at_every_write_of_a_start(board, built, newer):
-    """From a flash with a staged upgrade: whatever write the power fails in, the next starts run old or new firmware."""
+    """From a flash with a staged upgrade: whatever write the power fails in, old or new firmware runs next."""
     assert stamp(board)[0] != "9"
     with Remote(board.port, 30) as remote:
         remote.put(onboard.STAGED, package(built, newer))
