@@ -90,9 +90,15 @@ def deploy(
     virtual: Path | None = VIRTUAL,
     trust: str | None = typer.Option(None, "--trust", metavar="HEX", help="public key that signed it · 镜像签名公钥"),
     files: bool = typer.Option(False, "--files", help="as files of /lib, not as ROMFS · 以文件方式部署"),
+    in_place: bool = typer.Option(
+        False, "--in-place", help="not by way of the file system; a cut leaves a board without firmware · 就地写入"
+    ),
     as_json: bool = JSON,
 ):
-    """Brings an image onto boards that run MicroPython: only what differs, compared by digest. 部署固件"""
+    """Brings an image onto boards that run MicroPython: only what differs, compared by digest. 部署固件
+
+    A board whose firmware runs has the old or the new one at every moment, whatever is cut.
+    """
     from carbonterm_host.commands.key import public_of
 
     board, key = boards.load(name), public_of(trust, "--trust")
@@ -106,8 +112,9 @@ def deploy(
             try:
                 with at(board, where, virtual) as found, Remote(found, board.watchdog["seconds"]) as remote:
                     done = deploying.deploy(
-                        remote, board, image, key, files, lambda n, of: bars.update(bar, completed=n, total=of)
-                    )
+                        remote, board, image, key, files,
+                        lambda n, of: bars.update(bar, completed=n, total=of), in_place,
+                    )  # fmt: skip
                     remote.restart()
                     return {"port": found, "board": name, **done, "simulated": remote.about["simulated"]}
             except Failure as failure:
