@@ -99,7 +99,7 @@ class Terminal:
         except FileNotFoundError:
             return {}
 
-    def wait(self, condition, seconds=30):
+    def wait(self, condition, seconds=120):
         """The first status for which condition(status) is true; RuntimeError if the terminal ends or time is up."""
         end = time.monotonic() + seconds
         while True:
@@ -117,7 +117,7 @@ class Terminal:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, seconds=30):
+    def stop(self, seconds=120):
         """The console's "stop": last commit, delivery of what is left, exit. Returns the exit code."""
         if self.process.poll() is None:
             try:

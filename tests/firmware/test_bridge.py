@@ -121,12 +121,12 @@ def test_what_systems_have_is_in_the_log_once(tmp_path):
         add(20)
         terminal.start()
         terminal.wait(lambda status: status["inbound"])
-        entrance.wait(lambda: bridges.counts("odbc") == (0, 20), 90)
-        entrance.wait(lambda: bridges.counts("opcua") == (0, 1), 90)
+        entrance.wait(lambda: bridges.counts("odbc") == (0, 20))
+        entrance.wait(lambda: bridges.counts("opcua") == (0, 1))
         for value in (123457.25, 123458.5):  # one after the other: two in one sampling interval would be one
             before = sum(bridges.counts("opcua"))
             plant.set("energy", value)
-            entrance.wait(lambda before=before: sum(bridges.counts("opcua")) > before, 90)
+            entrance.wait(lambda before=before: sum(bridges.counts("opcua")) > before)
         add(20)
         terminal.kill()
         add(20)
@@ -134,8 +134,8 @@ def test_what_systems_have_is_in_the_log_once(tmp_path):
         terminal.start()
         bridges.start("odbc")
         add(20)
-        entrance.wait(lambda: bridges.counts("odbc") == (0, 80), 90)
-        entrance.wait(lambda: bridges.counts("opcua")[0] == 0, 90)
+        entrance.wait(lambda: bridges.counts("odbc") == (0, 80))
+        entrance.wait(lambda: bridges.counts("opcua")[0] == 0)
         assert bridges.end("odbc") == bridges.end("opcua") == 0
     finally:
         for kind in list(bridges.running):

@@ -217,7 +217,7 @@ def test_a_broker_that_speaks_nonsense_is_left_and_tried_again(tmp_path, answers
     made = terminal(tmp_path, liar)
     made.start()
     try:
-        status = made.wait(lambda status: "refuses the topic" in status["inbound"][0]["reason"], 60)
+        status = made.wait(lambda status: "refuses the topic" in status["inbound"][0]["reason"])
         assert status["inbound"][0]["connected"] and not status["errors"]
         assert liar.heard == [b"\x10"] * 4
     finally:
@@ -261,7 +261,7 @@ def test_a_storage_that_is_full_for_a_while(tmp_path, broker):
         publish(25)  # more than the broker sends without an answer
         made.wait(lambda status: status["storage"]["failed"] and status["inbound"][0]["lost"])
         (made.data / "ballast").unlink()
-        made.wait(lambda status: status["readings"] >= 2 * len(sent), 60)
+        made.wait(lambda status: status["readings"] >= 2 * len(sent))
         made.stop()
         found = entrance.rows(made, tmp_path / "log.bundle")
     finally:

@@ -32,7 +32,7 @@ def station(tmp_path_factory):
         for one in found.all.values():
             one.start()
         for one in found.all.values():
-            one.wait(delivered(0, 12), 60)
+            one.wait(delivered(0, 12))
         for one in found.all.values():
             assert one.stop() == 0
         printed = {name: heads(one)[-1] for name, one in found.all.items()}
@@ -126,7 +126,7 @@ def test_the_last_entries_cut_off_before_any_receipt(station):
     seen = station.receipt("cutearly").next_seq
     remade(one, log[:seen])
     one.start()
-    one.wait(delivered(0, len(log) + 4), 60)
+    one.wait(delivered(0, len(log) + 4))
     one.stop()
     assert outcome(station, one, *platform(station))[0] == []
     wrong, report = outcome(station, one, "--checkpoint", printed)
@@ -149,7 +149,7 @@ def test_an_entry_replaced_before_any_receipt(station):
     log, seen = entries(one), station.receipt("forgedearly").next_seq
     remade(one, log[:seen] + forgery(log[seen:]))
     one.start()
-    one.wait(delivered(0, len(log) + 4), 60)
+    one.wait(delivered(0, len(log) + 4))
     one.stop()
     assert outcome(station, one, *platform(station), "--checkpoint", station.printed["forgedearly"])[0] == []
 
@@ -158,7 +158,7 @@ def test_yesterdays_copy_and_the_order_to_stop_removed(station):
     one = station.all["yesterday"]
     shutil.copytree(one.data, one.folder / "yesterday")
     one.start()
-    one.wait(delivered(0, len(entries(one)) + 6), 60)
+    one.wait(delivered(0, len(entries(one)) + 6))
     one.stop()
     shutil.rmtree(one.data)
     shutil.copytree(one.folder / "yesterday", one.data)
@@ -233,7 +233,7 @@ def test_another_site_document(station):
             one.configure(content)
         size = len(entries(one))
         one.start()
-        one.wait(delivered(0, size + 4), 60)
+        one.wait(delivered(0, size + 4))
         one.stop()
     configs = [row for row in entries(one) if row.kind == entry.CONFIG]
     assert len(configs) == 3 and configs[0].body == configs[2].body != configs[1].body

@@ -107,7 +107,7 @@ def test_four_kinds_of_meters_on_one_line(tmp_path):
     terminal = Terminal(tmp_path / "terminal", site_yaml.compile_text(SITE.replace("DEVICE", line.path)).canonical())
     terminal.start()
     try:
-        terminal.wait(lambda status: status["buses"][0]["rounds"] >= 4 and status["buses"][0]["silent"], 40)
+        terminal.wait(lambda status: status["buses"][0]["rounds"] >= 4 and status["buses"][0]["silent"])
         bus = terminal.status()["buses"][0]
     finally:
         terminal.stop()

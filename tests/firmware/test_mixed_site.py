@@ -5,7 +5,6 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from carbonterm_host.commands.replay import replay
 from carbonterm_host.commands.verify import tools
 from carbonterm_host.firmware import Terminal
 from carbonterm_host.verifier import Verifier
+from loopback import free_port
 
 MIXED = Path(__file__).parents[2] / "docs/tutorial/mixed.yaml"
 
@@ -71,7 +71,7 @@ def test_the_mixed_site(tmp_path):
         terminal = Terminal(tmp_path / "terminal", site_yaml.compile_file(tmp_path / "mixed.yaml").canonical())
         terminal.start()
         try:
-            terminal.wait(lambda status: all(bus["rounds"] >= 3 for bus in status["buses"]), 60)
+            terminal.wait(lambda status: all(bus["rounds"] >= 3 for bus in status["buses"]))
             buses = terminal.status()["buses"]
         finally:
             terminal.stop()
@@ -104,11 +104,6 @@ def said(site, truth, point, time_ms):
         if one.get("meter") == meter.name and "registers" in one and row["name"] in one["registers"]
         and time_ms - 1500 <= one["time_ms"] <= time_ms + 100
     ]  # fmt: skip
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 # --- somebody else's meter -------------------------------------------------------------------------------------------
@@ -175,7 +170,7 @@ def test_their_meter_on_our_line(tmp_path):
         terminal = Terminal(tmp_path / "terminal", document)
         terminal.start()
         try:
-            terminal.wait(lambda status: status["buses"][0]["rounds"] >= 3, 60)
+            terminal.wait(lambda status: status["buses"][0]["rounds"] >= 3)
             bus = terminal.status()["buses"][0]
         finally:
             terminal.stop()

@@ -49,15 +49,15 @@ def test_the_operator_ends_a_doubt(tmp_path):
         terminal = Terminal(tmp_path / "terminal", document)
         terminal.start()
         try:
-            terminal.wait(lambda status: status["readings"] >= 3, 30)
+            terminal.wait(lambda status: status["readings"] >= 3)
             scale.value = 10
-            said = terminal.wait(alarmed, 30)
+            said = terminal.wait(alarmed)
             assert "docs/series.md" in next(text for text in said["alarms"] if "point W" in text)
             terminal.say("replaced X 2026-11-21T08:00:00+08:00 1 2")
             terminal.say("replaced W yesterday 1 2")
-            terminal.wait(lambda status: sum(e.startswith("replaced") for e in status["errors"]) == 2, 30)
+            terminal.wait(lambda status: sum(e.startswith("replaced") for e in status["errors"]) == 2)
             confirm(tmp_path, terminal)
-            terminal.wait(lambda status: not alarmed(status) and status["readings"] > said["readings"] + 3, 30)
+            terminal.wait(lambda status: not alarmed(status) and status["readings"] > said["readings"] + 3)
         finally:
             terminal.stop()
     pull.to_file(terminal.data, tmp_path / "log.bundle")

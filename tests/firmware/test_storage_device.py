@@ -59,20 +59,20 @@ def test_what_all_centres_hold_goes_by_age(tmp_path):
         one = station.registered(offset_ms=-3 * DAY)
         keeping(station, one, "{days: 1}")
         one.start()
-        one.wait(lambda status: status["entries"] > 60, 60)
+        one.wait(lambda status: status["entries"] > 60)
         one.rotate()
-        one.wait(lambda status: status["epoch"] == 1 and status["entries"] > 150, 90)
+        one.wait(lambda status: status["epoch"] == 1 and status["entries"] > 150)
         # no day old: nothing goes, though all of it is held
-        one.wait(delivered(1), 60)
+        one.wait(delivered(1))
         assert one.status()["storage"]["begins"] == [0, 0]
         one.set_clock(0)
-        status = one.wait(lambda status: status["storage"]["begins"][0] == 1, 90)
+        status = one.wait(lambda status: status["storage"]["begins"][0] == 1)
         assert status["storage"]["begins"][1] > 0 and not status["alarms"]
         # a start reads only what is there, and so does delivery
         one.kill()
         one.offset_ms = 0
         one.start()
-        status = one.wait(delivered(1, status["entries"] + 10), 90)
+        status = one.wait(delivered(1, status["entries"] + 10))
         assert [row["error"] for row in status["centres"]] == [""] and not status["disagreements"]
         assert one.stop() == 0
         names = sorted(path.name for path in one.data.iterdir())
@@ -106,13 +106,13 @@ def test_nothing_goes_that_no_centre_holds(tmp_path):
         keeping(station, one, "{days: 1}")
         station.platform.kill()
         one.start()
-        one.wait(lambda status: status["entries"] > 150, 90)
+        one.wait(lambda status: status["entries"] > 150)
         one.set_clock(0)
-        one.wait(lambda status: status["entries"] > 250, 90)
+        one.wait(lambda status: status["entries"] > 250)
         assert one.status()["storage"]["begins"] == [0, 0]
         # the centre comes back: now it may go
         station.platform.start()
-        one.wait(lambda status: status["storage"]["begins"][1] > 0, 120)
+        one.wait(lambda status: status["storage"]["begins"][1] > 0)
         assert one.stop() == 0
         checked(station, one)
 
@@ -142,8 +142,8 @@ def test_commits_by_bytes(tmp_path):
         one.configure(site_yaml.compile_file(tmp_path / "bytes.yaml").canonical())
         one.start()
         started = one.wait(lambda status: status["entries"] > 0)["entries"]
-        size = one.wait(lambda status: status["entries"] > started + 60, 120)["entries"]
-        one.wait(lambda status: status["entries"] > size, 60)
+        size = one.wait(lambda status: status["entries"] > started + 60)["entries"]
+        one.wait(lambda status: status["entries"] > size)
         one.kill()  # what waited is gone, what was committed is not
         rows = commits(one)
         print(rows)
@@ -213,17 +213,17 @@ def test_a_full_storage_and_its_way_back(tmp_path):
     with Station(tmp_path) as station, small(station, 400) as one:
         keeping(station, one, "{days: 1}")
         one.start()
-        one.wait(lambda status: status["entries"] > 40, 60)
+        one.wait(lambda status: status["entries"] > 40)
         # somebody else fills the disk: the terminal lives, says it, and records nothing that is not there
         (one.data / "ballast").write_bytes(bytes(shutil.disk_usage(one.data).free))
-        status = one.wait(lambda status: status["storage"]["failed"], 60)
+        status = one.wait(lambda status: status["storage"]["failed"])
         assert "ENOSPC" in status["storage"]["failed"] and "free space" in status["storage"]["do"]
         assert any("nothing is recorded" in text for text in status["alarms"]) and status["points"] == []
         held = status["entries"]
-        status = one.wait(lambda status: status["storage"]["missed"] > 30, 60)
+        status = one.wait(lambda status: status["storage"]["missed"] > 30)
         assert status["entries"] == held
         (one.data / "ballast").unlink()
-        status = one.wait(lambda status: not status["storage"]["failed"] and status["entries"] > held + 20, 90)
+        status = one.wait(lambda status: not status["storage"]["failed"] and status["entries"] > held + 20)
         assert one.stop() == 0 and status["alarms"] == []
         file, _ = checked(station, one, begins=False)
         said = audits(file, "terminal")
@@ -238,15 +238,15 @@ def test_a_storage_that_becomes_read_only(tmp_path):
     with Station(tmp_path) as station, small(station, 2000) as one:
         keeping(station, one, "{days: 1}")
         one.start()
-        one.wait(lambda status: status["entries"] > 40, 60)
+        one.wait(lambda status: status["entries"] > 40)
         one.kill()
         mount("-o", "remount,ro", one.data)
         one.start()
         # a start on it: the terminal lives and says so
-        status = one.wait(lambda status: status["storage"]["failed"], 60)
+        status = one.wait(lambda status: status["storage"]["failed"])
         assert "EROFS" in status["storage"]["failed"] and "mount it writable" in status["storage"]["do"]
         mount("-o", "remount,rw", one.data)
-        status = one.wait(lambda status: not status["storage"]["failed"] and status["entries"] > 60, 90)
+        status = one.wait(lambda status: not status["storage"]["failed"] and status["entries"] > 60)
         assert one.stop() == 0
         file, _ = checked(station, one, begins=False)
         assert totals_are_the_meters(station, file) == 4
@@ -259,7 +259,7 @@ def test_the_order_of_degradation_with_the_link_down(tmp_path):
         keeping(station, one, "{days: 1}")
         station.platform.kill()
         one.start()
-        one.wait(lambda status: status["entries"] > 300, 120)
+        one.wait(lambda status: status["entries"] > 300)
         one.kill()
         one.start()
         ballast = one.data / "ballast"
@@ -269,7 +269,7 @@ def test_the_order_of_degradation_with_the_link_down(tmp_path):
             usage = shutil.disk_usage(one.data)
             with open(ballast, "ab") as file:
                 file.write(bytes(max(usage.free - room.limits(usage.total)[step - 1] + 2048, 0)))
-            return one.wait(lambda status: status["storage"]["step"] == step, 90)
+            return one.wait(lambda status: status["storage"]["step"] == step)
 
         said = [squeeze(step)["storage"]["name"] for step in (room.EARLY, room.COARSE, room.REGISTERS, room.CLOSED)]
         assert said == ["early", "coarse", "registers", "closed"]
@@ -277,15 +277,15 @@ def test_the_order_of_degradation_with_the_link_down(tmp_path):
         assert status["storage"]["failed"] is None and any("storage runs out" in text for text in status["alarms"])
         assert status["storage"]["begins"] == [0, 0]
         size, left_out = status["entries"], status["storage"]["left_out"]
-        status = one.wait(lambda status: status["storage"]["left_out"] > left_out + 40, 60)
+        status = one.wait(lambda status: status["storage"]["left_out"] > left_out + 40)
         assert status["entries"] <= size + 2
         # a start in this state finds room for what it has to say
         one.kill()
         one.start()
-        one.wait(lambda status: status["entries"] > size and status["storage"]["name"] == "closed", 60)
+        one.wait(lambda status: status["entries"] > size and status["storage"]["name"] == "closed")
         # the centre comes back, what it holds goes, and all is well
         station.platform.start()
-        status = one.wait(lambda status: status["storage"]["step"] < room.COARSE and status["entries"] > size + 20, 120)
+        status = one.wait(lambda status: status["storage"]["step"] < room.COARSE and status["entries"] > size + 20)
         assert status["storage"]["begins"][1] > 0 and status["storage"]["left_out"] == 0
         assert one.stop() == 0
         file, _ = checked(station, one)

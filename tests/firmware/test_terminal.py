@@ -150,7 +150,7 @@ def test_faults_of_the_line_enter_no_total(terminal, plant, tmp_path):
     for fault in faults:
         plant.faults.add(fault, probability=0.05)
     terminal.start()
-    terminal.wait(lambda status: status["readings"] >= 240 and len(plant.faults.table()) == len(faults), 120)
+    terminal.wait(lambda status: status["readings"] >= 240 and len(plant.faults.table()) == len(faults))
     terminal.stop()
     _, rows, pipeline = logged(terminal, tmp_path)
     for index, (name, _, _) in enumerate(POINTS):
@@ -166,7 +166,7 @@ def test_faults_of_the_line_enter_no_total(terminal, plant, tmp_path):
 def test_a_silent_meter_is_marked_and_costs_the_others_nothing(terminal, plant, tmp_path):
     plant.faults.add("silent", meter="em-3")
     terminal.start()
-    terminal.wait(lambda status: status["readings"] >= 150, 60)
+    terminal.wait(lambda status: status["readings"] >= 150)
     status = terminal.status()
     terminal.stop()
     _, rows, _ = logged(terminal, tmp_path)
@@ -181,7 +181,7 @@ def test_a_silent_meter_is_marked_and_costs_the_others_nothing(terminal, plant, 
 def test_a_register_that_goes_backwards_changes_no_total(terminal, plant, tmp_path):
     plant.faults.add("backwards", probability=0.3, meter="em-1")
     terminal.start()
-    terminal.wait(lambda status: status["readings"] >= 150, 60)
+    terminal.wait(lambda status: status["readings"] >= 150)
     terminal.stop()
     _, rows, pipeline = logged(terminal, tmp_path)
     values = [value for _, value in rows["E1"] if value is not None]

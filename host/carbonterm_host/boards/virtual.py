@@ -181,7 +181,7 @@ class VirtualBoard:
         with self._lock:
             return self._process is not None
 
-    def wait(self, condition, seconds=30):
+    def wait(self, condition, seconds=120):
         """Until condition(self) is true; RuntimeError with what it said last where that takes too long."""
         end = time.monotonic() + seconds
         while not condition(self):

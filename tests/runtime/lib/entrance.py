@@ -17,19 +17,14 @@ from carbonterm_host import bundles
 from carbonterm_host.commands import pull
 from carbonterm_host.commands.replay import replay
 from carbonterm_host.platform.keys import make_certificates
+from loopback import free_port
 
 TOKEN = "a-token-that-is-long-enough-for-a-test"
 MN = "010000A8900016F000169DC0"
 KEY = "0123456789abcdeffedcba9876543210"
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait(condition, seconds=20):
+def wait(condition, seconds=120):
     """The first true value of condition()."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -105,15 +100,15 @@ class Broker:
         subprocess.run(
             ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.port), "-q", "1", "-t", topic, "-s", *self.login,
              *self.tls, *options],
-            input=payload.encode(), check=True, timeout=20,
+            input=payload.encode(), check=True, timeout=120,
         )  # fmt: skip
 
     def hear(self, topic, *options):
         """The first message of a topic, retained or not."""
         done = subprocess.run(
-            ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.port), "-t", topic, "-C", "1", "-W", "20", *self.login,
+            ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.port), "-t", topic, "-C", "1", "-W", "100", *self.login,
              *self.tls, *options],
-            capture_output=True, check=True, timeout=30,
+            capture_output=True, check=True, timeout=120,
         )  # fmt: skip
         return done.stdout.decode().strip()
 

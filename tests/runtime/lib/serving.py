@@ -14,12 +14,13 @@ from carbonterm.ledger import entry
 from carbonterm.ledger.segment import Log
 from carbonterm.uplink.message import Batch, Receipt, Refusal
 from carbonterm_host.platform.store import Store
+from loopback import free_port
 from memory_storage import MemoryStorage
 
 START_MS = 1750000000000
 
 
-def run(*arguments, timeout=60):
+def run(*arguments, timeout=300):
     """A finished `carbonterm` command."""
     return subprocess.run(
         [sys.executable, "-m", "carbonterm_host", *map(str, arguments)],
@@ -34,7 +35,7 @@ class Platform:
         self.folder = Path(folder)
         self.store = f"sqlite:///{self.folder}/platform.db"
         self.options = options
-        self.port = 0
+        self.port = free_port()
         self.process = None
 
     def start(self):
@@ -63,7 +64,7 @@ class Platform:
         return self._gone()
 
     def _gone(self):
-        code = self.process.wait(60)
+        code = self.process.wait(120)
         self.process.stdout.close()
         return code
 
