@@ -417,6 +417,8 @@ class App:
             "storage": self.upkeep.status(),
             "buses": [a.status() for a in self.acquisitions], "inbound": [one.status() for one in self.inboxes],
             "centres": [d.status() for d in self.deliveries],
+            "tasks": self.monitor.tasks() if self.monitor else [],
+            "faults": self.monitor.faults() if self.monitor else [],
         }  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 A question is one line of JSON; lines of JSON answer it, the last {"event": "done"} or {"event": "error", "kind",
 "what", "hint"}. `do` says what: status, health, tasks, faults, errors, selfcheck (docs/monitoring.md), watch (points as
-they are now), explain (a point, step by step), probe (one raw read in every type and order), scan (who is on a line), manual
-(what was entered by hand), enter (takes an operator's signed record). docs/commissioning.md has the fields.
+they are now), explain (a point, step by step), probe (one raw read in every type and order), scan (who is on a line),
+manual (what was entered by hand), enter (takes an operator's signed record). docs/commissioning.md has the fields.
 
 On a terminal it listens on a socket of the file system whose mode says who may come; `who` is the name that goes into
 the log, once for each kind of question of a connection. Questions take their turn with acquisition's at the bus's lock.

@@ -23,7 +23,7 @@ MOUNTINGS = "rack", "rail", "wall"
 
 
 def rows(found, site, sheet):
-    """[{"clause", "id", "what", "must", "result", "basis", "found"}] of what Health found, a Site or None (for lines and
+    """[{"clause", "id", "what", "must", "result", "basis", "found"}] of what Health found, a Site or None (lines,
     page), and the data sheet of board.toml."""
     return [_row(one, _judged(one[3](found, site, sheet))) for one in _ROWS]
 

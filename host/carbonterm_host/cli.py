@@ -46,6 +46,7 @@ COMMANDS = {
     "settle": "settle",
     "simulate": "simulate",
     "site": "site",
+    "status": "status",
     "trace": "trace",
     "uncertainty": "uncertainty",
     "verifier": "verifier",

@@ -1,5 +1,11 @@
-"""`carbonterm board doctor`: one row for each thing that can be wrong with a port and the board behind it."""
+"""`carbonterm board doctor`: one row for each thing that can be wrong with a port and the board behind it; of a
+terminal the self-check of T/CSMT draft clause 10.
+"""
 
+import getpass
+
+from carbonterm_device import selfcheck
+from carbonterm_host import desk
 from carbonterm_host.boards import provision as provisioning
 from carbonterm_host.boards.remote import Remote, reachable
 from carbonterm_host.screen import Failure, say
@@ -40,6 +46,18 @@ def look(port):
     except Failure as failure:
         rows.append(row(say("prompt", "提示符"), False, failure.what, failure.hint))
     return rows
+
+
+def of_terminal(place, board):
+    """{"board", "kinds", "rows"} of carbonterm_device.selfcheck: measured by the terminal at `place` (a folder or
+    socket), the rest declared by the board's data sheet."""
+    with desk.Desk.at(place, getpass.getuser()) as asked:
+        (event,) = asked.ask({"do": "selfcheck"})
+        (health,) = asked.ask({"do": "health"})
+    sheet = {**board.sheet, "serial": len(board.uarts)}
+    declared = {row["id"]: row for row in selfcheck.rows(health["health"], None, sheet)}
+    rows = [declared[row["id"]] if row["result"] == selfcheck.UNKNOWN else row for row in event["selfcheck"]]
+    return {"board": board.name, "kinds": selfcheck.kinds(rows), "rows": rows}
 
 
 def _about(about):

@@ -55,7 +55,8 @@ def described(board):
         f"NETWORK = {sorted(board.network.items())!r}", f"WATCHDOG = {sorted(board.watchdog.items())!r}",
         f"RTC = {sorted(board.rtc.items())!r}",
         f"PARTITIONS = {[(one.name, one.offset, one.size) for one in board.partitions]!r}",
-        f"FLASH = {tuple(board.flash.get(key, 0) for key in ('block', 'program'))!r}", "",
+        f"FLASH = {tuple(board.flash.get(key, 0) for key in ('block', 'program'))!r}",
+        *([f"SHEET = {dict(sorted(board.sheet.items()), serial=len(board.uarts))!r}"] if board.sheet else []), "",
     ]  # fmt: skip
     return "\n".join(rows)
 

@@ -280,11 +280,17 @@ def factory_reset(
 
 def doctor(
     port: str | None = PORT,
+    terminal: str | None = typer.Option(
+        None, help="a terminal's folder or socket: the self-check of clause 10 · 终端自检"
+    ),
+    name: str = typer.Option("linux-gateway", "--board", help="whose data sheet declares the rest · 板卡数据表"),
     as_json: bool = JSON,
 ):
     """What is wrong with a port and the board behind it: cable, permission, firmware, room, clock, key. 诊断"""
     from carbonterm_host.boards import doctor as checks
 
+    if terminal is not None:
+        return _selfcheck(checks.of_terminal(terminal, boards.load(name)), as_json)
     rows = checks.look(port)
     for row in rows:
         if as_json:
@@ -294,6 +300,25 @@ def doctor(
             if row["do"]:
                 print(f"  → {row['do']}")
     return OK if all(row["ok"] for row in rows) else FINDING
+
+
+_MARKS = {"pass": "✓", "fail": "✗", "unknown": "?"}
+
+
+def _selfcheck(found, as_json):
+    """Ends with 0 where the machine is of one of the two kinds of 10.1 and nothing else fails."""
+    if as_json:
+        put(found)
+    else:
+        for row in found["rows"]:
+            basis = {"measured": say("measured", "实测"), "declared": say("declared", "声明"), None: "–"}[row["basis"]]
+            mark = _MARKS[row["result"]] if row["must"] or row["result"] == "pass" else "–"
+            print(f"{mark} {row['id']:<12} {row['what']}: {row['found']} ({basis})")
+        kinds = {"ipc": "10.1 a)", "gateway": "10.1 b)"}
+        meets = ", ".join(kinds[one] for one in found["kinds"]) or say("neither 10.1 a) nor b)", "均不满足 10.1 a)、b)")
+        print(f"{say('meets', '满足')}: {meets}")
+    failed = [row for row in found["rows"] if row["result"] == "fail" and not row["clause"].startswith("10.1")]
+    return OK if found["kinds"] and not failed else FINDING
 
 
 def add(app):
