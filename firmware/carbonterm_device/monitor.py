@@ -13,6 +13,7 @@ from carbonterm.clock import DAY, UNSET
 from carbonterm.clock import start as beginning
 from carbonterm.errors import CarbonError
 from carbonterm.ledger import entry as entries
+from carbonterm.uplink.outbox import STOPPED as UPLINK_STOPPED
 from carbonterm_device import faults
 from carbonterm_device.health import Health
 from carbonterm_device.ports import port
@@ -352,5 +353,8 @@ def _error(one):
 
 
 def _finished(one):
-    """Whether a task that has ended has nothing more to do: two histories of the log are for a person."""
-    return hasattr(one, "backlog") and one.now.status()["stopped"]
+    """Whether a task that has ended has nothing more to do: another site document takes its bus, or there are two
+    histories of the log, which are for a person."""
+    if hasattr(one, "backlog"):
+        return one.now.outbox.state == UPLINK_STOPPED
+    return getattr(one, "finishing", False) or getattr(one, "stopping", False)
