@@ -178,7 +178,7 @@ class Monitor:
         terminal = self._app.terminal
         if terminal.site is None or terminal.stopped or not detail:
             return False
-        terminal.audit("terminal", what, detail[: entries.MAX_TEXT])
+        terminal.audit("monitor", what, detail[: entries.MAX_TEXT])
         return True
 
     async def recall(self, raws, size):
