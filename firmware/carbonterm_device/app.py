@@ -18,7 +18,7 @@ from carbonterm.ledger import room
 from carbonterm.ledger.frames import segments, terminal_of
 from carbonterm.ledger.segment import SEGMENT_SIZE, Log
 from carbonterm.number import Number
-from carbonterm_device import delivery, epochs, keys, witness
+from carbonterm_device import delivery, epochs, keys, release, witness
 from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.clockwork import Clock
 from carbonterm_device.failures import FAILURES, says
@@ -72,6 +72,7 @@ class App:
         self.stopping = False
         self.readers, self.senders = [], []  # (acquisition, its task); (inbox or courier, its task)
         self.site_file = None  # what the next start reads
+        self.release_file = None  # which firmware was installed
         self.desk = None
         self.desk_task = self.page_task = None
         self.against = []  # (centre's name, what its signed word says against the log)
@@ -227,6 +228,8 @@ class App:
                 one.recall(raw)
         if self.clock.simulated:
             self._say_simulated()
+        if self.release_file:
+            release.tell(self.terminal, self.storage, release.read(self.release_file))
 
     def _latest(self):
         """The last durable entries, for who has to know what came already."""
@@ -450,7 +453,7 @@ def main(argv):
     """Command line of the unix port: --data FOLDER --site FILE [--status FILE] [--console] [--clock-offset MS]
     [--clock-source rtc|network|gnss] (what keeps the system's clock right, where the port can't find it out)
     [--segment-size BYTES] (of the log's files, 512 KiB; less where the storage has less than 16 MiB), [--maintenance
-    SOCKET] (in the file system, for who may write it), or --desk [--site FILE]: questions of maintenance on stdin, or
+    SOCKET] (in the file system, for who may write it), [--release FILE] (which firmware was installed), or --desk [--site FILE]: questions of maintenance on stdin, or
     --data FOLDER --init [--entropy HEX | -] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOTHEX]],
     which makes the key and prints epoch, public half and the request for its registration as JSON, and ends."""
     port.tend_heap(16)
@@ -464,7 +467,7 @@ def main(argv):
             "usage: carbonterm_device --data FOLDER"
             " (--init [--entropy HEX] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOT]]"
             " | --site DOCUMENT [--status FILE] [--console] [--maintenance SOCKET] [--clock-offset MS]"
-            " [--clock-source rtc|network|gnss] [--segment-size BYTES])"
+            " [--clock-source rtc|network|gnss] [--segment-size BYTES] [--release FILE])"
         )
         return 2
     if "init" in options:
@@ -500,6 +503,7 @@ async def _live(options, document, clock):
             pause = min(2 * pause, LONGEST_MS)
         else:
             app.site_file = options["site"]
+            app.release_file = options.get("release")
             return await app.run(status_file, "console" in options, options.get("maintenance"))
 
 

@@ -16,7 +16,6 @@ import carbonterm_board as about
 
 from carbonterm.clock import UNSET
 from carbonterm.errors import CarbonError
-from carbonterm_device import release
 from carbonterm_device.app import App
 from carbonterm_device.clockwork import Clock
 from carbonterm_device.ports import port
@@ -52,7 +51,6 @@ class _Board(App):
             port.presume_clock(self.terminal.known_ms)
         for what, detail in self.told:
             self.terminal.audit("board", what, detail[:200])
-        release.tell(self.terminal, self.storage, release.read(RELEASE))
         self.terminal.commit()
         _forget(CRASH)  # the log says it now
         _forget(REFUSED)
@@ -153,6 +151,7 @@ def main():
     try:
         port.tend_heap(16)
         app = _Board(storage(), document, Clock(0, _source()), SEGMENT)
+        app.release_file = RELEASE
         app.told = [("start", "cause: %s; %s" % (port.reset_cause(), about.NAME))]
         if crash:
             app.told.append(("crash", crash.strip().split("\n")[-1]))
