@@ -103,7 +103,7 @@ def deploy(
 
     board, key = boards.load(name), public_of(trust, "--trust")
     if board.family == "unix":
-        raise Failure(USAGE, f"{name} is a computer", "its firmware comes with the package: docs/boards.md")
+        raise Failure(USAGE, f"{name} is a computer", "carbonterm board install --image DIR --folder DIR")
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console(), disable=not console().is_terminal) as bars:
 
