@@ -20,6 +20,7 @@ from carbonterm.field import models, places
 from carbonterm.field.plan import bits, plan
 from carbonterm.ledger import entry as entries
 from carbonterm_host import bundles
+from carbonterm_host.benches import clauses
 from carbonterm_host.commands import pull
 from carbonterm_host.commands.replay import replay
 from carbonterm_host.commands.verify import tools
@@ -125,9 +126,16 @@ def compare(folder, bundle=None, lost_ms=LOST_MS, clocks_ms=CLOCKS_MS):
     result.points = [Point(site, index) for index in range(len(site.points))]
     _rows(result, result.found.entries, result.points)
     begins = _begins(result.found.entries, result.points)
+    told = [one for one in (entries.decode(raw) for raw, _ in result.found.entries) if one.kind == entries.METER]
     for index, point in enumerate(result.points):
         _nothing_wrong(result, truth, point)
         _nothing_missing(result, truth, point, begins)
+        if site.settings.profile == sites.COLLECTOR:  # its terminal counts, by these rows and these words
+            if point.point.kind == sites.REGISTER:
+                modulus = point.point.modulus and Decimal(str(point.point.modulus))
+                rows = [row for row in point.rows if row[1] is not None]
+                _totals(result, truth, point, clauses.counted(rows, modulus, clauses.exchanges(told, index)))
+            continue
         settler = result.fold.pipeline.settlers[index]
         if settler is not None:
             _totals(result, truth, point, Decimal(str(settler.total)))

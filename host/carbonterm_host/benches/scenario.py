@@ -55,6 +55,7 @@ class Scenario:
                                   ("terminal", "name", "zone", "nodes", "sources", "boundary", "settings", "manual",
                                    "virtual", "factors_on"))  # fmt: skip
         self._check_places()
+        self.row, self.boards = None, []
         self.site = self.compile({bus.get("name"): f"/dev/{bus.get('name')}" for bus in self.source["buses"]})
         self.meters = self._meters(top.get("meters", {}))
         self.faults = [self._fault(row, f"[[faults]] number {n}") for n, row in enumerate(top.get("faults", []), 1)]
@@ -65,7 +66,7 @@ class Scenario:
         self.events.sort(key=lambda event: event.at_ms)
         self.expect = self._expectations(top["expect"])
         self.defects = {name: self._defect(row, f"[defects.{name}]") for name, row in top.get("defects", {}).items()}
-        self.row, self.boards = None, self._boards(top)
+        self.boards = self._boards(top)
 
     @property
     def simulated(self):
@@ -85,6 +86,8 @@ class Scenario:
                 buses.append({**bus, "device": place})
         head = {"terminal": TERMINAL, "name": self.title, "zone": "+08:00"}
         document = {**head, **self.source, "buses": buses}
+        if self.row and "settings" in self.row:
+            document["settings"] = self.row["settings"]
         if "manual" in self.source:
             document["operators"] = [{"name": "bench", "public": events.OPERATOR.public.hex()}]
         if centres:

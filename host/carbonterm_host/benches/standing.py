@@ -46,6 +46,10 @@ def read(scenario, row, where):
     made["lines"] = _lines(scenario, board, row.get("lines", {}), where)
     if kind == PORT:
         _real(scenario, made, where)
+    if board.profile == "collector":
+        given = scenario.source.get("settings", {})
+        kept = {key: value for key, value in given.items() if key != "closings"}  # which its terminal makes
+        made["settings"] = {**kept, "profile": "collector"}
     for event in scenario.events:
         if event.do == "enter" and board.profile == "collector":
             raise scenario.bad(where, "nothing is entered by hand into a collector", "leave the event out")
@@ -92,7 +96,9 @@ def _real(scenario, row, where):
 def _fits(scenario, board, row, where):
     """The site document as this board will have it."""
     places = {bus["name"]: row["lines"].get(bus["name"], ("127.0.0.1", 502)) for bus in scenario.source["buses"]}
-    site = scenario.compile(places)
+    one = copy.copy(scenario)
+    one.row = row
+    site = one.compile(places)
     try:
         provision.check_site(board, site, site.terminal_id)
     except Failure as failure:
