@@ -16,7 +16,7 @@ SITE = """\
 terminal: CT-1
 name: one meter
 zone: Z
-buses: [{name: lan, kind: modbus-tcp, host: 127.0.0.1, port: PORT, timeout: 200ms}]
+buses: [{name: lan, kind: modbus-tcp, host: 127.0.0.1, port: PORT, timeout: 10s}]
 meters: [{name: m, bus: lan, unit: 1, model: generic-mass-modbus, serial: A-1}]
 points: [{name: W1, meter: m, register: mass, every: 1s}]
 """
@@ -78,4 +78,4 @@ def test_once_a_day_and_again_after_silence():
         assert [row[1] for row in log.rows] == ["identified", "identity mismatch"]
         bus.close()
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), 300))

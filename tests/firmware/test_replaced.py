@@ -17,7 +17,7 @@ SITE = """\
 terminal: CT-REPLACED-1
 name: 换表
 zone: "+08:00"
-buses: [{name: line, kind: modbus-rtu, device: DEVICE, baud: 9600, timeout: 300ms}]
+buses: [{name: line, kind: modbus-rtu, device: DEVICE, baud: 9600, timeout: 10s}]
 meters: [{name: m, bus: line, unit: 3, model: generic-mass-modbus}]
 points: [{name: W, meter: m, register: mass, every: 200ms, limit: "1000000000"}]
 settings: {closings: [hour, day], commit: 50ms}
