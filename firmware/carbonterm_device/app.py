@@ -453,9 +453,10 @@ def main(argv):
     """Command line of the unix port: --data FOLDER --site FILE [--status FILE] [--console] [--clock-offset MS]
     [--clock-source rtc|network|gnss] (what keeps the system's clock right, where the port can't find it out)
     [--segment-size BYTES] (of the log's files, 512 KiB; less where the storage has less than 16 MiB), [--maintenance
-    SOCKET] (in the file system, for who may write it), [--release FILE] (which firmware was installed), or --desk [--site FILE]: questions of maintenance on stdin, or
-    --data FOLDER --init [--entropy HEX | -] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOTHEX]],
-    which makes the key and prints epoch, public half and the request for its registration as JSON, and ends."""
+    SOCKET] (in the file system, for who may write it), [--release FILE] (which firmware was installed), or --desk
+    [--site FILE]: questions of maintenance on stdin, or --data FOLDER --init [--entropy HEX | -] [--terminal ID
+    --operator NAME [--epoch N --previous SIZE:ROOTHEX]], which makes the key and prints epoch, public half and the
+    request for its registration as JSON, and ends."""
     port.tend_heap(16)
     options = _options(argv)
     if "desk" in options:
