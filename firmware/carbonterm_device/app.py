@@ -164,10 +164,12 @@ class App:
                 if task.said is None:
                     task.said = {}
         if self.site.page and (self.page_task is None or self.page_task.done()):
-            from carbonterm_device.page.server import Server  # few terminals have one
+            self.page_task = asyncio.create_task(self._guarded("page", self._serve))
 
-            server = Server(self, port)
-            self.page_task = asyncio.create_task(self._guarded("page", server.run))
+    async def _serve(self):
+        from carbonterm_device.page.server import Server  # few terminals have one
+
+        await Server(self, port).run()
 
     async def _maintain(self, path):
         from carbonterm_device.maintenance import Desk  # code that a board without a way in need not hold

@@ -1,7 +1,7 @@
 """The terminal: a recorder that settles and accounts what it records, and takes what people enter by hand."""
 
 from carbonterm.clock import UNSET
-from carbonterm.errors import LedgerError
+from carbonterm.errors import CarbonError, LedgerError
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number
 from carbonterm.pipeline import Replay
@@ -78,6 +78,22 @@ class Terminal(Recorder):
                 instant = self.site.points[index].kind == INSTANT
                 found.append((index, settler.time_ms if instant else settler.register.time_ms))
         return found
+
+    def so_far(self, index, period):
+        """tCO2e of a source in the period that is open, exact (Ratio); None where it is not known."""
+        pipeline = self._replay.pipeline
+        if self.failed or pipeline.figures is None:
+            return None
+
+        def amount(point):
+            settler = pipeline.settlers[point] if point < len(pipeline.settlers) else None
+            try:
+                found = None if settler is None else settler.open(period)
+            except CarbonError:  # it is not settled by this period
+                return None
+            return None if found is None else found.increment
+
+        return pipeline.figures.evaluate(index, amount)
 
     def totals(self):
         """What the log says so far: per point of amounts (name, unit, total), per source (name, scope, tCO2e)."""
