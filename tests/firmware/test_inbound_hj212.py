@@ -46,7 +46,7 @@ class Station:
             if s.connect_ex(("127.0.0.1", self.port)):
                 s.close()
                 return None
-            s.settimeout(10)
+            s.settimeout(120)
             return s
 
         self.socket = entrance.wait(opened)

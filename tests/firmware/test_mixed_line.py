@@ -25,7 +25,7 @@ terminal: CT-MIXED-1
 name: 混合线路
 zone: "+08:00"
 buses:
-  - {name: line, kind: serial, device: DEVICE, baud: 2400, parity: even, timeout: 400ms, retries: 0, gap: 20ms}
+  - {name: line, kind: serial, device: DEVICE, baud: 2400, parity: even, timeout: 3s, retries: 0, gap: 20ms}
 meters:
   - {name: three-phase, bus: line, address: "201000000012", model: dlt645-2007-three-phase}
   - {name: old, bus: line, address: "000000000007", model: dlt645-1997}
