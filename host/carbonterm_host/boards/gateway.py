@@ -106,14 +106,17 @@ def _maker(folder):
 
 def versions(folder):
     """{"current", "version", "trial", "slots": {slot: version or None}} for people."""
-    slots = {}
-    for slot in SLOTS:
-        try:
-            slots[slot] = whole(folder, slot)["carbonterm"]
-        except Failure:
-            slots[slot] = None
+    slots = {slot: _version(folder, slot) for slot in SLOTS}
     now, tried = current(folder), trial(folder)
     return {"current": now, "version": slots.get(now), "starts_left": tried.left if tried else None, "slots": slots}
+
+
+def _version(folder, slot):
+    """Of a slot that is whole; None for another."""
+    try:
+        return whole(folder, slot)["carbonterm"] if slot else None
+    except Failure:
+        return None
 
 
 # --- installing -------------------------------------------------------------------------------------------------------
@@ -156,8 +159,8 @@ def steps(folder, image, trust=None, binary=None):
     _replace(folder / MAKER, key.hex().encode() + b"\n")
     whole(folder, slot)
     yield "compared"
-    before = whole(folder, now)["carbonterm"] if now else None
-    if now:
+    before = _version(folder, now)
+    if before is not None:
         _replace(folder / TRIAL, Trial(slot, now).bytes())
         yield "on trial"
     switch(folder, slot)
