@@ -122,10 +122,11 @@ class UART(io.IOBase):
         if not self._real:
             return None
         try:
-            return self._file.read(count) or None
+            data = self._file.read(count) if self.any() else None
         except OSError:
-            self._real = False  # the line was pulled out
+            self._real = False
             return None
+        return data or None
 
     def write(self, data):
         if not self._real and self._path:
@@ -142,9 +143,14 @@ class UART(io.IOBase):
     def any(self):
         import select
 
+        if not self._real:
+            return 0
         poll = select.poll()
         poll.register(self._file, select.POLLIN)
-        return 1 if self._real and poll.poll(0) else 0
+        found = poll.poll(0)
+        if found and found[0][1] & (select.POLLHUP | select.POLLERR):
+            self._real = False  # the line was pulled out
+        return 1 if found and self._real else 0
 
     def flush(self):
         """What was written left at once."""
