@@ -166,6 +166,27 @@ def test_files_where_there_is_no_romfs(board, built, tmp_path):
         assert remote.get("/lib/carbonterm/stale.mpy") is None
 
 
+def test_a_base_firmware_without_a_romfs(tmp_path):
+    """As MicroPython's own build for the RP2350 is: littlefs has all of the flash behind it."""
+    pico = boards.load("rpi-pico2")
+    image.build("rpi-pico2", tmp_path / "i", arch=virtual.arch())
+    log, vfs = pico.partition("log"), pico.partition("vfs")
+    assert log.end == vfs.offset
+    pico.partitions = [boards.Partition("vfs", log.offset, log.size + vfs.size)]
+    with VirtualBoard(pico, tmp_path / "b") as board:
+        with pytest.raises(Failure, match="has no ROMFS, and 256 KiB of heap") as said:
+            deployed(board, tmp_path / "i")
+        assert "MICROPY_HW_ROMFS_BYTES" in said.value.hint
+        pico.memory["heap"] = 1 << 20
+        board.power_off()
+        board.power_on()
+        assert deployed(board, tmp_path / "i")["way"] == "files"
+        runs(board)
+        with Remote(board.port) as remote:
+            kind = remote.value("type(__import__('carbonterm_device.boot').boot.storage()).__name__")
+        assert kind == "Folder", "a ring would lie in the file system"
+
+
 def test_a_full_file_system(board, built):
     with Remote(board.port) as remote:
         remote.run(FILL)

@@ -20,6 +20,7 @@ from carbonterm_host.screen import FINDING, Failure
 
 MAIN, BOOT = "/main.py", "/boot.py"
 MAIN_TEXT = b"import carbonterm_device.boot\n\ncarbonterm_device.boot.main()\n"
+FILES_HEAP = 384 << 10  # modules as files are kept in RAM: 160 KB of them, and as much to work with
 _PACKS = """
 from io import BytesIO
 try:
@@ -95,6 +96,12 @@ def deploy(remote, board, folder, trust=None, files=False, step=lambda done, tot
     starts = room and remote.get(BOOT) != staging.boot()
     if starts:
         remote.put(BOOT, staging.boot())
+    if not room and not files and board.memory["heap"] < FILES_HEAP:
+        raise Failure(
+            FINDING, f"its MicroPython has no ROMFS, and {board.memory['heap'] >> 10} KiB of heap are too few for"
+            " modules in RAM",
+            "flash a MicroPython that was built with MICROPY_HW_ROMFS_BYTES (docs/boards.md), or try --files",
+        )  # fmt: skip
     if room:
         if len(data) > room:
             raise Failure(
