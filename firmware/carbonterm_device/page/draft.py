@@ -113,6 +113,8 @@ def _values(part, row):
     names = order(part)
     if (part == "buses" and not is_sender(row)) or (part == "centres" and row["mqtt"] is None):
         names = names[:-1]
+    if part == "settings" and not [1 for name, _, usual in PARTS[part].LATER if row[name] != usual]:
+        names = names[:2]  # as site.yaml becomes, where nothing is said of them
     return [row[name] for name in names]
 
 

@@ -152,6 +152,7 @@ ZONE, DAYS = Kind(clock.zone_text, _zone), Kind(_day_list, _days, None, True)
 CLOSINGS = Kind(_periods, _closings)
 PARITY, STOP = choice((None,) + sites.PARITIES), choice((None, 1, 2))
 
+_ORDERS = ("ABCD", "BADC", "CDAB", "DCBA")
 _CERTIFICATE = (
     ("编号", "number", TEXT), ("机构", "authority", TEXT), ("检定日期", "date", TEXT), ("有效期至", "due", TEXT),
     ("结论", "result", TEXT), ("扩展不确定度", "expanded uncertainty", NUMBER), ("其单位", "its unit", TEXT),
@@ -159,7 +160,7 @@ _CERTIFICATE = (
 )  # fmt: skip
 _IDENTITY = (
     ("编号寄存器功能码", "serial number: function", INTEGER), ("寄存器地址", "register", INTEGER),
-    ("寄存器数", "registers", INTEGER), ("类型", "type", TEXT), ("字节序", "order", choice((None, "ABCD", "BADC", "CDAB", "DCBA"))),
+    ("寄存器数", "registers", INTEGER), ("类型", "type", TEXT), ("字节序", "order", choice((None,) + _ORDERS)),
 )  # fmt: skip
 _BROKER = (
     ("主题前缀", "prefix of topics", TEXT), ("登录文件", "file of the login", TEXT),
@@ -217,7 +218,7 @@ FIELDS = {
         ("interval_ms", "采集间隔", "read every, ms", INTEGER), ("quantity", "物理量", "quantity", TEXT),
         ("unit", "单位", "unit", UNIT), ("function", "功能码", "function (Modbus 1-4, else 0)", INTEGER),
         ("address", "寄存器、数据标识或键", "register, identifier or key", lambda draft, row: _place(draft, row)),
-        ("type", "类型", "type: " + " ".join(sorted(TYPES)), TEXT), ("order", "字节序", "order", choice(("ABCD", "BADC", "CDAB", "DCBA"))),
+        ("type", "类型", "type: " + " ".join(sorted(TYPES)), TEXT), ("order", "字节序", "order", choice(_ORDERS)),
         ("scale", "倍率", "scale: value = register × scale", NUMBER),
         ("kind", "种类", "kind", choice((sites.REGISTER, sites.INSTANT))),
         ("modulus", "满量程", "modulus: where it begins again at 0", NUMBER),

@@ -15,7 +15,7 @@ header{background:var(--pale);border-bottom:1px solid var(--line);padding:.4em .
 gap:.2em 1em;align-items:baseline}
 header b{margin-right:auto}header form{display:inline}
 nav{display:flex;flex-wrap:wrap;gap:.1em .9em}
-nav a,header a{color:var(--act);text-decoration:none;padding:.15em 0}nav a.here{border-bottom:2px solid;font-weight:600}
+a{color:var(--act)}nav a{text-decoration:none;padding:.15em 0}nav a.here{border-bottom:2px solid;font-weight:600}
 main{padding:.6em .8em 2em;max-width:70em}
 h1{font-size:1.25em;margin:.4em 0}h2{font-size:1.05em;margin:1.3em 0 .4em}
 small,.soft{color:var(--soft)}.good{color:var(--good)}.bad{color:var(--bad)}
@@ -26,7 +26,7 @@ th{font-weight:600;color:var(--soft);font-size:.9em}td.n{font-variant-numeric:ta
 ul{padding-left:1.2em;margin:.3em 0}
 label{display:block;margin:.7em 0 .15em;font-weight:600}label small{font-weight:400}
 input,select,textarea{font:inherit;color:inherit;background:var(--ground);border:1px solid var(--soft);\
-border-radius:3px;padding:.3em .4em;width:100%;max-width:34em}
+border-radius:3px;padding:.3em .4em;width:100%;max-width:34em;display:block}
 textarea{min-height:5em;font-family:ui-monospace,monospace}
 input.wrong,select.wrong,textarea.wrong{border:2px solid var(--bad)}
 button{font:inherit;padding:.35em .9em;margin:.9em .5em .2em 0;border:1px solid var(--act);border-radius:3px;\
@@ -34,7 +34,7 @@ background:var(--act);color:var(--ground);cursor:pointer}
 button.plain{background:none;color:var(--act)}header button{margin:0;padding:0;border:0}
 .box{border:1px solid var(--line);border-left:4px solid var(--act);background:var(--pale);padding:.5em .8em;\
 margin:.7em 0}
-.box.bad{border-left-color:var(--bad)}
+.box.bad{border-left-color:var(--bad);color:var(--ink)}.box.bad b:first-child{color:var(--bad)}
 @media(max-width:560px){thead{display:none}tr{display:block;border-bottom:1px solid var(--line);padding:.3em 0}\
 td{display:flex;gap:.6em;border:0;padding:.05em 0}\
 td[data-h]::before{content:attr(data-h);color:var(--soft);flex:0 0 38%}}

@@ -11,13 +11,14 @@ from carbonterm.errors import CarbonError
 from carbonterm.field.places import SENDERS
 from carbonterm.ledger import room
 from carbonterm.number import Number
-from carbonterm_device.page import html
+from carbonterm_device.page import html, machine
 from carbonterm_device.page.emissions import Emissions
 from carbonterm_device.page.html import escape, section, table
+from carbonterm_device.page.machine import called
 
 QUALITY = ("好 good", "估算 estimated", "可疑 suspect", "无效 invalid", "无应答 silent", "拒绝 refused")
 CLOCK = ("未设定 unset", "守时 holdover", "时钟芯片 RTC", "网络 network", "卫星 GNSS")
-SPANS = ((DAY, "日", "day", 7), (MONTH, "月", "month", 12), (YEAR, "年", "year", 3))
+SPANS = ((DAY, "日", "day", 7), (MONTH, "月", "month", 6), (YEAR, "年", "year", 3))
 MOST = 2000  # points on the status page
 
 
@@ -32,7 +33,7 @@ def routes(server):
         return server.answer(("排放", "emissions"), session, _emissions(server.app, shown), "/emissions")
 
     async def system(_, session):
-        return server.answer(("系统", "system"), session, _system(server.app), "/system")
+        return server.answer(("系统", "system"), session, machine.parts(server.app), "/system")
 
     server.route("/", status)
     server.route("/emissions", emissions)
@@ -55,7 +56,7 @@ def _status(server, every):
         html.both("文档版本", "document"), site.version,
         '<a href="/?every=10">%s</a>' % html.both("自动刷新", "refresh every 10 s"),
     )  # fmt: skip
-    faults = [_fault(row) for row in _called(app, "faults") or ()]
+    faults = ["<li>%s</li>" % machine.fault(row) for row in called(app, "faults") or ()]
     alarms = said["alarms"] + ([server.alarm] if server.alarm else [])
     if terminal.stopped or terminal.failed:
         alarms.insert(0, terminal.stopped or terminal.failed[0])
@@ -189,51 +190,6 @@ def _label(period, start, zone):
     return clock.text(start, zone)[: {DAY: 10, MONTH: 7, YEAR: 4}[period]]
 
 
-def _called(app, name):
-    """What a function of the App's monitor says; None where there is none."""
-    monitor = getattr(app, "monitor", None)
-    return getattr(monitor, name)() if monitor is not None and hasattr(monitor, name) else None
-
-
-def _fault(row):
-    return "<li>%s</li>" % escape(" · ".join([str(row[name]) for name in sorted(row) if row[name] is not None])
-                                  if isinstance(row, dict) else " · ".join([str(part) for part in row]))  # fmt: skip
-
-
-def _system(app):
-    said = app.status()
-    yield "<p>%s: %s · epoch %d</p>" % (html.both("运行环境", "runtime"), escape(said["runtime"]), said["epoch"])
-    for name, chinese, english in (
-        ("health", "硬件与操作系统", "hardware and operating system"), ("tasks", "应用状态", "application"),
-        ("errors", "错误日志", "error log"),
-    ):  # fmt: skip
-        found = _called(app, name)
-        if found is not None:
-            yield section(chinese, english)
-            yield from _tree(found)
-    yield section("最近错误", "what went wrong last")
-    yield "<ul>%s</ul>" % "".join(["<li>%s</li>" % escape(text) for text in said["errors"][-20:]] or ["<li>–</li>"])
-
-
-def _tree(value):
-    """Any of texts, integers, lists and dicts, as HTML."""
-    if isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
-        names = sorted(value[0])
-        yield from table([(name, "") for name in names], [[escape(row.get(name)) for name in names] for row in value])
-    elif isinstance(value, dict):
-        yield "<ul>"
-        for name in sorted(value):
-            one = value[name]
-            if isinstance(one, dict):
-                one = ", ".join(["%s %s" % (key, one[key]) for key in sorted(one)])
-            elif isinstance(one, (list, tuple)):
-                one = ", ".join([str(part) for part in one])
-            yield "<li>%s: %s</li>" % (escape(name), escape(one))
-        yield "</ul>"
-    else:
-        yield "<p>%s</p>" % escape(value)
-
-
 async def _api(server, request, name):
     """JSON for programs with a token, or for who is logged in."""
     given = request.headers.get("Authorization", "")
@@ -247,7 +203,7 @@ async def _api(server, request, name):
         return Response('{"error": "not known here"}', 401, {"Content-Type": "application/json"})
     found = server.app.status() if name == "status" else None
     if name in ("health", "tasks", "errors", "faults"):
-        found = _called(server.app, name)
+        found = called(server.app, name)
     if found is None:
         return Response('{"error": "nothing here"}', 404, {"Content-Type": "application/json"})
     return Response(json.dumps(found), 200, {"Content-Type": "application/json"})

@@ -26,11 +26,12 @@ def find():
 
 
 class Chromium:
-    """One page. folder: fresh, for its profile. `requests`: every address the page asked for; `errors`: what it threw
-    or logged as an error."""
+    """One page. folder: fresh, for its profile; flags: further ones of its command line. `requests`: every address the
+    page asked for; `errors`: what it threw or logged as an error."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, flags=()):
         self.folder = folder
+        self.flags = flags
         self.requests, self.errors = [], []
         self._number = 0
         self._held = b""
@@ -45,7 +46,7 @@ class Chromium:
             os.dup2(high[1], 4)
 
         self._process = subprocess.Popen(
-            [find(), *FLAGS, f"--user-data-dir={self.folder}", "--remote-debugging-pipe", "about:blank"],
+            [find(), *FLAGS, *self.flags, f"--user-data-dir={self.folder}", "--remote-debugging-pipe", "about:blank"],
             pass_fds=(3, 4), preexec_fn=pipes, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -101,7 +102,8 @@ class Chromium:
         return json.loads(message)
 
     def open(self, path):
-        self.call("Page.navigate", url=path.as_uri())
+        """A file's path, or an address."""
+        self.call("Page.navigate", url=path if isinstance(path, str) else path.as_uri())
 
     def evaluate(self, text):
         found = self.call("Runtime.evaluate", expression=text, awaitPromise=True, returnByValue=True)
