@@ -109,7 +109,7 @@ class Monitor:
         self._over(self._row(code, where), False)
 
     def _slow(self, now):
-        """Buses whose rounds come late."""
+        """Buses whose rounds come late though every meter answers."""
         found = []
         for one in self._app.acquisitions:
             since, late = self._late.get(one.name, (now, one.late_rounds))
@@ -117,7 +117,9 @@ class Monitor:
                 self._late[one.name] = now, one.late_rounds
             else:
                 self._late[one.name] = since, late
-            if one.late_rounds - late >= LATE_ROUNDS or (("F106", one.name) in self._seen and one.late_rounds > late):
+            before = ("F106", one.name) in self._seen
+            silent = [meter for meter in one.meters.values() if meter.silent]
+            if not silent and one.late_rounds - late >= (1 if before else LATE_ROUNDS):
                 found.append(("F106", one.name, "%d of %d rounds since the start" % (one.late_rounds, one.rounds)))
         return found
 
