@@ -36,6 +36,7 @@ COMMANDS = {
     "meters": "meters",
     "methods": "methods",
     "models": "models",
+    "page": "page",
     "platform": "platform",
     "prepare": "prepare",
     "probe": "probe",

@@ -72,7 +72,7 @@ def page(title, session, parts, here=""):
         "<body><header><b>%s</b>" % (escape(title[0] + " " + title[1]), both("碳计量数据终端", "carbonterm"))
     )
     if session is not None:
-        from carbonterm_device.page.users import ROLES
+        from carbonterm.users import ROLES
 
         role = ROLES.index(session.user.role)
         rows = [row for row in MENU if row[3] <= role]

@@ -10,10 +10,11 @@ import asyncio
 from microdot import Microdot, Request, Response
 
 from carbonterm.errors import AccessError, CarbonError, quoted
+from carbonterm.users import ROLES
 from carbonterm_device.inbound.http import REASONS, Answer, body_size, linger, parse_head, read_body, read_head
 from carbonterm_device.page import html
 from carbonterm_device.page.sessions import COOKIE, Sessions
-from carbonterm_device.page.users import ROLES, Door
+from carbonterm_device.page.users import Door
 
 CONNECTIONS = 8
 HEAD_S, BODY_S, WRITE_S, LONGEST_S = 10, 30, 30, 120

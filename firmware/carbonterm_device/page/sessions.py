@@ -6,7 +6,7 @@ MOST = 16
 
 
 class Session:
-    """user: carbonterm_device.page.users.User; token: what a form of his must bring (CSRF); draft: the configuration
+    """user: carbonterm.users.User; token: what a form of his must bring (CSRF); draft: the configuration
     that he works on, or None."""
 
     __slots__ = ("began", "draft", "seen", "token", "user")

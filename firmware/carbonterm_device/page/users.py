@@ -1,82 +1,18 @@
-"""Who may look at the page, and as what: a file of the data folder, mode 0600, one line each.
+"""Who comes in to the page: passwords and tokens against the file of users (carbonterm.users), read at each log-in.
 
-    NAME ROLE password ITERATIONS SALT VERIFIER      SALT 16 bytes, VERIFIER 32, in hex: PBKDF2 with HMAC-SM3
-    NAME ROLE token DIGEST                           SM3 of a program's token (Authorization: Bearer), in hex
-
-`carbonterm page user` writes it; it is read again at each log-in. Wrong passwords of a name cost waiting time that
-doubles; a name that nobody has costs the same work, and all such names wait together.
+Wrong passwords of a name cost waiting time that doubles; a name that nobody has costs the same work, and all such names
+wait together.
 """
 
-from carbonterm.errors import AccessError, quoted
+from carbonterm.errors import AccessError
 from carbonterm.gm import sm3
 from carbonterm.gm.pbkdf2 import Pbkdf2
+from carbonterm.users import ITERATIONS, parse
 
-VIEWER, OPERATOR, ADMINISTRATOR = ROLES = ("viewer", "operator", "administrator")
 FREE = 4  # wrong passwords in a row that cost nothing but the work
 LONGEST_S = 900
 STEP = 100  # iterations between which others get their turn
-ITERATIONS = 1000, 1000000
-MOST = 256  # characters of a password
-_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
-
-
-class User:
-    """name, role; a password's count, salt and verifier, or a token's digest."""
-
-    __slots__ = ("count", "digest", "name", "role", "salt", "verifier")
-
-    def __init__(self, name, role):
-        self.name, self.role = name, role
-        self.count = self.salt = self.verifier = self.digest = None
-
-
-def parse(data):
-    """{name: User} of a file's bytes; AccessError names the line that is wrong."""
-    found = {}
-    try:
-        lines = data.decode().split("\n")
-    except ValueError:
-        raise AccessError("the file of users is no text", "make it with 'carbonterm page user'")
-    for number, line in enumerate(lines):
-        words = line.split()
-        if not words or words[0][:1] == "#":
-            continue
-        try:
-            user = _user(words)
-            if user.name in found:
-                raise ValueError
-        except (ValueError, IndexError):
-            raise AccessError("line %d of the file of users is wrong" % (number + 1), "use 'carbonterm page user'")
-        found[user.name] = user
-    return found
-
-
-def check_name(name):
-    """AccessError unless a name has 1 to 32 letters, digits, . - _."""
-    if not 1 <= len(name) <= 32 or [c for c in name if c not in _LETTERS]:
-        raise AccessError("%s is no name of a user" % quoted(name), "use 1 to 32 letters, digits, . - _")
-
-
-def _user(words):
-    check_name(words[0])
-    if words[1] not in ROLES:
-        raise ValueError
-    user = User(words[0], words[1])
-    if words[2] == "password" and len(words) == 6:
-        user.count, user.salt, user.verifier = int(words[3]), _octets(words[4], 16), _octets(words[5], 32)
-        if not ITERATIONS[0] <= user.count <= ITERATIONS[1]:
-            raise ValueError
-    elif words[2] == "token" and len(words) == 4:
-        user.digest = _octets(words[3], 32)
-    else:
-        raise ValueError
-    return user
-
-
-def _octets(text, size):
-    if len(text) != 2 * size:
-        raise ValueError
-    return bytes([int(text[i : i + 2], 16) for i in range(0, 2 * size, 2)])
+MOST = 256  # bytes of a password that count
 
 
 def same(one, other):
