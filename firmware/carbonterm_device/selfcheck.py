@@ -25,7 +25,7 @@ MOUNTINGS = "rack", "rail", "wall"
 def rows(found, site, sheet):
     """[{"clause", "id", "what", "must", "result", "basis", "found"}] of what Health found, a Site or None (lines,
     page), and the data sheet of board.toml."""
-    return [_row(one, _judged(one[3](found, site, sheet))) for one in _ROWS]
+    return [_row(one, _judged(one[3](found, site, sheet))) for one in CHECKS]
 
 
 def kinds(checked):
@@ -159,7 +159,7 @@ def _whole(found, site, sheet):
 
 
 # clause, id, what, how it is looked at, whether it has to be
-_ROWS = (
+CHECKS = (
     ("10", "T-10-1", "data sheet with all items · 硬件数据表", _whole, True),
     ("10.1a", "T-10.1a-1", "memory of 8 GB · 内存", _memory(8), True),
     ("10.1a", "T-10.1a-2", "Linux · 操作系统", _linux, True),

@@ -1,7 +1,7 @@
-"""Runs on MicroPython: the App with a bus whose task is ended from outside, and then with a driver that never comes back.
+"""Runs on MicroPython: the App with a bus whose task is ended from outside, then with a driver that never comes back.
 
-usage: micropython hanging.py FOLDER SITE; prints "cancelled stopped", "cancelled begun N" (how often the task was begun),
-the same with "hangs", and at the end "F901 BUS COUNT" of the error log.
+usage: micropython hanging.py FOLDER SITE; prints "cancelled stopped", "cancelled begun N" (how often the task has been
+begun), the same with "hangs", and at the end "F901 BUS COUNT" of the error log.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ async def main():
         app = App(Folder(sys.argv[1]), file.read(), Clock(0))
     running = asyncio.create_task(app.run())
     await until(app, lambda row: row["state"] == "running")
-    [task for one, task in app.readers if one.name == "lan"][0].cancel()
+    next(task for one, task in app.readers if one.name == "lan").cancel()
     await until(app, lambda row: row["state"] == "stopped")
     print("cancelled stopped")
     await until(app, lambda row: row["starts"] == 2 and row["state"] == "running")
     print("cancelled begun", row_of(app)["starts"])
-    one = [one for one, _ in app.readers if one.name == "lan"][0]
+    one = next(one for one, _ in app.readers if one.name == "lan")
     good, one.driver.ask = one.driver.ask, never
     one.bus.timeout_ms = 100
     await until(app, lambda row: row["state"] == "stopped")

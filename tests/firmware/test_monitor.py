@@ -1,5 +1,5 @@
-"""The real firmware on MicroPython under faults that are put in: each is located by its code, at the thing it is of, is in
-the error log with time, code and text, in the signed log, and there again after the power failed."""
+"""The real firmware on MicroPython under faults that are put in: each is located by its code, at the thing it is of, is
+in the error log with time, code and text, in the signed log, and there again after the power failed."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import pytest
 
 from carbonterm.clock import parse
 from carbonterm.ledger import entry as entries
+from carbonterm_device import selfcheck
 from carbonterm_host import bundles, desk, runtime, site_yaml
 from carbonterm_host.commands import pull
 from carbonterm_host.commands import status as command
@@ -182,7 +183,21 @@ def test_centres_that_refuse_are_silent_or_have_an_old_certificate(tmp_path):
     }  # fmt: skip
 
 
+def _checks_itself(terminal):
+    """The self-check prints a row for each demand of 10.1 to 10.5, with what was found and whether it was measured."""
+    code, out, _ = carbonterm("board", "doctor", "--terminal", terminal.folder)
+    total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
+    assert f"{'✓' if total >= 8 * 10**9 else '✗'} T-10.1a-1 " in out and "✓ T-10.1a-2 " in out, out
+    assert f"{'✓' if total >= 10**9 else '✗'} T-10.1b-2 " in out and "✗ T-10.1a-4 " in out, out
+    assert out.count("T-10") == len(selfcheck.CHECKS) and "(declared)" in out and code in (0, 1)
+    code, out, _ = carbonterm("board", "doctor", "--terminal", terminal.folder, "--json")
+    found = json.loads(out)
+    assert found["board"] == "linux-gateway" and {row["result"] for row in found["rows"]} <= {"pass", "fail", "unknown"}
+
+
 @pytest.mark.slow
+@pytest.mark.requirement("T-10.1a-1")
+@pytest.mark.requirement("T-10.1a-2")
 @pytest.mark.requirement("T-10.6.2-3", part="a terminal that has stopped is shown as stopped")
 @pytest.mark.parametrize("how", (signal.SIGSTOP, signal.SIGKILL))
 def test_a_terminal_that_has_stopped_is_shown_as_stopped(tmp_path, how):
@@ -193,6 +208,7 @@ def test_a_terminal_that_has_stopped_is_shown_as_stopped(tmp_path, how):
     try:
         terminal.wait(lambda status: status["tasks"], SECONDS)
         assert command.look(str(terminal.folder), "me")["running"]
+        _checks_itself(terminal)
         terminal.process.send_signal(how)
         if how == signal.SIGKILL:
             terminal.process.wait()
