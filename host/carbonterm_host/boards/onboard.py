@@ -19,6 +19,7 @@ except ImportError:
     vfs = None  # who asks on another machine what is named here
 
 STAGED, JUDGED, NEXT, RELEASE = "/upgrade.bin", "/upgrade.go", "/release.next", "/release"
+JUDGE = "carbonterm_device.upgrade"
 MAGIC = b"CTUPG1\r\n"
 HEAD = 24
 
@@ -114,9 +115,8 @@ def upgrade():
         except (OSError, ValueError) as error:
             print("the upgrade was not copied, the next start tries again:", error)
     elif there(STAGED):
-        from carbonterm_device.upgrade import judge
-
-        if judge(Rom(), staged):
+        firmware = __import__(JUDGE, None, None, ("judge",))  # by its name: this file is no part of the firmware
+        if firmware.judge(Rom(), staged):
             import machine
 
             machine.reset()  # what was imported lies in the blocks that are copied now

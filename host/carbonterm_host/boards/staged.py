@@ -19,9 +19,9 @@ SLACK = 16 << 10  # bytes that the file system keeps for the firmware's own file
 _PIECE = 4096
 _SYNC = 4  # pieces after which the file is flushed: what is there after a cut
 _DRAFT = onboard.STAGED + ".new"
-_ABLE = """
+_ABLE = f"""
 try:
-    from carbonterm_device.upgrade import judge
+    import {onboard.JUDGE}
     print(True)
 except ImportError:
     print(False)
@@ -59,7 +59,7 @@ def package(folder, data, block, todo):
 def bring(remote, staged, step):
     """Stages, has it judged, and has it copied by a fresh start. Failure where the board refuses it."""
     _stage(remote, staged, step)
-    judged = "from carbonterm_device.upgrade import judge\nprint(judge(Rom(), staged))"
+    judged = f"from {onboard.JUDGE} import judge\nprint(judge(Rom(), staged))"
     said = remote.run(judged, "to judge the upgrade").strip().splitlines()
     if said[-1:] != ["True"]:
         reason = said[0].partition(": ")[2] if said else "no reason"
