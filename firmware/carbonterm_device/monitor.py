@@ -16,7 +16,12 @@ from carbonterm.ledger import entry as entries
 from carbonterm.uplink.outbox import STOPPED as UPLINK_STOPPED
 from carbonterm_device import faults
 from carbonterm_device.health import Health
-from carbonterm_device.ports import port
+from carbonterm_device.ports import FAMILY, port
+
+if FAMILY == "unix":
+    from carbonterm_device.ports.proc import alive as _watched_over
+else:
+    _watched_over = None
 
 KEPT = 64  # rows of the error log
 AGAIN_MS = 3600000
@@ -78,6 +83,8 @@ class Monitor:
 
     def look(self):
         now = port.ticks_ms()
+        if _watched_over is not None:
+            _watched_over()
         self._tasks(now)
         size = self._app.terminal.log.epoch, self._app.terminal.log.size
         if size != self._size:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -173,6 +174,33 @@ def test_a_system_that_says_nothing_or_rubbish_is_unknown_and_ends_nothing(tmp_p
     assert found["temperature_mc"] is None and found["disk"]["device"] is None
     results = {row["id"]: row["result"] for row in selfcheck.rows(bare, None, {})}
     assert results["T-10.1a-1"] == results["T-10.1b-1"] == results["T-10.2.2-1"] == "unknown"
+
+
+LIVES = """
+import sys
+from carbonterm_device.ports import proc
+print(proc.alive(), proc.alive(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("binary", (runtime.find(), sys.executable))
+def test_systemd_is_told_that_the_terminal_lives(tmp_path, binary):
+    """As sd_notify(3): a datagram to the socket of the environment, in the file system or abstract; else nothing."""
+    script, environment = tmp_path / "lives.py", runtime.environment()
+    script.write_text(LIVES)
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, runtime.packages()))
+    for name in (str(tmp_path / "notify"), f"@carbonterm-{os.getpid()}"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+            listener.bind(name.replace("@", "\0"))
+            listener.settimeout(60)
+            for given, said in ((name, "True True"), ("", "False True")):
+                done = subprocess.run([binary, script, name], env=environment | {"NOTIFY_SOCKET": given},
+                                      capture_output=True, text=True, check=True)  # fmt: skip
+                assert done.stdout.strip() == said, done
+                for _ in range(said.count("True")):
+                    assert listener.recv(100) == b"READY=1\nWATCHDOG=1\n"
+    done = subprocess.run([binary, script, str(tmp_path / "none")], env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "False False"
 
 
 # --- the self-check ---------------------------------------------------------------------------------------------------

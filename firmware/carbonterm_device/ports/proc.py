@@ -4,7 +4,11 @@ Integers and texts; None, or an empty list, is what the system does not say. `ro
 """
 
 import os
+import socket
+import struct
+import sys
 
+MICROPYTHON = sys.implementation.name == "micropython"
 BOARD, CHIP = "board", "chip"  # what a temperature is of
 _SECTOR = 512  # bytes of /sys/block/*/size, whatever the disk's own are
 _NO_DISKS = ("loop", "ram", "zram", "sr", "fd", "dm-", "md")
@@ -48,6 +52,27 @@ def there(path, root=""):
         os.stat(root + path)
     except OSError:
         return False
+    return True
+
+
+def alive(name=None):
+    """Tells systemd that the terminal lives (sd_notify(3)): with WatchdogSec it starts it anew where this ends. name:
+    of its socket, default that of the environment; without one nothing is told. False where it could not be."""
+    name = os.getenv("NOTIFY_SOCKET") if name is None else name
+    if not name:
+        return False
+    path = b"\0" + name[1:].encode() if name[0] == "@" else name.encode()
+    if len(path) > 107:
+        return False
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        link.setblocking(False)
+        link.connect(struct.pack("H", socket.AF_UNIX) + path if MICROPYTHON else path)
+        link.send(b"READY=1\nWATCHDOG=1\n")
+    except OSError:
+        return False
+    finally:
+        link.close()
     return True
 
 
