@@ -37,9 +37,9 @@ def run(tmp_path_factory):
 def test_the_whole_chain(run):
     folder, said = run
     assert set(said) >= KEYS
-    assert said["lost"] == said["duplicated"] == 0 and said["uploaded"] == said["entries"] > 60
+    assert said["lost"] == said["duplicated"] == 0 and said["uploaded"] == said["entries"]
     assert said["verified"] is said["openssl_verified"] is said["replayed_equal"] is True
-    assert said["readings"] >= 6 * 15 and all(row["agrees"] for row in said["meters"])
+    assert said["readings"] > 12 and all(row["agrees"] and row["first"] != row["last"] for row in said["meters"])
     assert said["kills"] == 1 and "MicroPython" in said["runtime"]
     figures = {key: int(value.replace(".", "")) for key, value in said["tco2e"].items()}  # millionths of a tonne
     assert figures["scope1"] > 0 and figures["scope2"] > 0

@@ -33,13 +33,13 @@ def plant(tmp_path):
         yield found
 
 
-def site_of(plant, every="200ms", closings="[minute, hour, day]"):
+def site_of(plant, every="200ms", closings="[minute, hour, day]", timeout="10s"):
     lines = ["terminal: CT-TEST-1", "name: test", 'zone: "+08:00"', "buses:"]
     for bus in plant.buses:
         row = bus.describe()
         names = ("host", "port") if row["kind"] == "modbus-tcp" else ("device", "baud")
         place = f"{names[0]}: {row['address']}, {names[1]}: {row['port']}"
-        lines.append(f"  - {{name: {row['bus']}, kind: {row['kind']}, timeout: 150ms, retries: 0, {place}}}")
+        lines.append(f"  - {{name: {row['bus']}, kind: {row['kind']}, timeout: {timeout}, retries: 0, {place}}}")
     lines.append("meters:")
     for bus in plant.buses:
         lines += [
@@ -127,13 +127,13 @@ def test_the_log_is_the_only_state(terminal, plant, tmp_path):
 
 @pytest.mark.slow
 def test_settlements_of_a_day_that_ends(tmp_path, plant):
-    now = clock.parse("2026-12-31T23:59:58+08:00")
+    now = clock.parse("2026-12-31T23:59:40+08:00")  # time to start on a busy machine
     offset = now - time.time_ns() // 1000000
     terminal = Terminal(
         tmp_path / "terminal", site_of(plant, closings="[minute, hour, day, month, year]"), heap="2M", offset_ms=offset
     )
     terminal.start()
-    terminal.wait(lambda status: status["time_ms"] > now + 5000)
+    terminal.wait(lambda status: status["time_ms"] > now + 23000)
     terminal.stop()
     log, _, _ = logged(terminal, tmp_path)
     periods = [entry.body[0] for entry in log if entry.kind == entries.CLOSING]
@@ -149,6 +149,7 @@ def test_faults_of_the_line_enter_no_total(terminal, plant, tmp_path):
     faults = ("noise-before", "noise-after", "truncated", "crc", "echo", "glued", "late", "exception", "nan", "foreign")
     for fault in faults:
         plant.faults.add(fault, probability=0.05)
+    terminal.configure(site_of(plant, timeout="150ms"))
     terminal.start()
     terminal.wait(lambda status: status["readings"] >= 240 and len(plant.faults.table()) == len(faults))
     terminal.stop()
@@ -165,6 +166,7 @@ def test_faults_of_the_line_enter_no_total(terminal, plant, tmp_path):
 @pytest.mark.slow
 def test_a_silent_meter_is_marked_and_costs_the_others_nothing(terminal, plant, tmp_path):
     plant.faults.add("silent", meter="em-3")
+    terminal.configure(site_of(plant, timeout="1s"))
     terminal.start()
     terminal.wait(lambda status: status["readings"] >= 150)
     status = terminal.status()
@@ -236,7 +238,7 @@ def test_another_terminals_folder_is_refused(terminal, plant, tmp_path):
     ).canonical()
     terminal.configure(document)
     terminal.start()
-    assert terminal.process.wait(30) == 1
+    assert terminal.process.wait(120) == 1
     assert "holds the log of CT-TEST-1, the site document is for CT-OTHER" in terminal.console()
 
 

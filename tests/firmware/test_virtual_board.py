@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 def mpremote(board, *words, **options):
     """What the program mpremote prints."""
-    done = subprocess.run([MPREMOTE, "connect", board.port, *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([MPREMOTE, "connect", board.port, *words], capture_output=True, text=True, timeout=300)
     assert done.returncode == options.get("code", 0), done.stdout + done.stderr
     return done.stdout
 

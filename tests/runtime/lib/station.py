@@ -97,7 +97,7 @@ class Station:
         names = [meter.name for _, meter in meters]
         lines.append("buses:" if buses else "buses: []")
         for row in (bus.describe() for bus in buses):
-            lines.append(f"  - {{name: {row['bus']}, kind: modbus-tcp, timeout: 500ms, "
+            lines.append(f"  - {{name: {row['bus']}, kind: modbus-tcp, timeout: 10s, "
                          f"host: {row['address']}, port: {row['port']}}}")  # fmt: skip
         lines.append("meters:" if meters else "meters: []")
         lines += [f"  - {{name: {m.name}, bus: {bus}, unit: {m.unit}, model: {m.model['id']}}}" for bus, m in meters]
