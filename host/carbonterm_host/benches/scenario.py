@@ -67,6 +67,7 @@ class Scenario:
         self.expect = self._expectations(top["expect"])
         self.defects = {name: self._defect(row, f"[defects.{name}]") for name, row in top.get("defects", {}).items()}
         self.boards = self._boards(top)
+        self.row = self.boards[0] if self.boards else None
 
     @property
     def simulated(self):

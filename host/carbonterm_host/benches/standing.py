@@ -109,12 +109,12 @@ def override(scenario, name, port=None, devices=None):
     """The scenario with one board, virtual where port is None."""
     where = {"kind": VIRTUAL} if port is None else {"port": port, "devices": devices or {}}
     scenario.boards = [read(scenario, {"board": name, **where}, "--board")]
+    scenario.row = scenario.boards[0]
 
 
 def each(scenario):
     """[(Scenario with one row or none, folder's name or "")]: a scenario is run with one board after the other."""
     if len(scenario.boards) < 2:
-        scenario.row = scenario.boards[0] if scenario.boards else None
         return [(scenario, Path())]
     found = []
     for row in scenario.boards:
