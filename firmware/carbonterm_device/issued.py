@@ -1,4 +1,4 @@
-"""What a new site document changes, as the log says it in `audit` entries behind its `config` entry (11.12 全过程日志)."""
+"""What a new site document changes, as `audit` entries behind its `config` entry say it (11.12 全过程日志)."""
 
 from carbonterm.gm import sm3
 from carbonterm.ledger.entry import MAX_TEXT

@@ -11,9 +11,10 @@ changed. A crash in between leaves the old file, or a start under the new one th
 
 from carbonterm import site as sites
 from carbonterm.errors import LedgerError, SiteError
+from carbonterm_device.failures import says
 from carbonterm_device.ports import port
 from carbonterm_device.storage import Folder
-from carbonterm_device.upkeep import Upkeep, says
+from carbonterm_device.upkeep import Upkeep
 
 FINISH_MS = 10000
 LOOK_MS = 20

@@ -134,7 +134,7 @@ def test_a_board_at_a_port(tmp_path):
         for turn in ("first", "again: what a bench left on the board is taken from it"):
             code, out, err = carbonterm("bench", "run", file, "-o", tmp_path / "out", "--json")
             result = json.loads(out.splitlines()[-1])
-            assert code == 0, (turn, result["verdicts"], err)
+            assert code == 0, (turn, result, err)
             assert result["board"]["name"] == "desk" and result["board"]["simulated"]
 
 

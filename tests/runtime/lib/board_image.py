@@ -1,4 +1,4 @@
-"""A collector's core and firmware as a board has them: compiled, in an image of the read-only file system (CPython only).
+"""A collector's firmware as a board has it: compiled, in an image of the read-only file system (CPython only).
 
 A board executes it in its flash. tests/firmware/board.py does the same with the image as one block of the heap, so a
 heap of the image's size and N bytes is a board's heap of N bytes.
