@@ -49,7 +49,7 @@ async def main(folder, host, number, ca, public, seed, total, mqtt="null"):
     log = Log(Folder(folder), "T1", 0, sm2.Signer(bytes(31) + b"\x01"))
     print("found", log.size)
     delivery = Delivery(
-        log, centre, port, timeout_s=5 if mqtt else 1, max_entries=20, max_bytes=4096, first_ms=10, longest_ms=100
+        log, centre, port, timeout_s=3 if mqtt else 1, max_entries=20, max_bytes=4096, first_ms=10, longest_ms=100
     )  # fmt: skip
     tasks = [
         asyncio.create_task(delivery.run()),

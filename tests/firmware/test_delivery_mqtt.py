@@ -13,6 +13,7 @@ import entrance
 import runtimes
 from carbonterm.field import mqtt
 from carbonterm.gm import sm2
+from carbonterm.ledger import entry
 from carbonterm.ledger.segment import Log
 from carbonterm.uplink import topics
 from carbonterm.uplink.message import Receipt, Refusal
@@ -146,7 +147,7 @@ def test_whoever_is_killed_every_entry_arrives_once(tmp_path, runtime):
     with platform_on(broker, tmp_path) as platform:
         address = (tmp_path / "data", broker.port, tmp_path / "tls" / "ca.der", platform.public)
         device, count = Device(runtime, *address), 0
-        for victim in ("broker", "platform", "device", "broker"):
+        for victim in ("broker", "platform", "device"):
             count += 25
             device.acked(count)
             if victim == "broker":
@@ -371,11 +372,11 @@ def test_a_broker_that_speaks_nonsense_is_left_and_tried_again(tmp_path, runtime
 @pytest.mark.slow
 def test_a_broker_that_keeps_long_messages_gets_shorter_ones(tmp_path):
     entrance.certificates(tmp_path / "tls")
-    broker = entrance.Broker(tmp_path / "broker", tmp_path / "tls", more=("message_size_limit 2000",)).start()
+    broker = entrance.Broker(tmp_path / "broker", tmp_path / "tls", more=("message_size_limit 1000",)).start()
     with platform_on(broker, tmp_path) as platform:
         log = Log(Folder(str(tmp_path / "data")), "T1", 0, SIGNER)
         for n in range(60):
-            log.append(1750000000000 + n, 3, "readings", [[[0, 0, 0, -2, n]], None])
+            log.append(1750000000000 + n, 3, entry.READINGS, [[[0, 0, 0, -2, n]], None])
         log.commit()
         log.storage.close()
         address = (tmp_path / "data", broker.port, tmp_path / "tls" / "ca.der", platform.public)
