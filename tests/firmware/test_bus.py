@@ -11,6 +11,7 @@ import pytest
 
 import runtimes
 from carbonterm.field import models
+from carbonterm_host.simulate import faults
 from carbonterm_host.simulate.faults import COMMON, names
 from carbonterm_host.simulate.meter import Meter
 from carbonterm_host.simulate.profile import Register
@@ -226,8 +227,9 @@ def test_all_faults_together(kind):
 
 
 @pytest.mark.slow
-def test_late_answer_is_not_taken_for_another_register():
+def test_late_answer_is_not_taken_for_another_register(monkeypatch):
     """Two reads of as many registers: the late answer to the first would do for the second."""
+    monkeypatch.setattr(faults, "LATE_MS", 5000)
     with pair("rtu") as plant:
         plant.faults.add("late", limit=1)
         job = {"reads": [[[1, *SDM_VOLTAGE], [1, *SDM_TOTAL]]], "rounds": 3, "timeout": 2000}
