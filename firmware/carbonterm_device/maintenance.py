@@ -147,7 +147,8 @@ class Desk:
         if self._monitor is None:
             raise Asked("there is no terminal here", "ask one by its maintenance socket")
         what = question["do"]
-        await tell({"event": what, what: getattr(self._monitor, what)()})
+        given = [question["sheet"]] if what == "selfcheck" and "sheet" in question else []
+        await tell({"event": what, what: getattr(self._monitor, what)(*given)})
 
     async def scan(self, question, tell):
         bus, row = self._bus(question)

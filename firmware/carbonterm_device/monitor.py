@@ -306,11 +306,14 @@ class Monitor:
         """Those that are wrong now."""
         return [_said(row) for row in self._rows if row["active"]]
 
-    def selfcheck(self):
-        """Rows of carbonterm_device.selfcheck, by what was measured here and what the board's data sheet declares."""
+    def selfcheck(self, sheet=None):
+        """Rows of carbonterm_device.selfcheck, by what was measured here and what a data sheet declares: that of the
+        image, or the one given. CarbonError where it is none."""
         from carbonterm_device import health, selfcheck
 
-        sheet = getattr(health.about, "SHEET", {}) if health.about else {}
+        if sheet is None:
+            sheet = getattr(health.about, "SHEET", {}) if health.about else {}
+        selfcheck.check(sheet)
         return selfcheck.rows(self.health(), self._app.site, sheet)
 
 

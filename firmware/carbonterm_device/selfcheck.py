@@ -4,36 +4,44 @@ What the system says is measured; what only a data sheet can say (supply, mounti
 says so; what neither says is unknown, never a pass. A terminal is of one of two kinds, 10.1 a) or b).
 """
 
+from carbonterm.errors import CarbonError, quoted
 from carbonterm_device.health import HIGHEST_MC, LOWEST_MC
 
 PASS, FAIL, UNKNOWN = "pass", "fail", "unknown"
 MEASURED, DECLARED = "measured", "declared"
-KINDS = "ipc", "gateway"  # 10.1 a) industrial computer or edge server, b) gateway, concentrator or controller
-# what a sheet may declare: name, what it means
+# what a sheet declares: name, shape
 SHEET = (
-    ("kind", "ipc or gateway: 10.1 a) or b)"), ("cpu_mhz", "highest clock of the processor"),
-    ("screen_mm", "diagonal of the screen, 0: none"), ("ethernet", "Ethernet ports"), ("usb", "USB ports"),
-    ("supply_v", "[lowest, highest] supply, V AC"), ("temperature_c", "[lowest, highest] in operation"),
-    ("humidity_pct", "[lowest, highest], without condensation"), ("mounting", "ways: rack, rail, wall"),
-    ("modules", "what can be exchanged one by one"), ("source", "the paper that says so"),
+    ("kind", str), ("cpu_mhz", int), ("screen_mm", int), ("ethernet", int), ("usb", int), ("supply_v", tuple),
+    ("temperature_c", tuple), ("humidity_pct", tuple), ("mounting", list), ("modules", list), ("source", str),
 )  # fmt: skip
-GB = 1000000000
+_MORE = (("serial", int),)  # what an image adds
 SCREEN_MM = 89  # 3.5 inches
 MOUNTINGS = "rack", "rail", "wall"
+
+
+def check(sheet):
+    """Raises CarbonError where a data sheet from outside has another shape: a tuple here is a list of two integers."""
+    shapes = dict(SHEET + _MORE)
+    for name in sheet if isinstance(sheet, dict) else ("",):
+        value, shape = sheet[name] if name in shapes else None, shapes.get(name)
+        if shape is tuple:
+            good = isinstance(value, list) and len(value) == 2 and all([_whole_number(one) for one in value])
+        elif shape is list:
+            good = isinstance(value, list) and all([isinstance(one, str) for one in value])
+        else:
+            good = _whole_number(value) if shape is int else shape is str and isinstance(value, str)
+        if not good:
+            raise CarbonError("%s is no item of a data sheet" % quoted(str(name)), "docs/monitoring.md has them")
+
+
+def _whole_number(value):
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def rows(found, site, sheet):
     """[{"clause", "id", "what", "must", "result", "basis", "found"}] of what Health found, a Site or None (lines,
     page), and the data sheet of board.toml."""
     return [_row(one, _judged(one[3](found, site, sheet))) for one in CHECKS]
-
-
-def kinds(checked):
-    """Of which of KINDS the machine is, by rows: those none of whose demands fails or is unknown."""
-    return [
-        kind for kind, clause in zip(KINDS, ("10.1a", "10.1b"))
-        if not [row for row in checked if row["clause"] == clause and row["must"] and row["result"] != PASS]
-    ]  # fmt: skip
 
 
 def _judged(told):

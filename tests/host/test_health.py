@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from carbonterm.clock import parse
+from carbonterm.errors import CarbonError
 from carbonterm_device import faults, health, selfcheck
 from carbonterm_device.ports import port, proc
 from carbonterm_device.storage import Folder
@@ -257,7 +258,8 @@ def test_containers_and_pages(tmp_path):
     assert checked(GATEWAY, tmp_path)[0]["T-10.1a-4"] == ("fail", "measured")
     found, rows = checked(GATEWAY, tmp_path, site=Paged)
     assert found["T-10.1a-4"] == found["T-10.1b-5"] == ("pass", "measured")
-    assert selfcheck.kinds(rows) == ["gateway"]
+    lacking = {row["clause"] for row in rows if row["must"] and row["result"] != "pass"}
+    assert "10.1a" in lacking and "10.1b" not in lacking
 
 
 SHEET = {
@@ -325,6 +327,17 @@ def test_the_image_of_a_terminal_knows_its_data_sheet_and_a_collectors_has_no_ro
     exec(text, told)  # what the image has as carbonterm_board.py
     assert told["SHEET"]["supply_v"] == [198, 242] and told["SHEET"]["serial"] == 4
     assert "SHEET" not in image.described(boards.load("rpi-pico2"))
+
+
+def test_a_data_sheet_from_outside_is_looked_at():
+    selfcheck.check({**boards.load("linux-gateway").sheet, "serial": 4})
+    assert [name for name, _ in selfcheck.SHEET] == list(boards.SHEET)
+    for wrong in (
+        7, None, [], "x", {"usb": "2"}, {"usb": True}, {"usb": None}, {"supply_v": 220}, {"supply_v": [1, 2, 3]},
+        {"supply_v": [1, "2"]}, {"mounting": "rail"}, {"mounting": [1]}, {"source": 5}, {"colour": "grey"},
+    ):  # fmt: skip
+        with pytest.raises(CarbonError, match="no item of a data sheet"):
+            selfcheck.check(wrong)
 
 
 # --- codes ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from carbonterm_device import selfcheck
 from carbonterm_host.screen import USAGE, Failure
 
 FAMILIES = ("esp32", "rp2", "stm32", "unix")
@@ -34,7 +33,15 @@ FILES = ("board.toml", "manifest.py", "wiring.md")
 # T/CSMT draft 10.2.1: a terminal's main unit has at least four serial ports; a collector is not bound by it
 TERMINAL_UARTS = 4
 COLLECTOR_HEAP = 192 << 10
-SHEET = tuple(name for name, _ in selfcheck.SHEET)
+KINDS = "ipc", "gateway"
+# a terminal's data sheet: what of clause 10 no program can measure
+SHEET = {
+    "kind": "ipc or gateway: 10.1 a) or b)", "cpu_mhz": "highest clock of the processor",
+    "screen_mm": "diagonal of the screen, 0: none", "ethernet": "Ethernet ports", "usb": "USB ports",
+    "supply_v": "[lowest, highest] supply, V AC", "temperature_c": "[lowest, highest] in operation",
+    "humidity_pct": "[lowest, highest], without condensation", "mounting": "ways: rack, rail, wall",
+    "modules": "what can be exchanged one by one", "source": "the paper that says so",
+}  # fmt: skip
 _SIZE = re.compile(r"([0-9]+)(KiB|MiB|GiB)?")
 _UNITS = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
@@ -244,8 +251,7 @@ def _consistent(board, mistakes):
 
 def _sheet(sheet, mistakes):
     """The data sheet of a terminal: every item of clause 10 that no program can measure."""
-    lacking = [row for row in selfcheck.SHEET if row[0] not in sheet]
-    mistakes += [f"[sheet] lacks {name}: {what} (T/CSMT draft 10)" for name, what in lacking]
+    mistakes += [f"[sheet] lacks {name}: {SHEET[name]} (T/CSMT draft 10)" for name in SHEET if name not in sheet]
     for name, value in sheet.items():
         if name in ("supply_v", "temperature_c", "humidity_pct"):
             good = isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value)
@@ -255,8 +261,8 @@ def _sheet(sheet, mistakes):
             if not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
                 mistakes.append(f"[sheet] {name} is {value!r}; write a list of texts")
         elif name == "kind":
-            if value not in selfcheck.KINDS:
-                mistakes.append(f"[sheet] kind is {value!r}; one of {', '.join(selfcheck.KINDS)}")
+            if value not in KINDS:
+                mistakes.append(f"[sheet] kind is {value!r}; one of {', '.join(KINDS)}")
         elif name == "source":
             if not isinstance(value, str) or not value:
                 mistakes.append("[sheet] source says which paper the figures are from")

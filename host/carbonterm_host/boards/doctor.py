@@ -4,7 +4,6 @@ terminal the self-check of T/CSMT draft clause 10.
 
 import getpass
 
-from carbonterm_device import selfcheck
 from carbonterm_host import desk
 from carbonterm_host.boards import provision as provisioning
 from carbonterm_host.boards.remote import Remote, reachable
@@ -49,15 +48,15 @@ def look(port):
 
 
 def of_terminal(place, board):
-    """{"board", "kinds", "rows"} of carbonterm_device.selfcheck: measured by the terminal at `place` (a folder or
-    socket), the rest declared by the board's data sheet."""
+    """{"board", "kinds", "rows"}: the self-check of the terminal at `place` (a folder or socket), by the board's data
+    sheet; kinds: which of 10.1 a) "ipc" and b) "gateway" it is, by all that has to be."""
     with desk.Desk.at(place, getpass.getuser()) as asked:
-        (event,) = asked.ask({"do": "selfcheck"})
-        (health,) = asked.ask({"do": "health"})
-    sheet = {**board.sheet, "serial": len(board.uarts)}
-    declared = {row["id"]: row for row in selfcheck.rows(health["health"], None, sheet)}
-    rows = [declared[row["id"]] if row["result"] == selfcheck.UNKNOWN else row for row in event["selfcheck"]]
-    return {"board": board.name, "kinds": selfcheck.kinds(rows), "rows": rows}
+        sheet = {**board.sheet, "serial": len(board.uarts)}
+        (event,) = asked.ask({"do": "selfcheck", "sheet": sheet})
+    rows = event["selfcheck"]
+    lacking = {row["clause"] for row in rows if row["must"] and row["result"] != "pass"}
+    kinds = [kind for kind, clause in (("ipc", "10.1a"), ("gateway", "10.1b")) if clause not in lacking]
+    return {"board": board.name, "kinds": kinds, "rows": rows}
 
 
 def _about(about):
