@@ -106,7 +106,8 @@ class Acquisition:
 
     def take_over(self, other):
         """Goes on where this bus's Acquisition under another site document ended: no moment between is left out."""
-        self._since = other.due, other.clock.shifted_ms
+        if other.due:
+            self._since = other.due, other.clock.shifted_ms
         self.rounds, self.late_rounds = other.rounds, other.late_rounds
         self.identification.take_over(other.identification)
 
@@ -119,7 +120,8 @@ class Acquisition:
         due, shifted = self._grid(classes), self.clock.shifted_ms
         if self._since is not None and self._since[1] == shifted:
             for interval in due:
-                due[interval] = min(due[interval], self._since[0].get(interval, due[interval]))
+                open_since = self._since[0].get(interval) or min(self._since[0].values())
+                due[interval] = min(due[interval], -(-open_since // interval) * interval)
         self.due = due
         opened = []
         while not self.stopping:

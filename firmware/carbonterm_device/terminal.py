@@ -6,6 +6,7 @@ from carbonterm.ledger import entry as entries
 from carbonterm.number import Number
 from carbonterm.pipeline import Replay
 from carbonterm.site import INSTANT
+from carbonterm.site_rows import VIRTUAL
 from carbonterm_device.recorder import SUSPECT, Recorder
 
 
@@ -86,6 +87,8 @@ class Terminal(Recorder):
             return None
 
         def amount(point):
+            if self.site.all_points[point].kind == VIRTUAL:
+                return pipeline.figures.total(point, amount)
             settler = pipeline.settlers[point] if point < len(pipeline.settlers) else None
             try:
                 found = None if settler is None else settler.open(period)

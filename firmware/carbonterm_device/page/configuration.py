@@ -134,7 +134,7 @@ class Pages:
         yield '<form method="post" action="/configuration/%s/%s">%s' % (part, where, hidden(session))
         view = formulas.view(row) if part == "sources" else row
         for one in editing.inputs(draft, part, row):
-            said = editing.place(wrong, one[0], one[4])
+            said = editing.said_of(wrong, one[0], one[4])
             text = words[one[0]] if one[0] in words else fields.shown(view, one)
             yield _input(one, text, said)
         yield button("检查并加入草稿", "check and add to the draft", value="save")

@@ -5,6 +5,7 @@ then the draft is as it was.
 """
 
 from carbonterm.errors import CarbonError
+from carbonterm.field import places
 from carbonterm_device.page import draft as drafts
 from carbonterm_device.page import fields, formulas
 
@@ -125,10 +126,12 @@ def _checked(part, row):
             check(row[name])
         except CarbonError as error:
             wrong[name] = error.what + ("; " + error.hint if error.hint else "")
+    if part == "buses" and row["kind"] in ("modbus-tcp",) + places.SENDERS and not wrong and row["port"] > 65535:
+        wrong["port"] = "a port is 1 to 65535 · 端口为 1 至 65535"
     return wrong
 
 
-def place(wrong, name, field):
+def said_of(wrong, name, field):
     """What is wrong with an input: said of it, or of its field."""
     return wrong.get(name) or (wrong.get(field) if name == field or name.endswith(".0") else None)
 

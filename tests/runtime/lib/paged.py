@@ -46,7 +46,7 @@ sources:
     source: purchased_electricity
     parameters: {AD: [一车间], EF: {value: "0.5703", unit: tCO2/MWh, source: "2022 年全国电网"}}
 MORE
-page: {listen: "127.0.0.1:PAGE"}
+page: {listen: "127.0.0.1:WEB"}
 settings: {closings: [minute, hour, day, month, year], commit: 50ms}
 """
 
@@ -70,7 +70,7 @@ class Plant:
     def __init__(self, folder, ports, binary=None, more="", heap="8M"):
         self.folder = folder
         self.page = free_port()
-        words = (("LAN", ports[0]), ("GAS", ports[1]), ("PAGE", self.page), ("MORE", more))
+        words = (("LAN", ports[0]), ("GAS", ports[1]), ("WEB", self.page), ("MORE", more))
         text = SITE
         for name, value in words:
             text = text.replace(name, str(value))
@@ -127,6 +127,7 @@ class Client:
         self.port = port
         self.context = entrance.client_context(folder)
         self.cookie = None
+        self._tokens = {}  # cookie: what forms of its session bring
 
     def ask(self, method, path, body=None, **headers):
         """(status, text or bytes, headers); a dict is sent as a form. Waits until somebody listens."""
@@ -167,7 +168,9 @@ class Client:
         return self.ask("POST", "/login", {"name": name, "password": secret if password is None else password})
 
     def token(self):
-        return re.search(r'name="token" value="(\w+)"', self.get("/"))[1]
+        if self.cookie not in self._tokens:
+            self._tokens[self.cookie] = re.search(r'name="token" value="(\w+)"', self.get("/"))[1]
+        return self._tokens[self.cookie]
 
     def post(self, path, **words):
         """(status, text, headers) of a form of the page's."""
