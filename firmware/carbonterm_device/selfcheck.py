@@ -110,8 +110,9 @@ def _containers(found, site, sheet):
     there = found.get("containers")
     if not there:
         return (None if there is None else False), MEASURED, "none"
-    what = "the kernel can; the firmware comes as an OCI image too" if there == ["kernel"] else " ".join(there)
-    return True, MEASURED, what
+    if there == ["kernel"]:
+        return None, None, "the kernel can, no runtime is installed"
+    return True, MEASURED, " ".join(there)
 
 
 def _serial(found, site, sheet):

@@ -29,19 +29,19 @@ REGISTER = ("--register", f"T1:0:{SIGNER.public.hex()}")
 EVERY = ("micropython", "micropython32", "cpython")
 
 
-def device(runtime, folder, host, port, ca, public, seed=1, total=0):
+def device(runtime, folder, host, port, ca, public, seed=1, total=0, patience=60):
     try:
         command, environment = runtimes.command(runtime, heap="4M")
     except runtimes.Unavailable as reason:
         pytest.skip(str(reason))
-    arguments = (folder, host, port, ca, public.hex(), seed, total)
+    arguments = (folder, host, port, ca, public.hex(), seed, total, "null", patience)
     return subprocess.Popen(
         [*command, "tests/firmware/deliver.py", *map(str, arguments)],
         cwd=runtimes.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
     )  # fmt: skip
 
 
-def ended(process, seconds=120):
+def ended(process, seconds=500):
     """(status, lines) of a device that ends by itself."""
     out, _ = process.communicate(timeout=seconds)
     lines = out.splitlines()
@@ -239,7 +239,8 @@ def test_whatever_a_server_answers_every_entry_arrives_once(tmp_path, runtime):
         front = Faulty(platform, faults)
         with Loop(front.handle, server_context(made)) as server:
             process = device(
-                runtime, tmp_path / "data", "127.0.0.1", server.port, made["ca.der"], platform.public, total=900
+                runtime, tmp_path / "data", "127.0.0.1", server.port, made["ca.der"], platform.public, total=900,
+                patience=4,
             )
             status, lines = ended(process)
         assert not front.faults, f"not met: {front.faults}"
@@ -280,7 +281,8 @@ def test_attempts_that_fail_leave_no_socket_open(tmp_path, runtime):
         await reader.read(100)
 
     with Loop(mute) as server:
-        process = device(runtime, tmp_path / "data", "127.0.0.1", server.port, made["ca.der"], SIGNER.public)
+        process = device(runtime, tmp_path / "data", "127.0.0.1", server.port, made["ca.der"], SIGNER.public,
+                         patience=1)  # fmt: skip
         while server.connections < 12 and process.poll() is None:
             time.sleep(0.01)
         few = _open_files(process.pid)
@@ -344,7 +346,7 @@ def test_killed_at_random_moments_every_entry_arrives_once(tmp_path):
 
         def begin(trial, total=0):
             process = device(
-                "micropython", tmp_path / "data", "127.0.0.1", line.port, made["ca.der"], platform.public, trial, total
+                "micropython", tmp_path / "data", "127.0.0.1", line.port, made["ca.der"], platform.public, trial, total, 5
             )
             return process, process.stdout.readline()
 

@@ -25,14 +25,14 @@ FLOORS = (
     ("errors",),
     ("number", "cbor", "clock", "nearest"),
     ("units", "gm", "formula_steps"),
-    ("formula_text",),
+    ("formula_text", "users"),
     ("formula", "field", "ledger"),
     ("series", "uplink"),
     ("accounting",),
     ("site_rows",),
-    ("site_formed", "site_series"),
+    ("site_formed", "site_page", "site_series"),
     ("site",),
-    ("figures", "site_changes"),
+    ("figures", "fold", "site_changes"),
     ("pipeline",),
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
