@@ -346,7 +346,8 @@ def test_killed_at_random_moments_every_entry_arrives_once(tmp_path):
 
         def begin(trial, total=0):
             process = device(
-                "micropython", tmp_path / "data", "127.0.0.1", line.port, made["ca.der"], platform.public, trial, total, 5
+                "micropython", tmp_path / "data", "127.0.0.1", line.port, made["ca.der"], platform.public, trial, total,
+                patience=5,
             )
             return process, process.stdout.readline()
 
