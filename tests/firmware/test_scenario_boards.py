@@ -1,4 +1,4 @@
-"""Scenarios on boards: shipped ones on a virtual collector, on 32 bits, and at a port as of a real board."""
+"""Scenarios on boards: shipped ones on a virtual collector, and at a port as of a real board."""
 
 import contextlib
 import json
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import runtimes
 from carbonterm_host.benches import bench, scenario, standing
 from carbonterm_host.screen import Failure
 from scenarios import check
@@ -61,19 +60,6 @@ def test_power_storm_over_a_collector(tmp_path):
 
 def test_line_faults_at_a_collector(tmp_path):
     check("board-line-faults", tmp_path)
-
-
-def test_a_collector_of_32_bits(tmp_path):
-    try:
-        binary = runtimes.command("micropython32")[0][0]
-    except runtimes.Unavailable as reason:
-        pytest.skip(str(reason))
-    boards = f'[[boards]]\nboard = "rpi-pico2"\nkind = "virtual"\nmicropython = "{binary}"\n'
-    found = scenario.load(written(tmp_path, boards, POWER, "starts = 2\n"))
-    (one, _), = standing.each(found)
-    result = bench.run(one, tmp_path / "out")
-    assert result["green"], result["verdicts"]
-    assert result["board"]["simulated"] and result["board"]["runtime"].endswith("x86")
 
 
 @contextlib.contextmanager
