@@ -52,7 +52,7 @@ class Person:
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("T-10.6.3-1", "T-10.6.3-2", "T-10.6.3-3", "T-11.3-14", part="in a browser, as a person does it")
+@pytest.mark.requirement("T-10.6.3-1", "T-10.6.3-2", "T-10.6.3-3", "T-11.3-14", part="by a person, in a browser")
 def test_a_person_changes_an_interval_and_goes_back(tmp_path):
     if find() is None:
         pytest.skip("chromium is not installed")

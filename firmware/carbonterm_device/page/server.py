@@ -20,6 +20,7 @@ CONNECTIONS = 8
 HEAD_S, BODY_S, WRITE_S, LONGEST_S = 10, 30, 30, 120
 MAX_HEAD, MAX_FORM, MAX_UPLOAD = 8192, 32768, 300000
 PIECE = 2048  # bytes that are written at once
+LINGER_S = 1
 LOOK_MS = 500
 AGAIN_MS = 5000
 _HEADERS = (
@@ -124,14 +125,14 @@ class Server:
             words = refusal.status, REASONS[refusal.status], refusal.body["error"]
             await out.awrite(("HTTP/1.0 %d %s\r\nContent-Type: text/plain\r\n\r\n%s\n" % words).encode())
             await out.aclose()
-            await asyncio.wait_for(linger(reader), 2)
+            await asyncio.wait_for(linger(reader), LINGER_S)
             return
         await self.web.handle_request(_Given(head + b"\r\n\r\n" + body), out)
 
     def _check(self, head):
         """Bytes of the body of a request that may be handled; Answer otherwise."""
-        if [byte for byte in head if not (32 <= byte < 127 or byte in b"\r\n\t")]:
-            raise Answer(400, "a head is ASCII")
+        if len(head) > MAX_HEAD or [byte for byte in head if not (32 <= byte < 127 or byte in b"\r\n\t")]:
+            raise Answer(400, "a head is ASCII, of at most %d bytes" % MAX_HEAD)
         words, fields = parse_head(head)
         if words[0] not in (b"GET", b"HEAD", b"POST"):
             raise Answer(405, "only GET and POST are taken here")
