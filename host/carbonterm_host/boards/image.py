@@ -67,8 +67,6 @@ def compiled(board, without=(), names=None):
     found = []
     paths = modules.needed(board.profile, board.family, without)
     sources = {name: path.read_text() for name, path in paths.items()}
-    if board.profile == "collector":
-        sources = _slim(board, sources, without, {} if names is None else names)
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "module.py"
         for name, source in sorted(sources.items()):
