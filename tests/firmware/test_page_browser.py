@@ -35,7 +35,8 @@ class Person:
     def press(self, value=""):
         """Presses the button of the page's main part whose value it is, and waits for the page that follows."""
         self.chromium.evaluate("document.body.dataset.old = '1'")
-        self.chromium.evaluate(f"document.querySelector('main button[value=\"{value}\"]').click()")
+        button = f"document.querySelector('main button[value=\"{value}\"]')"
+        self.chromium.evaluate(f"void setTimeout(() => {button}.click(), 50)")  # its own page has to answer first
         self.chromium.wait("document.readyState === 'complete' && !document.body.dataset.old")
 
     def text(self):

@@ -115,9 +115,17 @@ class Chromium:
         """Waits until an expression is true, looking each time the page has painted."""
         end = time.monotonic() + LIMIT
         look = f"new Promise((done) => setTimeout(() => done(Boolean({text})), 50))"
-        while not self.evaluate(look):
+        while not self._looked(look):
             if time.monotonic() > end:
                 raise RuntimeError(f"not true within {LIMIT} s: {text}")
+
+    def _looked(self, look):
+        try:
+            return self.evaluate(look)
+        except RuntimeError as error:  # the page is left for the next one just now
+            if "navigated" in str(error) or "context was destroyed" in str(error):
+                return False
+            raise
 
     def choose(self, selector, path):
         """Gives a file to a file input, as the picker would."""
