@@ -100,7 +100,7 @@ def of_both_kinds(folder):
 
 
 def client_certificate(tls):
-    """client.pem, client.key and both in DER, of the folder's CA; the commands of docs/mqtt.md."""
+    """client.pem, client.key and both in DER, of the folder's CA; the commands of docs/platform.md."""
     for line in (
         "req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=T1 -keyout client.key"
         " -out client.csr",
