@@ -268,7 +268,8 @@ def _parameters(tree, keywords, taken):
                 found += [row.arg for row in every if row and row.arg not in (*found, "self")]
             elif isinstance(one, (ast.Global, ast.Nonlocal)):
                 keywords = keywords | set(one.names)
-        _rename(node, dict(zip([name for name in found if name not in keywords and len(name) > 1], letters)))
+        found = [name for name in found if name not in keywords and len(name) > 1]
+        _rename(node, dict(zip(found, letters, strict=False)))
 
 
 def _outermost(tree):
