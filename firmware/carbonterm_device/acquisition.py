@@ -20,19 +20,23 @@ from carbonterm.field import places, requests
 from carbonterm.field.plan import plan
 from carbonterm_device.bus import LinkDown, NoAnswer, Refused
 from carbonterm_device.identification import Identification
-from carbonterm_device.terminal import REFUSED, SILENT, missing, reading
+from carbonterm_device.recorder import REFUSED, SILENT, missing, reading
 
 SILENT_ROUNDS = 3
 LONGEST_PAUSE_MS = 600000
+PATIENCE_MS = 30000  # beyond its time-outs that a request may wait for its turn
 
 
 class _Meter:
-    """How a meter of the bus has answered lately. wait_ms: 0, or how long it is left alone after a try."""
+    """How a meter of the bus has answered lately. wait_ms: 0, or how long it is left alone after a try; broken: bytes
+    came the last time that no answer came; refused: {request: how often in a row it was refused, and what with}."""
 
-    __slots__ = ("row", "seen", "silent", "tried", "wait_ms")
+    __slots__ = ("broken", "refused", "row", "seen", "silent", "tried", "wait_ms")
 
     def __init__(self, row):
         self.row = row
+        self.broken = False
+        self.refused = {}
         self.silent = 0  # rounds in a row without an answer
         self.seen = None  # ticks of its last answer
         self.tried = 0  # ticks of the last try
@@ -74,7 +78,8 @@ class _Round:
 class Acquisition:
     """The task of bus number `index`: `driver` reads it, `terminal` records what it read.
 
-    `clock` has now_ms() and shifted_ms, `port` sleeps. `stopping`: set it to end the task after its request.
+    `clock` has now_ms() and shifted_ms, `port` sleeps. `stopping`: set it to end the task after its request,
+    `finishing`: after the rounds it has open. due: {interval: the moment of its next round}.
     """
 
     def __init__(self, index, site, driver, terminal, clock, port):
@@ -92,8 +97,19 @@ class Acquisition:
         self.late_rounds = 0
         self.frames = b""
         self.said = None  # a dict: is told of each request what it said last, (time, its points' rows, frames, data)
-        self.stopping = False
+        self.stopping = self.finishing = False
+        self.due = {}
+        self.alive_until = None  # ticks by which a task that works shows another sign of life
+        self.success_ms = None  # when a round was recorded in which somebody answered
+        self._since = None
         self._told_day = None
+
+    def take_over(self, other):
+        """Goes on where this bus's Acquisition under another site document ended: no moment between is left out."""
+        if other.due:
+            self._since = other.due, other.clock.shifted_ms
+        self.rounds, self.late_rounds = other.rounds, other.late_rounds
+        self.identification.take_over(other.identification)
 
     async def run(self):
         if not self.requests:
@@ -102,12 +118,22 @@ class Acquisition:
         for request in self.requests:
             classes.setdefault(request.interval_ms, []).append(request)
         due, shifted = self._grid(classes), self.clock.shifted_ms
+        if self._since is not None and self._since[1] == shifted:
+            for interval in due:
+                open_since = self._since[0].get(interval) or min(self._since[0].values())
+                due[interval] = min(due[interval], -(-open_since // interval) * interval)
+        self.due = due
         opened = []
         while not self.stopping:
             if self.clock.shifted_ms != shifted:
                 due, shifted = self._grid(classes), self.clock.shifted_ms  # the clock was set: another time's moments
-            self._open(due, classes, opened)
+                self.due = due
+            if not self.finishing:
+                self._open(due, classes, opened)
+            elif not opened:
+                break
             if not opened:
+                self.alive_until = self.port.ticks_add(self.port.ticks_ms(), PATIENCE_MS)
                 await self.port.sleep_ms(max(1, min(min(due.values()) - self.clock.now_ms(), 500)))
                 continue
             first = opened[0]
@@ -172,6 +198,8 @@ class Acquisition:
         row = meter.row
         timeout = self.bus.timeout_ms if row.timeout_ms is None else row.timeout_ms
         repeats = 0 if meter.wait_ms else self.bus.retries if row.retries is None else row.retries
+        came = self.driver.counters.errors + self.driver.counters.dropped
+        self.alive_until = self.port.ticks_add(self.port.ticks_ms(), (repeats + 1) * timeout + PATIENCE_MS)
         while True:
             try:
                 data, raw = await self.driver.ask(request, row, timeout)
@@ -180,15 +208,19 @@ class Acquisition:
                     repeats -= 1
                     continue
                 one.gone.append(request.meter)
+                meter.broken = self.driver.counters.errors + self.driver.counters.dropped > came
                 meter.kept_silent(self.port.ticks_ms(), request.interval_ms)
                 return None, SILENT
             except LinkDown:
                 return None, SILENT
             except Refused as refusal:
                 meter.answered(self.port.ticks_ms())
+                meter.refused[request] = meter.refused.get(request, (0, ""))[0] + 1, refusal.what
                 one.frames.append(refusal.raw)
                 return None, REFUSED
             meter.answered(self.port.ticks_ms())
+            if meter.refused:
+                meter.refused.pop(request, None)
             one.frames.append(raw)
             return data, None
 
@@ -198,6 +230,8 @@ class Acquisition:
         self.frames = b"".join(one.frames)
         self.terminal.record(one.moment + self.clock.shifted_ms - one.shifted, one.rows, self.frames)
         self.rounds += 1
+        if one.frames:
+            self.success_ms = self.clock.now_ms()
 
     async def _tell_time(self):
         """Once a day, in the line's hour, the meters of DL/T 645 are told the time, if this clock is sure of it."""

@@ -18,18 +18,20 @@ from carbonterm.ledger import room
 from carbonterm.ledger.frames import segments, terminal_of
 from carbonterm.ledger.segment import SEGMENT_SIZE, Log
 from carbonterm.number import Number
-from carbonterm_device import delivery, epochs, keys, witness
+from carbonterm_device import delivery, epochs, keys, release, witness
 from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.clockwork import Clock
+from carbonterm_device.failures import FAILURES, says
 from carbonterm_device.journal import Journal
 from carbonterm_device.ports import port
+from carbonterm_device.recorder import Recorder, settling
 from carbonterm_device.storage import Folder
-from carbonterm_device.terminal import Terminal
-from carbonterm_device.upkeep import FAILURES, Upkeep, says
+from carbonterm_device.upkeep import Upkeep
 
 DRAIN_MS = 15000
 FIRST_MS, LONGEST_MS = 1000, 60000  # between attempts to go on with a storage that failed
 SEARCHED = 2048  # entries that a start looks through for messages that came already
+PAGE_POLLS = 256  # descriptors that a changed site document may need
 WITNESS_S = 3  # so long a start waits for the centres' word before it signs anything
 
 
@@ -56,48 +58,50 @@ class App:
         log = Log(storage, terminal_id, epoch, keys.load(storage, epoch), port.random, segment_size)
         self._past = past
         self._full = asyncio.Event()  # there is enough for a commit
-        self.terminal = Terminal(log, clock, port.RUNTIME, self._full.set, self.site.settings.commit_bytes)
+        make = _recorder(self.site)
+        self.terminal = make(log, clock, port.RUNTIME, self._full.set, self.site.settings.commit_bytes)
         self.found = log.size
-        self.acquisitions, self.inboxes, self._by_bus = [], [], []
-        for i, row in enumerate(self.site.buses):
-            if row.kind in SENDERS:
-                from carbonterm_device import inbound  # only who needs it pays for it
-
-                task = inbound.make(i, self.site, self.terminal, clock, port, storage)
-                self.inboxes.append(task)
-            else:
-                task = Acquisition(i, self.site, _driver(row), self.terminal, clock, port)
-                self.acquisitions.append(task)
-            self._by_bus.append(task)
-        self.deliveries = [
-            delivery.Courier(past + [log], centre, port, self._contradicted, clock=clock)
-            for centre in self.site.centres
-        ]
+        self.acquisitions, self.inboxes = [], []
+        self.by_bus = [self.task_of(i, row) for i, row in enumerate(self.site.buses)]
+        self.sort_tasks()
+        self.deliveries = [self.courier(centre) for centre in self.site.centres]
         self.upkeep = Upkeep(self.terminal, self.site, self.deliveries, past, port)
         self.journal = Journal(self.terminal, self.deliveries, storage)
         self._again = port.ticks_ms()  # when to try a storage that failed again
         self._pause = FIRST_MS
         self.stopping = False
+        self.readers, self.senders = [], []  # (acquisition, its task); (inbox or courier, its task)
+        self.site_file = None  # what the next start reads
+        self.release_file = None  # which firmware was installed
+        self.desk = None
+        self.desk_task = self.page_task = None
         self.against = []  # (centre's name, what its signed word says against the log)
         self.heap_peak = 0
         self.errors = []
+        self.monitor = None
 
     async def run(self, status_file=None, console=False, maintenance=None):
         """Until the console says stop; returns 0. maintenance: path of the socket for people on the spot."""
-        port.reserve_polls(24 + 4 * (len(self.acquisitions) + len(self.deliveries)) + 20 * len(self.inboxes))
+        count = 24 + 4 * (len(self.acquisitions) + len(self.deliveries)) + 20 * len(self.inboxes)
+        port.reserve_polls(count + (PAGE_POLLS if self.site.page else 0))
+        self.show()
         if maintenance:
-            self._desk = asyncio.create_task(self._guarded("maintenance", lambda: self._maintain(maintenance)))
+            self.desk_task = asyncio.create_task(self._guarded("maintenance", lambda: self._maintain(maintenance)))
         if console:
             self._listener = asyncio.create_task(port.console_lines(self._console))
-        tasks, senders = [], []
+        if self.site.settings.profile != sites.COLLECTOR:
+            from carbonterm_device.monitor import Monitor  # a collector has no heap for it
+
+            self.monitor = Monitor(self)
         if await self._may_sign():
             try:
                 self._start()
             except OSError as error:
                 self.terminal.fail(error)
-            tasks = [asyncio.create_task(self._guarded(a.name, a.run)) for a in self.acquisitions]
-            senders = [asyncio.create_task(self._guarded("delivery", d.run)) for d in self.deliveries]
-            senders += [asyncio.create_task(self._guarded(one.name, one.run)) for one in self.inboxes]
+            for one in self.acquisitions + self.deliveries + self.inboxes:
+                self.begin(one)
+            if self.monitor:
+                self._recall = asyncio.create_task(self.monitor.recall(self._latest(), self.found))
         port.tend_heap(2)
         beat = None
         while not self.stopping:
@@ -110,31 +114,73 @@ class App:
                 self._heartbeat(status_file)
         for acquisition in self.acquisitions:
             acquisition.stopping = True
-        for task in tasks:
+        for _, task in self.readers:
             await task
         if not self.terminal.stopped:
             self.terminal.commit(True)
             self._wake()
             await self._drain()
-        for sender in senders:
+        for _, sender in self.senders:
             sender.cancel()
         if maintenance:
-            self._desk.cancel()
-            await self._desk  # which takes its socket away
+            self.desk_task.cancel()
+            await self.desk_task  # which takes its socket away
         self._heartbeat(status_file)
         return 0
+
+    def task_of(self, index, row, driver=None):
+        """What reads or hears bus number `index`; driver: of its line, where it is open already."""
+        if row.kind in SENDERS:
+            from carbonterm_device import inbound  # only who needs it pays for it
+
+            return inbound.make(index, self.site, self.terminal, self.clock, port, self.storage)
+        return Acquisition(index, self.site, driver or _driver(row), self.terminal, self.clock, port)
+
+    def sort_tasks(self):
+        """Tells the tasks of the buses by what they do."""
+        for row, task in zip(self.site.buses, self.by_bus):
+            into = self.inboxes if row.kind in SENDERS else self.acquisitions
+            if task not in into:
+                into.append(task)
+        for tasks in (self.inboxes, self.acquisitions):
+            tasks[:] = [task for task in tasks if task in self.by_bus]
+
+    def courier(self, centre):
+        """Who delivers to a centre of the site document."""
+        return delivery.Courier(
+            self._past + [self.terminal.log], centre, port, self._contradicted, clock=self.clock
+        )
+
+    def begin(self, one):
+        """Starts the task of a bus or a courier."""
+        reads = one in self.acquisitions
+        name = "delivery" if one in self.deliveries else one.name
+        (self.readers if reads else self.senders).append((one, asyncio.create_task(self._guarded(name, one.run))))
+
+    def show(self, always=False):
+        """Where somebody may look, the tasks of the buses keep what came last; opens the page of the site document."""
+        if always or self.desk or self.site.page:
+            for task in self.by_bus:
+                if task.said is None:
+                    task.said = {}
+        if self.site.page and (self.page_task is None or self.page_task.done()):
+            self.page_task = asyncio.create_task(self._guarded("page", self._serve))
+
+    async def _serve(self):
+        from carbonterm_device.page.server import Server  # few terminals have one
+
+        await Server(self, port).run()
 
     async def _maintain(self, path):
         from carbonterm_device.maintenance import Desk  # code that a board without a way in need not hold
 
-        for task in self._by_bus:
-            task.said = {}
-        desk = Desk(self.site, _driver, self._by_bus, self.terminal, self.status, port)
+        self.show(True)
+        desk = self.desk = Desk(self.site, _driver, self.by_bus, self.terminal, self.status, port, self.monitor)
         while True:
             try:
                 await port.listen_local(path, desk.serve)
             except OSError as error:
-                self.errors = self.errors[-19:] + ["maintenance: no socket at %s: %s" % (path, error)]
+                self.err("F903", "maintenance", "no socket at %s: %s" % (path, error))
                 await port.sleep_ms(LONGEST_MS)
 
     def _turn(self):
@@ -162,7 +208,7 @@ class App:
             free, total = self.storage.free()
             if free >= room.limits(total)[-1] >> 1:
                 log = self.terminal.log
-                self.terminal.resume(self.site, self._past_entries(), self._previous(log))
+                self.terminal.resume(self.site, self._past_entries, self._previous(log))
                 self._pause = FIRST_MS
                 return
         except OSError as error:
@@ -178,12 +224,14 @@ class App:
 
     def _start(self):
         """What the log says, and the first entries of this start."""
-        self.found = self.terminal.start(self.site, self._past_entries(), self._previous(self.terminal.log))
+        self.found = self.terminal.start(self.site, self._past_entries, self._previous(self.terminal.log))
         for raw in self._latest() if self.inboxes else ():
             for one in self.inboxes:
                 one.recall(raw)
         if self.clock.simulated:
             self._say_simulated()
+        if self.release_file:
+            release.tell(self.terminal, self.storage, release.read(self.release_file))
 
     def _latest(self):
         """The last durable entries, for who has to know what came already."""
@@ -216,7 +264,7 @@ class App:
             try:
                 witness.write(self.storage, self.terminal.log.epoch, self.against)
             except OSError as error:
-                self.errors.append("the next start has to ask the centres again: %s" % says(error)[0])
+                self.err("F303", "witness", "the next start has to ask the centres again: %s" % says(error)[0])
         self._weigh()
 
     def _weigh(self):
@@ -282,10 +330,15 @@ class App:
             except asyncio.CancelledError:
                 return
             except Exception as error:
-                self.errors.append("%s: %s" % (name, error))
-                self.errors = self.errors[-20:]
+                self.err("F902", name, str(error) or type(error).__name__)
                 port.print_exception(error)
                 await port.sleep_ms(1000)
+
+    def err(self, code, where, text):
+        """Keeps what went wrong once, among the last errors of the status and by its code (docs/faults.md)."""
+        self.errors = self.errors[-19:] + ["%s: %s" % (where, text)]
+        if self.monitor:
+            self.monitor.event(code, where, text)
 
     def _console(self, line):
         """A line of the console: "stop", "rotate", "clock OFFSET" (a test sets the clock: the system's plus OFFSET ms),
@@ -314,7 +367,7 @@ class App:
             kind = entries.REPLACED if event == "replaced" else entries.RESET
             self.terminal.exchanged(names.index(name), kind, parse(moment), Number(last), Number(first))
         except CarbonError as error:
-            self.errors = self.errors[-19:] + ["%s %s: %s" % (event, name, error)]
+            self.err("F903", "%s %s" % (event, name), str(error))
 
     def _enter(self, text):
         """Takes a signed record, or keeps the reason why not among the errors of the status."""
@@ -323,7 +376,7 @@ class App:
         try:
             byhand.take(self.terminal, text)
         except CarbonError as error:
-            self.errors = self.errors[-19:] + ["enter: %s" % error]
+            self.err("F903", "enter", str(error))
 
     def _simulate_clock(self, offset):
         try:
@@ -343,10 +396,12 @@ class App:
         try:
             self._forget_keys()
             self.journal.look()
+            if self.monitor:
+                self.monitor.look()
             if status_file:
                 port.write_volatile(status_file, self.status())
         except OSError as error:
-            self.errors = self.errors[-19:] + ["heartbeat: %s" % says(error)[0]]
+            self.err("F303", "heartbeat", says(error)[0])
         except MemoryError:  # what people see can wait for the next second, readings cannot
             gc.collect()
 
@@ -367,7 +422,19 @@ class App:
             "storage": self.upkeep.status(),
             "buses": [a.status() for a in self.acquisitions], "inbound": [one.status() for one in self.inboxes],
             "centres": [d.status() for d in self.deliveries],
+            "tasks": self.monitor.tasks() if self.monitor else [],
+            "faults": self.monitor.faults() if self.monitor else [],
         }  # fmt: skip
+
+
+def _recorder(site):
+    """The class that records under a site document: a collector's does no more than that."""
+    if site.settings.profile == sites.COLLECTOR:
+        return Recorder
+    settling()
+    from carbonterm_device.terminal import Terminal  # a collector's image has none
+
+    return Terminal
 
 
 def _driver(row):
@@ -388,9 +455,10 @@ def main(argv):
     """Command line of the unix port: --data FOLDER --site FILE [--status FILE] [--console] [--clock-offset MS]
     [--clock-source rtc|network|gnss] (what keeps the system's clock right, where the port can't find it out)
     [--segment-size BYTES] (of the log's files, 512 KiB; less where the storage has less than 16 MiB), [--maintenance
-    SOCKET] (in the file system, for who may write it), or --desk [--site FILE]: questions of maintenance on stdin, or
-    --data FOLDER --init [--entropy HEX | -] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOTHEX]],
-    which makes the key and prints epoch, public half and the request for its registration as JSON, and ends."""
+    SOCKET] (in the file system, for who may write it), [--release FILE] (which firmware was installed), or --desk
+    [--site FILE]: questions of maintenance on stdin, or --data FOLDER --init [--entropy HEX | -] [--terminal ID
+    --operator NAME [--epoch N --previous SIZE:ROOTHEX]], which makes the key and prints epoch, public half and the
+    request for its registration as JSON, and ends."""
     port.tend_heap(16)
     options = _options(argv)
     if "desk" in options:
@@ -402,7 +470,7 @@ def main(argv):
             "usage: carbonterm_device --data FOLDER"
             " (--init [--entropy HEX] [--terminal ID --operator NAME [--epoch N --previous SIZE:ROOT]]"
             " | --site DOCUMENT [--status FILE] [--console] [--maintenance SOCKET] [--clock-offset MS]"
-            " [--clock-source rtc|network|gnss] [--segment-size BYTES])"
+            " [--clock-source rtc|network|gnss] [--segment-size BYTES] [--release FILE])"
         )
         return 2
     if "init" in options:
@@ -437,6 +505,8 @@ async def _live(options, document, clock):
             await port.sleep_ms(pause)
             pause = min(2 * pause, LONGEST_MS)
         else:
+            app.site_file = options["site"]
+            app.release_file = options.get("release")
             return await app.run(status_file, "console" in options, options.get("maintenance"))
 
 

@@ -5,6 +5,7 @@ is written down, the board resets, and the next start says in the log what it wa
 """
 
 import asyncio
+import gc
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import time
 
 import carbonterm_board as about
 
+from carbonterm.clock import UNSET
 from carbonterm.errors import CarbonError
 from carbonterm_device.app import App
 from carbonterm_device.clockwork import Clock
@@ -21,6 +23,7 @@ from carbonterm_device.ring import Ring, RingAndFolder
 from carbonterm_device.storage import Folder
 
 DATA, SITE, NETWORK, CRASH = "/data", "/site.bin", "/network.json", "/crash.txt"
+RELEASE, REFUSED = "/release", "/refused.txt"  # of the firmware that was deployed, and why one was not taken
 SEGMENT = 1 << 16  # bytes: a start reads one of them, and has to be done before the watchdog bites
 FEED_MS = 1000
 LONGEST_TURN_MS = 60000  # without a round of commits, after which the watchdog is left alone
@@ -44,12 +47,27 @@ class _Board(App):
 
     def _start(self):
         super()._start()
+        if self.clock.state == UNSET and self.terminal.known_ms is not None:
+            port.presume_clock(self.terminal.known_ms)
         for what, detail in self.told:
             self.terminal.audit("board", what, detail[:200])
         self.terminal.commit()
         _forget(CRASH)  # the log says it now
+        _forget(REFUSED)
         log = self.terminal.log
         print("%s runs: epoch %d, %d entries · 运行中" % (log.terminal_id, log.epoch, log.size))
+
+    def _console(self, line):
+        """As the App's, and "status", which is answered with a line "status {…}"."""
+        if line.strip() != b"status":
+            super()._console(line)
+            return
+        gc.collect()
+        try:
+            found = json.dumps(self.status())
+        except MemoryError:  # who asks asks again
+            return
+        print("status", found)
 
 
 async def _live(app, dog):
@@ -65,10 +83,10 @@ async def _live(app, dog):
     await running
 
 
-def _crashed():
-    """The crash before this start that no log tells of yet; None if there was none."""
+def _text(path):
+    """What a start before this one wrote down and no log tells of yet; None if there is nothing."""
     try:
-        with open(CRASH) as file:
+        with open(path) as file:
             return file.read()
     except OSError:
         return None
@@ -129,13 +147,16 @@ def main():
         print("no site document: carbonterm board provision · 未配置")
         return
     dog = port.watchdog()
-    crash = _crashed()
+    crash, refused = _text(CRASH), _text(REFUSED)
     try:
         port.tend_heap(16)
         app = _Board(storage(), document, Clock(0, _source()), SEGMENT)
+        app.release_file = RELEASE
         app.told = [("start", "cause: %s; %s" % (port.reset_cause(), about.NAME))]
         if crash:
             app.told.append(("crash", crash.strip().split("\n")[-1]))
+        if refused:
+            app.told.append(("upgrade refused", refused))
         _join()
         asyncio.run(_live(app, dog))
     except KeyboardInterrupt:

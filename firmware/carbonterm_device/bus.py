@@ -130,6 +130,11 @@ class Bus:
         """Whether the link is open."""
         return self._link is not None
 
+    @property
+    def failure(self):
+        """Why the link cannot be opened; "" where it is open, or nobody has tried."""
+        return self._reason if self._link is None and self._failures else ""
+
     def close(self):
         self._guard.stop()
         if self._link is not None:

@@ -12,6 +12,8 @@ from carbonterm_device.ports import port as board
 
 TOLERANCE_MS = 1000  # a clock that is further off was set …
 PPM = 500  # … unless its quartz can explain it: what NTP allows one to be wrong by
+HEARD_MS = 86400000  # so long a centre's word keeps a board's clock in the state NETWORK
+SLACK_MS = 2000  # a centre's word within that changes nothing
 SOURCES = {"rtc": RTC, "network": NETWORK, "gnss": GNSS}  # what an operator may say that keeps the wall clock right
 
 
@@ -30,6 +32,7 @@ class Clock:
         self.offset_ms = offset_ms
         self.simulated = offset_ms != 0
         self.shifted_ms = 0
+        self._heard = None  # ticks of a centre's last word about the time
         self._ticks = port.ticks_ms()
         wall, self.state = self._look()
         self._now = wall if self.state != UNSET else 0
@@ -49,6 +52,25 @@ class Clock:
         """From now on the wall clock is the system's and offset_ms: what a test sets the clock with."""
         self.offset_ms = offset_ms
         self.simulated = True
+
+    @property
+    def hears(self):
+        """Whether a centre's word may set the clock: that of a board, which nobody else sets."""
+        return hasattr(self._port, "set_clock") and not self.simulated
+
+    def hear(self, ms, unsure_ms):
+        """A centre has signed that it was `ms` just now, or up to unsure_ms before. A clock that is unset or further
+        off is set right; the next `check` says so. True where it was set."""
+        if not self.hears or not FLOOR_MS <= ms < CEILING_MS:
+            return False
+        off = abs(ms - self.now_ms()) > unsure_ms + SLACK_MS
+        if self.state == UNSET or off:
+            try:
+                self._port.set_clock(ms)
+            except OSError:
+                off = True  # the board's own clock is set before its clock chip, which may not answer
+        self._source, self._heard = "network", self._port.ticks_ms()
+        return self.state == UNSET or off
 
     def check(self):
         """Compares with the wall clock. None, or what became of it: (event, before_ms, after_ms, state before, state
@@ -81,6 +103,8 @@ class Clock:
             return wall, UNSET
         if self.simulated:
             return wall, HOLDOVER
+        if self._heard is not None and self._port.ticks_diff(self._port.ticks_ms(), self._heard) > HEARD_MS:
+            self._heard, self._source = None, None  # it goes on by its own quartz
         return wall, SOURCES[self._source] if self._source else self._port.clock_state()
 
     def status(self):

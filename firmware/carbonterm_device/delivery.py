@@ -1,4 +1,4 @@
-"""Delivers the log to one centre over HTTPS: the task around carbonterm.uplink.outbox.
+"""Delivers the log to one centre, over HTTPS or a broker: the task around carbonterm.uplink.outbox.
 
 Nothing is kept about it: at every start the centre is asked what it holds, and the log is hashed up to there once, so
 that the first receipt is compared like every other. What only waits in memory is never sent (`Log.entries` gives
@@ -9,11 +9,9 @@ import asyncio
 import gc
 
 from carbonterm.clock import UNSET
-from carbonterm.errors import CarbonError, UplinkError
+from carbonterm.errors import CarbonError
 from carbonterm.uplink.kept import keep, read_kept
-from carbonterm.uplink.message import MAX_ANSWER
 from carbonterm.uplink.outbox import ASK, READ, STOPPED, Outbox, size_of
-from carbonterm_device.https import Client
 
 NO_TIME = (
     "not sent: the clock is not set, so nobody can say whether the centre's certificate is valid today;"
@@ -98,7 +96,7 @@ class Courier:
 
 
 class Delivery:
-    """`log`: ledger Log; `centre`: name, host, port, ca (DER), public (64 bytes) of the site document;
+    """`log`: ledger Log; `centre`: Centre of the site document;
     `port`: the board's (sleep_ms, random, open_tls); `clock`: nothing is sent while it is unset.
     Other arguments go to Outbox (batch sizes, pauses).
 
@@ -111,9 +109,8 @@ class Delivery:
         self._log = log
         self._clock = clock
         self._port = port
-        self._client = Client(port.open_tls, centre.host, centre.port, centre.ca, timeout_s)
+        self._link = _link_to(centre)(centre, log.terminal_id, port, log.storage, timeout_s)
         self._news = asyncio.Event()
-        self._path = "/v1/terminals/%s/entries" % log.terminal_id
         self._public = centre.public
         self._closing = closing
         self._kept = 0  # size of the checkpoint in the receipt that is kept
@@ -129,7 +126,7 @@ class Delivery:
             await self.close()
 
     async def close(self):
-        await self._client.close()
+        await self._link.close()
 
     def close_when_idle(self):
         """Nothing more is appended to the log: `run` ends when the centre holds it all."""
@@ -141,11 +138,8 @@ class Delivery:
         another root over those it has, in its signed word, knows a history that is not this log's."""
         if self._timeless():
             return None
-        path = "%s?epoch=%d" % (self._path, self._log.epoch)
         try:
-            status, answer = await asyncio.wait_for(
-                self._client.request("GET", path, None, MAX_ANSWER), timeout_s
-            )
+            status, answer = await asyncio.wait_for(self._link.ask(self._log.epoch), timeout_s)
         except (asyncio.TimeoutError, OSError, EOFError, ValueError):
             return None
         self.outbox.answered(status, answer)
@@ -170,7 +164,7 @@ class Delivery:
         box = self.outbox
         return {
             "name": self.name, "cursor": box.cursor, "backlog": self.backlog(), "uploaded": box.uploaded,
-            "retries": box.retries, "connections": self._client.connections,
+            "retries": box.retries, "connections": self._link.connections,
             "error": NO_TIME if self._timeless() else box.error,
             "stopped": box.state == STOPPED,
         }  # fmt: skip
@@ -178,16 +172,21 @@ class Delivery:
     def _timeless(self):
         return self._clock is not None and self._clock.state == UNSET
 
+    def _tells_time(self):
+        """Whether the centre's answers say what time it is, to a clock that may be set by them: those that come over a
+        connection with the centre itself, as what somebody passes on may be of yesterday."""
+        return self._clock is not None and self._clock.hears and not self._link.passed_on
+
     async def _step(self):
         box = self.outbox
-        if self._timeless():
+        if self._timeless() and not (box.state == ASK and self._tells_time()):
             self._news.clear()
             await self._news.wait()  # each commit wakes: the one after the clock was set goes on
             return
         if box.delay_ms:
             await self._port.sleep_ms(box.delay_ms)
         if box.state == ASK:
-            await self._exchange("GET", "%s?epoch=%d" % (self._path, self._log.epoch), None)
+            await self._exchange(self._link.ask(self._log.epoch))
         elif box.state == READ:
             await self._read()
         else:
@@ -201,26 +200,31 @@ class Delivery:
             if body is None:
                 await self._news.wait()
             else:
-                await self._exchange("POST", self._path, body)
+                await self._exchange(self._link.send(body))
 
-    async def _exchange(self, method, path, body):
+    async def _exchange(self, request):
+        begun, self.outbox.heard_ms = self._port.ticks_ms(), None
+        peer, failed = self._link.peer, self.outbox.unanswered if self._link.passed_on else self.outbox.failed
         try:
-            status, answer = await self._client.request(method, path, body, MAX_ANSWER)
+            status, answer = await request
         except asyncio.TimeoutError:
-            self.outbox.failed("the centre did not answer in time")
+            failed("the %s did not answer in time" % peer)
         except MemoryError:
             self._cramped()
-        except UplinkError as error:
-            self.outbox.failed(error.what)
+        except CarbonError as error:
+            failed(str(error))
         except ValueError as error:
-            self.outbox.failed(
-                "the centre's certificate is refused (%s); check the CA in the site document, the host and this clock"
-                % _line(error)
+            failed(
+                "the %s's certificate is refused (%s); check the CA in the site document, the host and this clock"
+                % (peer, _line(error))
             )
         except (OSError, EOFError) as error:
-            self.outbox.failed("no answer from the centre (%s)" % _line(error))
+            failed("no answer from the %s (%s)" % (peer, _line(error)))
         else:
             self.outbox.answered(status, answer)
+            if self.outbox.heard_ms is not None and self._tells_time():
+                took = self._port.ticks_diff(self._port.ticks_ms(), begun)
+                self._clock.hear(self.outbox.heard_ms, took)
             self._keep(self.outbox.receipt)
 
     def _cramped(self):
@@ -255,6 +259,15 @@ class Delivery:
 
     def _below(self, n):
         return int.from_bytes(self._port.random(4), "big") % n
+
+
+def _link_to(centre):
+    """Its class; code of a way that no centre has takes no memory."""
+    if centre.mqtt is None:
+        from carbonterm_device.https import HttpsLink as made
+    else:
+        from carbonterm_device.mqtt_link import MqttLink as made
+    return made
 
 
 def _room():

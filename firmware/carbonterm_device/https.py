@@ -7,27 +7,37 @@ import asyncio
 import gc
 
 from carbonterm.errors import UplinkError, quoted
-
-try:
-    import tls  # MicroPython; its `ssl` module connects without looking at the certificate
-except ImportError:
-    tls = None
-    import ssl
+from carbonterm.uplink.message import MAX_ANSWER
+from carbonterm_device.wires import context, hang_up
 
 MAX_HEAD = 4096  # bytes of status line and header fields
 _PIECE = 2048  # of a body that are written at once
 
 
-def context(ca):
-    """A TLS client context that trusts the CA certificate `ca` (DER) and nothing else; ValueError for a bad one."""
-    if tls:
-        made = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-        made.verify_mode = tls.CERT_REQUIRED
-        made.load_verify_locations(ca)
-    else:
-        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # CERT_REQUIRED, check_hostname
-        made.load_verify_locations(cadata=ca)
-    return made
+class HttpsLink:
+    """The way of a Delivery to a centre, over HTTPS; mqtt_link.MqttLink is the other one.
+
+    `await ask(epoch)`, `await send(batch) -> (status, body)`. peer: who answers, for messages; passed_on: whether there
+    is somebody between who may keep a message for himself.
+    """
+
+    peer = "centre"
+    passed_on = False
+
+    def __init__(self, centre, terminal_id, port, storage, timeout_s):
+        self._client = Client(port.open_tls, centre.host, centre.port, centre.ca, timeout_s)
+        self._path = "/v1/terminals/%s/entries" % terminal_id
+        self.close = self._client.close
+
+    @property
+    def connections(self):
+        return self._client.connections
+
+    async def ask(self, epoch):
+        return await self._client.request("GET", "%s?epoch=%d" % (self._path, epoch), None, MAX_ANSWER)
+
+    async def send(self, batch):
+        return await self._client.request("POST", self._path, batch, MAX_ANSWER)
 
 
 class Client:
@@ -70,14 +80,7 @@ class Client:
         """Closes the connection at once, if there is one."""
         streams, self._streams = self._streams, None
         if streams:
-            writer = streams[1]
-            if tls:
-                try:
-                    await writer.wait_closed()  # closes the socket; close() alone does nothing
-                except OSError:
-                    pass  # the peer is gone: closed is closed
-            else:
-                writer.transport.abort()
+            await hang_up(streams[1])
 
     async def _exchange(self, method, path, body, limit):
         if self._streams is None:

@@ -24,6 +24,14 @@ class Identification:
         self.due = [0] * len(self.meters)
         self.said = [None] * len(self.meters)  # (what, detail) of the newest answer
 
+    def take_over(self, other):
+        """Keeps what the meters that stay have said."""
+        before = [meter.canonical() for meter in other.meters]
+        for place, meter in enumerate(self.meters):
+            if meter.canonical() in before:
+                was = before.index(meter.canonical())
+                self.due[place], self.said[place] = other.due[was], other.said[was]
+
     async def look(self):
         """Asks the first meter that is due; at most one, so that the next round of readings is not late."""
         now = self.clock.now_ms()

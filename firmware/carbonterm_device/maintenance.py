@@ -1,9 +1,9 @@
 """The maintenance port: what a person who stands before the terminal may ask it (10.6.1). It writes to no meter.
 
 A question is one line of JSON; lines of JSON answer it, the last {"event": "done"} or {"event": "error", "kind",
-"what", "hint"}. `do` says what: status, watch (all points now), explain (a point, step by step), probe (one raw read
-in every type and order), scan (who is on a line), manual (what was entered by hand), enter (takes an operator's signed
-record). docs/commissioning.md has the fields.
+"what", "hint"}. `do` says what: status, health, tasks, faults, errors, selfcheck (docs/monitoring.md), watch (points as
+they are now), explain (a point, step by step), probe (one raw read in every type and order), scan (who is on a line),
+manual (what was entered by hand), enter (takes an operator's signed record). docs/commissioning.md has the fields.
 
 On a terminal it listens on a socket of the file system whose mode says who may come; `who` is the name that goes into
 the log, once for each kind of question of a connection. Questions take their turn with acquisition's at the bus's lock.
@@ -27,8 +27,8 @@ from carbonterm_device.bus import LinkDown, NoAnswer, Refused
 from carbonterm_device.line import SerialLine
 from carbonterm_device.network import TcpBus
 from carbonterm_device.ports import port as default_port
+from carbonterm_device.recorder import REFUSED, SILENT, missing, reading
 from carbonterm_device.search import Scan, Settings
-from carbonterm_device.terminal import REFUSED, SILENT, missing, reading
 
 LONGEST = 4096  # bytes of a request
 PARITIES = ("none", "even", "odd")
@@ -40,17 +40,18 @@ class Asked(CarbonError):
 
 
 class Desk:
-    """Answers questions. site: a Site or None; driver(row) gives the bus of a site's. acquisitions, terminal and
-    status(): of a running terminal, or none of them: then buses are opened as they are asked for, without a site by
+    """Answers questions. site: a Site or None; driver(row) gives the bus of a site's. acquisitions, terminal, status()
+    and monitor: of a running terminal, or none of them: then buses are opened as they are asked for, without a site by
     device or host."""
 
-    def __init__(self, site, driver, acquisitions=(), terminal=None, status=None, port=default_port):
-        self._site = site
+    def __init__(self, site, driver, acquisitions=(), terminal=None, status=None, port=default_port, monitor=None):
+        self.site = site
         self._driver = driver
         self._acquisitions = acquisitions
         self._terminal = terminal
         self._status = status
         self._port = port
+        self._monitor = monitor
         self._opened = {}
 
     def close(self):
@@ -90,9 +91,9 @@ class Desk:
     def _bus(self, question):
         """(bus, site's row or None) of the question's "bus", or of its "device" or "host" where that is allowed."""
         name = question.get("bus")
-        if name is None and self._terminal is None and self._site is None:
+        if name is None and self._terminal is None and self.site is None:
             return self._free(question), None
-        rows = self._site.buses
+        rows = self.site.buses
         for index, row in enumerate(rows):
             if row.name == name or (name is None and len(rows) == 1):
                 if row.kind in KINDS:
@@ -140,6 +141,14 @@ class Desk:
         if self._status is None:
             raise Asked("there is no terminal here", "ask one by its maintenance socket")
         await tell({"event": "status", "status": self._status()})
+
+    async def about(self, question, tell):
+        """health, tasks, faults, errors, selfcheck: what the monitor answers, in one event of that name."""
+        if self._monitor is None:
+            raise Asked("there is no terminal here", "ask one by its maintenance socket")
+        what = question["do"]
+        given = [question["sheet"]] if what == "selfcheck" and "sheet" in question else []
+        await tell({"event": what, what: getattr(self._monitor, what)(*given)})
 
     async def scan(self, question, tell):
         bus, row = self._bus(question)
@@ -207,7 +216,7 @@ class Desk:
 
     async def _ask_all(self, index, only_meter=None, only_point=None):
         """What acquisition keeps of its last rounds, asked now: {request: (time, rows, frames, data)}."""
-        site, said = self._site, {}
+        site, said = self.site, {}
         row = site.buses[index]
         if row.kind in KINDS:
             return said  # what is sent comes to the terminal only
@@ -282,9 +291,9 @@ class Desk:
         return self._terminal
 
     def _needs_site(self):
-        if self._site is None:
+        if self.site is None:
             raise Asked("there is no site document here", "name one")
-        return self._site
+        return self.site
 
     async def serve(self, reader, writer):
         """One connection of the socket, until it is closed."""
@@ -318,7 +327,8 @@ class Desk:
 
 _ANSWERS = {
     "status": Desk.status, "scan": Desk.scan, "probe": Desk.probe, "watch": Desk.watch, "explain": Desk.explain,
-    "manual": Desk.manual, "enter": Desk.enter,
+    "manual": Desk.manual, "enter": Desk.enter, "health": Desk.about, "tasks": Desk.about, "faults": Desk.about,
+    "errors": Desk.about, "selfcheck": Desk.about,
 }  # fmt: skip
 
 

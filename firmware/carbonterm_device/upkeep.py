@@ -4,33 +4,18 @@ All it does is said in `audit` entries: a drop before it is done, a step of degr
 docs/storage.md says it for people.
 """
 
-from carbonterm.clock import DAY, LENGTHS, UNSET, text
+from carbonterm.clock import DAY, LENGTHS, UNSET
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import retention, room
 from carbonterm.ledger.frames import Frames, segment_name
-from carbonterm_device.standstill import Standstill
+from carbonterm.site import COLLECTOR
+from carbonterm_device.failures import says
 
 LOOK_MS = 60000  # between two looks at the storage …
 HURRY_MS = 5000  # … where it runs out …
 LOOK_BYTES = 1 << 16  # … unless so many bytes were written, or a segment was begun
 AGAIN_MS = 3600000  # after a drop that failed
 CALIBRATION_DAYS = 30  # before a certificate's end that it is an alarm
-
-# errno: what it is, what to do
-FAILURES = {
-    5: ("input/output error (EIO) · 存储读写错误", "copy the folder away and replace the storage · 备份数据并更换存储"),
-    27: ("file too large (EFBIG) · 文件过大", "lift the limit on the size of files · 放宽文件大小限制"),
-    28: ("no space left (ENOSPC) · 存储已满", "free space on the storage, or restore the link · 腾出空间或恢复通信"),
-    30: ("read-only (EROFS) · 存储只读", "mount it writable; check the storage for errors · 检查存储并重新挂载为可写"),
-    122: ("quota exceeded (EDQUOT) · 超出配额", "raise the quota or free space · 提高配额或腾出空间"),
-}
-
-
-def says(error):
-    """(what, what to do) of an OSError of the storage."""
-    known = FAILURES.get(error.args[0] if error.args else 0)
-    return known or ("the storage fails: %s · 存储故障" % error, "check the storage, then restart · 检查存储后重启")
-
 HELD_READINGS = 3  # of a register that are not believed, before a person is told
 
 
@@ -49,11 +34,16 @@ class Upkeep:
         self.free = self.total = self.bytes = 0
         self.days = self.rate = None
         self._reminder = None
-        self._standstill = Standstill(terminal, site)
+        self._standstill = None
+        if site.settings.profile != COLLECTOR:
+            from carbonterm_device.standstill import Standstill  # a collector's points are watched by its terminal
+
+            self._standstill = Standstill(terminal, site)
         self.begins = None  # (epoch, seq) of the first entry kept
         self._since = None  # its time
         self._warned = False
         self._at = None  # ticks of the last look
+        self.looked_ms = None  # its time
         self._hold = None  # ticks before which nothing is dropped
         self._written = 0
         self._newest = None  # (epoch, seq) with which the last segment began at the last look
@@ -69,6 +59,7 @@ class Upkeep:
         """Measures, drops, changes the step and says so. OSError of the storage only where it can't be measured."""
         storage = self.terminal.log.storage
         log = self.terminal.log
+        self.looked_ms = self.terminal.clock.now_ms()
         self._at, self._written, self._newest = self.port.ticks_ms(), log.written, (log.epoch, log.newest)
         self.free, self.total = storage.free()
         rows = retention.measure(storage)
@@ -77,7 +68,8 @@ class Upkeep:
             rows = retention.measure(storage)
         self._step(room.step(self.free, self.total, self.terminal.step))
         self._reckon(storage, rows)
-        self._standstill.look()
+        if self._standstill:
+            self._standstill.look()
 
     def held(self, epoch, end):
         """Whether all centres hold the epoch's entries before `end` (None: all of them)."""
@@ -151,23 +143,32 @@ class Upkeep:
         found = []
         if self.terminal.failed:
             found.append("nothing is recorded: %s. %s" % self.terminal.failed)
-        if self.error:
-            found.append(self.error)
         if self.terminal.step > room.EARLY:
             found.append("storage runs out: " + room.STEPS[self.terminal.step][1])
+        return found + [row[2] for row in self.faults()]
+
+    def faults(self):
+        """[(code of docs/faults.md, what it is about, text)] of what else the operator has to know."""
+        found = []
+        if self.error:
+            found.append(("F306", "storage", self.error))
         if self._warned and self.days is not None:
-            found.append("storage does for %d more days without the centres · 存储余量 %d 天" % (self.days, self.days))
+            what = "storage does for %d more days without the centres · 存储余量 %d 天"
+            found.append(("F305", "storage", what % (self.days, self.days)))
         for index, value, count in self.terminal.held():
             if count >= HELD_READINGS:
                 name = self.terminal.site.points[index].name
                 what = "point %s: %d readings since %s are not believed; was the meter replaced? (docs/series.md)"
-                found.append(what % (name, count, value))
+                found.append(("F107", name, what % (name, count, value)))
         for index in sorted(self.terminal.above):
             count = self.terminal.above[index]
             if count >= HELD_READINGS:
+                name = self.terminal.site.points[index].name
                 what = "point %s: %d readings above twice its largest month, in no total (8.1.2) · 超出历史月度两倍"
-                found.append(what % (self.terminal.site.points[index].name, count))
-        return found + self._standstill.alarms() + self._calibrations() + self._reminded()
+                found.append(("F108", name, what % (name, count)))
+        if self._standstill:
+            found += [("F110", text.split(":")[0], text) for text in self._standstill.alarms()]
+        return found + self._calibrations() + [("F111", text.split(":")[0], text) for text in self._reminded()]
 
     def _reminded(self):
         if not self.site.manual:
@@ -183,7 +184,8 @@ class Upkeep:
         for meter, left in self.site.calibrations(self.terminal.clock.now_ms(), CALIBRATION_DAYS):
             said = meter.name, meter.certificate.number, meter.certificate.due
             what = "is due on %s · 校准即将到期" if left > 0 else "expired on %s · 校准已过期"
-            found.append(("%s: certificate %s " + what) % said)
+            code = "F701" if left > 0 else "F702"
+            found.append((code, meter.name, ("%s: certificate %s " + what) % said))
         return found
 
     def status(self):
@@ -195,27 +197,3 @@ class Upkeep:
             "bytes": self.bytes, "bytes_per_day": self.rate, "autonomy_days": self.days, "begins": self.begins,
             "left_out": terminal.thinned.rows, "missed": terminal.missed.rows,
         }  # fmt: skip
-
-
-class Missed:
-    """Counts readings that were not kept: `rows` of `rounds`, between two times."""
-
-    def __init__(self):
-        self.clear()
-
-    def clear(self):
-        self.rows = self.rounds = 0
-        self.since_ms = self.until_ms = None
-
-    def count(self, time_ms, rows):
-        self.rows += rows
-        self.rounds += 1
-        self.since_ms = time_ms if self.since_ms is None else min(self.since_ms, time_ms)
-        self.until_ms = time_ms if self.until_ms is None else max(self.until_ms, time_ms)
-
-    def __str__(self):
-        if not self.rounds:
-            return "no readings"
-        return "%d readings of %d rounds from %s to %s" % (
-            self.rows, self.rounds, text(self.since_ms), text(self.until_ms),
-        )  # fmt: skip

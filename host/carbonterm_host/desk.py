@@ -43,14 +43,14 @@ class Desk:
         self._held = b""
 
     @classmethod
-    def at(cls, place, who=None, bus=None, document=None):
+    def at(cls, place, who=None, bus=None, document=None, patience=PATIENCE_S):
         """The Desk of a place; Failure where there is none. document: a canonical site document, asked by its buses'
-        names; bus: which of a terminal's or document's."""
+        names; bus: which of a terminal's or document's; patience: seconds without a word from a terminal."""
         path = Path(place) if place is not None else None
         try:
             folder = path is not None and path.is_dir()
             if folder or (path is not None and path.exists() and stat.S_ISSOCK(path.stat().st_mode)):
-                return cls._terminal(path / SOCKET if folder else path, who, bus)
+                return cls._terminal(path / SOCKET if folder else path, who, bus, patience)
         except PermissionError:
             hint = "ask as a user who may enter its folder"
             raise Failure(UNREACHABLE, f"{path}: permission denied", hint) from None
@@ -65,10 +65,10 @@ class Desk:
         return cls._child({"host": host, "port": int(port)})
 
     @classmethod
-    def _terminal(cls, path, who, bus):
+    def _terminal(cls, path, who, bus, patience):
         link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            link.settimeout(PATIENCE_S)
+            link.settimeout(patience)
             link.connect(str(path))
         except OSError as error:
             link.close()

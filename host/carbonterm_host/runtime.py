@@ -1,5 +1,8 @@
 """The MicroPython that runs the firmware on this machine, and the environment it needs."""
 
+import contextlib
+import functools
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -8,6 +11,9 @@ import sys
 from pathlib import Path
 
 import carbonterm
+
+# of PyPI's microdot 2.7.0; it goes onto a terminal unmodified, and only these bytes do
+MICRODOT = "d9e0bea681d15965e8c683f642e03536fbed34e0bc55fe5000324208924936c1"
 
 
 class NotFound(Exception):
@@ -40,9 +46,26 @@ def packages():
     return list(dict.fromkeys(folders))
 
 
+@functools.cache
+def microdot():
+    """The file of the foreign module that the terminal's page needs; NotFound unless it is the one that is pinned."""
+    found = importlib.util.find_spec("microdot")  # found, not imported
+    way = "install microdot as pyproject.toml pins it"
+    if found is None or found.origin is None:
+        raise NotFound(f"microdot is not installed; {way}")
+    path = Path(found.origin).parent / "microdot.py"
+    if hashlib.sha256(path.read_bytes()).hexdigest() != MICRODOT:
+        raise NotFound(f"{path} is not the microdot that is pinned; {way}")
+    return path
+
+
 def environment():
-    """Environment variables for MicroPython: this process's, with the firmware on the search path."""
-    return {**os.environ, "MICROPYPATH": ":".join([".frozen", *map(str, packages())])}
+    """Environment variables for MicroPython: this process's, with the firmware on the search path, and behind it the
+    folder of Microdot where it is the right one."""
+    folders = list(map(str, packages()))
+    with contextlib.suppress(NotFound, OSError):  # only the page wants it, and says what is missing
+        folders.append(str(microdot().parent))
+    return {**os.environ, "MICROPYPATH": ":".join([".frozen", *folders])}
 
 
 def version(binary):

@@ -8,9 +8,10 @@ import yaml
 
 from carbonterm import site, units
 from carbonterm.errors import CarbonError
-from carbonterm.field import hj212, inbound, models
+from carbonterm.field import hj212, inbound, models, names
 from carbonterm.number import Number
 from carbonterm_host import site_instrument, site_series
+from carbonterm_host.yaml_reader import Bad
 
 BUS_KEYS = {
     inbound.MQTT: ("host", "port", "timeout", "client", "login", "ca", "keep_alive", "state"),
@@ -67,6 +68,20 @@ def bus(reader, node, kind):
     return name, [name, kind, reader.text(keys["host"]), port, "none", 1, timeout, 0, 0, None, options]
 
 
+def page(reader, node):
+    """The row of the terminal's own web page (docs/page.md); [] where it is wrong."""
+    try:
+        keys = reader.table(node, "the page", ("listen",), ("certificate", "key", "users"))
+        address, _, port = reader.text(keys["listen"]).rpartition(":")
+        if not address or not (port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
+            raise reader.bad(keys["listen"], "listen is an address and a port", "e.g. 0.0.0.0:8443")
+        usual = (("certificate", "page.crt"), ("key", "page.key"), ("users", "page.users"))
+        files = [_file(reader, keys[key]) if key in keys else name for key, name in usual]
+    except Bad:
+        return []
+    return [address, int(port), *files]
+
+
 def _mqtt(reader, keys, name):
     client = reader.text(keys["client"]) if "client" in keys else f"carbonterm-{name}"[:64]
     if not 1 <= len(client) <= 64:
@@ -76,7 +91,7 @@ def _mqtt(reader, keys, name):
         raise reader.bad(keys["keep_alive"], "keep_alive is 5s to 1h")
     state = None
     if "state" in keys:
-        state = _checked(reader, keys["state"], inbound.check_topic)
+        state = _checked(reader, keys["state"], names.check_topic)
     return [
         client, _file(reader, keys["login"]) if "login" in keys else None,
         reader.certificate(keys["ca"]) if "ca" in keys else None, keep_alive // 1000, state,
@@ -116,7 +131,7 @@ def point(reader, node, kind):
         address, register = _factor(reader, node, keys, model)
     else:
         address = _address(reader, node, keys, kind)
-        if kind == inbound.MQTT and address == "" and inbound.is_filter(reader.meters[index][0][2]):
+        if kind == inbound.MQTT and address == "" and names.is_filter(reader.meters[index][0][2]):
             raise reader.bad(keys["pointer"], "the meter's topic is a filter, and this point does not say which it is",
                              "begin with what + and # stand for: /boiler/energy") # fmt: skip
     shape = _shape(reader, node, keys, register, address, kind)
@@ -157,8 +172,8 @@ def same_sender_twice(reader, node):
             continue
         name, at, unit, kind = found[0][0], found[0][1], found[0][2], found[0][10]
         for (bus, filter_), other in seen.items() if kind == inbound.MQTT else ():
-            if bus == at and filter_ != unit and inbound.overlap(filter_, unit) and (
-                inbound.is_filter(unit) and inbound.is_filter(filter_)
+            if bus == at and filter_ != unit and names.overlap(filter_, unit) and (
+                names.is_filter(unit) and names.is_filter(filter_)
             ):
                 what = f"meters '{other}' and '{name}' have filters with topics in common: {filter_}, {unit}"
                 reader.note(item, what, "a topic belongs to one meter")
@@ -219,7 +234,7 @@ def _checked(reader, node, check):
 
 
 def _file(reader, node):
-    return _checked(reader, node, inbound.check_file)
+    return _checked(reader, node, names.check_file)
 
 
 def _token(reader, node):

@@ -4,8 +4,8 @@
 """
 
 import time
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import yaml
 
@@ -21,12 +21,14 @@ from carbonterm.series.instant import AMOUNT
 from carbonterm_host import library as files
 from carbonterm_host import (
     site_boundary,
+    site_centre,
     site_channels,
     site_formed,
     site_inbound,
     site_instrument,
     site_meter,
     site_nodes,
+    site_profile,
     site_series,
 )
 from carbonterm_host.yaml_reader import Bad, Mistakes, Reader
@@ -63,7 +65,7 @@ class _Reader(Reader):
             top = self.table(
                 self.root, "the site", ("terminal", "name", "zone", "buses", "meters", "points"),
                 ("version", "factors_on", "nodes", "sources", "boundary", "centres", "settings", "operators", "manual",
-                 "virtual", "calendar"),
+                 "virtual", "calendar", "page"),
             )  # fmt: skip
         except Bad:
             raise Mistakes(self.mistakes) from None
@@ -96,22 +98,25 @@ class _Reader(Reader):
         self.used_points = {}
         sources, self.source_index = self.each(top.get("sources"), "sources", self._source)
         boundary = site_boundary.read(self, top.get("boundary"), sources)
-        centres, _ = self.each(top.get("centres"), "centres", self._centre)
+        centres, _ = self.each(top.get("centres"), "centres", partial(site_centre.centre, self))
         settings = self._settings(top.get("settings"))
         site_series.check_months(self, top["points"], self.series, settings[0])
         calendar = site_series.calendar(self, top.get("calendar"))
+        page = site_inbound.page(self, top["page"]) if "page" in top else []
+        if settings[-1] == site.COLLECTOR:
+            site_profile.check(self, top, self.series)
         if self.mistakes:
             raise Mistakes(self.mistakes)
         measured = self.points[: len(self.points) - len(manual) - len(virtual)]
         rows = [self.buses, [m[0] for m in self.meters], measured, sources, centres]
         series = [self.series[point] for point in sorted(self.series)]
         formed = [operators, manual, virtual] if operators or manual or virtual else []
-        found = self._made([*head, *rows, settings], [nodes, [], formed, series, calendar])
+        found = self._made([*head, *rows, settings], [nodes, [], formed, series, calendar, page])
         if boundary:
             site_boundary.check(self, top["boundary"], boundary, found)
             if self.mistakes:
                 raise Mistakes(self.mistakes)
-            found = self._made([*head, *rows, settings], [nodes, boundary, formed, series, calendar])
+            found = self._made([*head, *rows, settings], [nodes, boundary, formed, series, calendar, page])
         for index, node in enumerate(self.rows(top["buses"], "buses")):
             try:
                 plan.Budget(found, index)
@@ -290,26 +295,6 @@ class _Reader(Reader):
                 row[key] = self.text(keys[key])
         return row
 
-    def _centre(self, node):
-        keys = self.table(node, "a centre", ("name", "url", "ca", "public"))
-        parts = urlsplit(self.text(keys["url"]))
-        try:
-            port = parts.port or 443
-        except ValueError:
-            port = 0
-        if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or not port:
-            raise self.bad(keys["url"], "a centre's url is https://host[:port] and nothing more")
-        ca = self.certificate(keys["ca"])
-        try:
-            public = bytes.fromhex(self.text(keys["public"]))
-        except ValueError:
-            public = b""
-        if len(public) != 64:
-            raise self.bad(
-                keys["public"], "a centre's public key is 128 hex digits", "'carbonterm platform serve' prints it"
-            )
-        return self.text(keys["name"]), [self.text(keys["name"]), parts.hostname, port, ca, public]
-
     def certificate(self, node):
         """Bytes of the CA certificate (DER) that a node names, a file beside site.yaml."""
         try:
@@ -332,7 +317,10 @@ class _Reader(Reader):
             "days": (3, lambda node: self.integer(node, 1, 36500)),
             "mb": (4, lambda node: self.integer(node, 1, 1 << 20)),
             "stop": (5, lambda node: self.choice(node, site.STOPS)),
+            "profile": (6, lambda node: self.choice(node, (site.TERMINAL, site.COLLECTOR))),
         }
+        row.append(site.TERMINAL)
+        closings = []  # the node, where there is one
 
         def take(node, name, known):
             for key, value in self.table(node, name, (), known).items():
@@ -342,14 +330,19 @@ class _Reader(Reader):
                     else:
                         place, read = readers[key]
                         row[place] = read(value)
+                        if key == "closings":
+                            closings.append(value)
                 except Bad:
                     continue
 
         try:
             if node is not None:
-                take(node, "settings", ("closings", "commit", "commit_size", "keep", "stop"))
+                take(node, "settings", ("closings", "commit", "commit_size", "keep", "stop", "profile"))
         except Bad:
             pass
+        profile = row.pop()
+        if profile == site.COLLECTOR:
+            return site_profile.settings(self, closings[0] if closings else None, row)
         return row[:2] if row[2:] == later else row
 
     def _closings(self, node):

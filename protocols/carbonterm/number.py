@@ -405,3 +405,8 @@ def _shortest(mantissa, power, uneven):
     if digits * unit < low * 10 or (digits * unit == low * 10 and not closed):
         digits += 1
     return digits, exponent - 1
+
+
+def in_range(value, minimum, maximum):
+    """8.1.1: whether a Number lies within [minimum, maximum], both ends valid, either None: open."""
+    return (minimum is None or value >= minimum) and (maximum is None or value <= maximum)

@@ -6,55 +6,41 @@ compares them with the ones in a log: both run this code, so a log whose derived
 it.
 """
 
-from carbonterm import cbor
+from carbonterm import fold
 from carbonterm import site as sites
 from carbonterm.clock import FLOOR_MS, MONTH, text
 from carbonterm.errors import CarbonError, LedgerError, SeriesError
 from carbonterm.figures import PLACES, Figures
-from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number, Ratio
 from carbonterm.series.closing import Settler
 from carbonterm.series.register import ROLLOVER
 
-__all__ = ("PLACES", "Pipeline", "Replay")
+__all__ = ("DERIVED", "PLACES", "Pipeline", "Replay")
+DERIVED = fold.DERIVED
 SUSPECT = 2
 LARGEST = 308  # exponent of ten; no meter says more, and what it sums to is still a Number
 REPLACED, RESET = 0, 1
-DERIVED = (entries.CLOSING, entries.EMISSION, entries.FILL)
 MOVING = (entries.CONFIG, entries.READINGS, entries.CLOCK, entries.METER, entries.MANUAL)
-NOT_TOLD = (entries.SNAPSHOT, entries.GAP)  # what the log itself writes, unseen by the fold of a running terminal
 
 
-class Pipeline:
-    """State of the fold: `site` in force and its canonical `document` (None before the first config), one settler per
-    register point; `figures`: what settlements come to; `manuals`: what is entered by hand, None where nobody may;
-    `filled`: indices of points whose gaps are told; `histories`: {point: validity.History};
-    `time_ms`: the last time that a clock showed which was set, None before the first. known: a Site that is taken where
-    a document is its own, so that it is not held twice."""
+class Pipeline(fold.Fold):
+    """The fold of all there is: one settler per register point; `figures`: what settlements come to; `manuals`: what is
+    entered by hand, None where nobody may; `filled`: indices of points whose gaps are told; `histories`: {point:
+    validity.History}. The site document of a collector settles nothing."""
 
     def __init__(self, known=None):
-        self._known = known
-        self.site = None
-        self.time_ms = None
+        fold.Fold.__init__(self, known)
         self.settlers = []
         self.figures = None
         self.manuals = None
         self.filled = ()
         self.histories = {}
-        self.document = None
-
-    def fold(self, entry):
-        """The derived entries of `entry`, in order: list of (time_ms, clock_state, kind, body). LedgerError if the
-        entry makes no sense where it stands (readings before a config, a point that is not there)."""
-        return list(self.derive(entry))
 
     def derive(self, entry):
         """As `fold`, one after the other: an iterator that must come to its end before the next entry that `moves`.
         After an outage of a year there are ten thousand and more."""
-        unset = entry.clock_state == entries.CLOCK_UNSET or entry.time_ms < FLOOR_MS
-        if not unset and entry.kind not in NOT_TOLD:
-            self.time_ms = entry.time_ms
+        unset = self._look(entry)
         if entry.kind == entries.CONFIG:
             self._configure(entry)
         elif entry.kind == entries.START and unset:
@@ -70,6 +56,8 @@ class Pipeline:
             point, _, time_ms, exponent, last, first = entry.body
             settler = self._settler(entry, point)
             if settler is None:
+                if self.site.settings.profile == sites.COLLECTOR:
+                    return []
                 raise LedgerError("entry %d: point %d is no register, it cannot be replaced" % (entry.seq, point))
             try:
                 found = settler.replaced(time_ms, Number(last, exponent), Number(first, exponent))
@@ -207,18 +195,7 @@ class Pipeline:
             why = error.what if isinstance(error, CarbonError) else "it has not the shape of one"
             raise LedgerError("a snapshot cannot be restored: " + why, "verify the log, and replay it whole")
 
-    def _configure(self, entry):
-        digest, document = entry.body
-        if sm3.digest(document) != digest:
-            raise LedgerError("entry %d: the site document is not the one its digest names" % entry.seq)
-        if document != self.document:  # a new epoch repeats it, and changes nothing
-            self._take(document)
-
-    def _take(self, document):
-        if self._known is not None and self._known.canonical() == document:
-            site = self._known
-        else:
-            site = sites.decode(document)
+    def _work(self, site):
         settlers = self._settlers(site)
         revised = [index for index in self.filled if site.points[index].kind == sites.INSTANT]
         revised += range(len(site.points), len(site.points) + len(site.manual))
@@ -244,6 +221,8 @@ class Pipeline:
             if shape in shapes:
                 came[index] = shapes.index(shape)
                 settlers.append(self.settlers[came[index]])
+            elif site.settings.profile == sites.COLLECTOR:
+                settlers.append(None)
             elif point.kind == sites.REGISTER:
                 settlers.append(_settler(site, point))
                 if name in names:
@@ -282,10 +261,7 @@ class Pipeline:
         return way is not None and self.histories[point].judge(way, time_ms - register.time_ms) == validity.ABOVE
 
     def _settler(self, entry, point):
-        if self.site is None:
-            raise LedgerError("entry %d: there are readings before the first site document" % entry.seq)
-        if point >= len(self.settlers):
-            raise LedgerError("entry %d: point %d is not in the site document" % (entry.seq, point))
+        self._point(entry, point)
         return self.settlers[point]
 
     def _derived(self, entry, streams, reason="", fills=()):
@@ -326,84 +302,10 @@ class Pipeline:
             yield from self.figures.close(period, start_ms, [(row[1], row[2]) for row in rows], reason)
 
 
-class Replay:
-    """A pipeline run over a log beside it: says which derived entries are wrong, missing or from nowhere."""
+class Replay(fold.Replay):
+    """carbonterm.fold's, of all that a terminal derives."""
 
-    def __init__(self, known=None):
-        self._known = known
-        self.pipeline = Pipeline(known)
-        self._owed, self._coming = [], iter(())
-        self.compared = 0
-        self.readings = 0
-        self._begun = False
-
-    @property
-    def expected(self):
-        """Derived entries that are to come next, all of them, as a list."""
-        self._owed.extend(self._coming)
-        return self._owed
-
-    def owes(self):
-        """Whether derived entries are to come next."""
-        if not self._owed:
-            for one in self._coming:
-                self._owed.append(one)
-                break
-        return len(self._owed) > 0
-
-    def take(self):
-        """Iterates over `expected`, which are then no longer expected, and holds none of them."""
-        owed, coming = self._owed, self._coming
-        self._owed, self._coming = [], iter(())
-        yield from owed
-        yield from coming
-
-    def entry(self, entry):
-        """None, or what is wrong with `entry` (an entry of the log, in order).
-
-        Where a log's beginning was dropped, the first entry is a snapshot, and what it says is taken for granted.
-        """
-        begun, self._begun = self._begun, True
-        if entry.kind == entries.SNAPSHOT:
-            if not begun and entry.seq > 0:
-                self.restore(entry.body[1])
-                return None
-            self.compared += 1
-            if cbor.encode(self.state()) != cbor.encode(entry.body[1]):
-                return "entry %d: recomputing this snapshot gives other bytes" % entry.seq
-            return None
-        if entry.kind not in DERIVED:
-            if entry.kind == entries.READINGS:
-                self.readings += len(entry.body[0])
-            if self.pipeline.moves(entry):
-                self._owed = self.expected
-                self._coming = iter(self.pipeline.derive(entry))
-            else:
-                self.pipeline.fold(entry)
-            return None
-        name = entries.KINDS[entry.kind]
-        wanted = self._owed.pop(0) if self._owed else next(self._coming, None)
-        if wanted is None:
-            return "entry %d: nothing before it explains this %s" % (entry.seq, name)
-        self.compared += 1
-        if entries.encode(entry.terminal_id, entry.epoch, entry.seq, *wanted) != entry.raw:
-            return "entry %d: recomputing this %s gives other bytes" % (entry.seq, name)
-        return None
-
-    def state(self):
-        """What a snapshot says of the entries before it: [1, rows of readings, pipeline's state, owed entries]."""
-        owed = [[time_ms, state, kind, body] for time_ms, state, kind, body in self.expected]
-        return [1, self.readings, self.pipeline.state(), owed]
-
-    def restore(self, state):
-        """Goes on from a `state()`; LedgerError if it is not one."""
-        if not isinstance(state, (list, tuple)) or len(state) != 4 or state[0] != 1:
-            raise LedgerError("a snapshot is not of version 1", "use a newer carbonterm")
-        _, self.readings, pipeline, owed = state
-        self.pipeline = Pipeline(self._known)
-        self.pipeline.restore(pipeline)
-        self._owed, self._coming = [tuple(one) for one in owed], iter(())
-        self._begun = True
+    FOLD = Pipeline
 
 
 def _settler(site, point):
@@ -413,15 +315,18 @@ def _settler(site, point):
 def _name(site, index):
     """What makes a register the same one, whatever its ratio."""
     point = site.points[index]
-    where = [site.meters[point.meter].name, point.name, site.zone, site.settings.closings]
-    return point.canonical()[2:8] + [point.kind] + where
+    return point.canonical()[2:8] + [point.kind] + _where(site, point)
 
 
 def _shape(site, index):
     point = site.points[index]
     settled = site.series[index].canonical()[1:6] if point.kind == sites.INSTANT and index in site.series else None
-    where = [site.meters[point.meter].name, point.name, site.zone, site.settings.closings]
-    return point.canonical()[2:] + where + [settled]
+    return point.canonical()[2:] + _where(site, point) + [settled]
+
+
+def _where(site, point):
+    settings = site.settings
+    return [site.meters[point.meter].name, point.name, site.zone, settings.closings, settings.profile]
 
 
 def _when(settlement):

@@ -29,6 +29,7 @@ FORMAT = FORMATS[-1]
 # serial: a line whose meters may speak different protocols; inbound: who is there sends by itself
 BUS_KINDS = ("modbus-tcp", "modbus-rtu", "serial", places.INPUTS) + places.SENDERS
 STOPS = ("any", "majority")
+TERMINAL, COLLECTOR = "terminal", "collector"  # profile: a collector polls, signs, stores and forwards, no more
 PARITIES = ("none", "even", "odd")
 LOGGED_PERIODS = (MINUTE, HOUR, DAY, MONTH, YEAR)
 # where a plant has to be metered (park, 6.1, 6.3): 主要生产设施, 锅炉, 电力配电设备, 关键消耗节点, 排放口, 环境
@@ -105,8 +106,10 @@ def _above_zero(value):
 
 
 def _unit(value):
-    from carbonterm import units  # only certificates need it
-
+    try:
+        from carbonterm import units  # only certificates need it
+    except ImportError:  # on a collector: the host has checked it
+        return value
     units.parse(value)
     return value
 
@@ -271,8 +274,15 @@ class Source(Row):
         return self.compiled[accounting.SCOPE]
 
 
+def _broker(value):
+    from carbonterm.uplink import topics  # most centres are reached by HTTPS
+
+    return topics.check_options(value)
+
+
 class Centre(Row):
-    """A platform: where it listens, the CA of its certificate (DER), the key that its receipts are signed with."""
+    """A platform: where it listens, the CA of its certificate (DER), the key that its receipts are signed with. mqtt:
+    where host and port are a broker's over which it is reached, what carbonterm.uplink.topics says; None by HTTPS."""
 
     NAME = "centre"
     FIELDS = (
@@ -282,6 +292,11 @@ class Centre(Row):
         ("ca", _bytes(1, 8192)),
         ("public", _bytes(64, 64)),
     )
+    LATER = (("mqtt", _broker, None),)
+
+    def __init__(self, values, where, first=False):
+        """One that is reached by HTTPS has no last place."""
+        Row.__init__(self, values, where, first or (isinstance(values, list) and len(values) == len(self.FIELDS)))
 
 
 class Node(Row):
@@ -319,9 +334,16 @@ class Settings(Row):
         ("stop", _choice(*STOPS), "any"),  # how many centres' signed words against the log end the signing in an epoch
     )
 
+    # written only where it is not a terminal's
+    ROLE = (("profile", _choice(COLLECTOR), TERMINAL),)
+    profile = TERMINAL
+
     def __init__(self, values, where, first=False):
-        """The last four may be left out together, in either format."""
-        Row.__init__(self, values, where, first or (isinstance(values, list) and len(values) == len(self.FIELDS)))
+        """The four of LATER may be left out together, in either format."""
+        count = len(values) if isinstance(values, list) else 0
+        if count > len(self.FIELDS) + len(self.LATER):
+            self.LATER = Settings.LATER + Settings.ROLE
+        Row.__init__(self, values, where, first or count == len(self.FIELDS))
 
 
 def _share(values, texts):
@@ -345,15 +367,16 @@ class Site:
 
     The parts of TAIL come last; a document leaves out those at its end that are empty. boundary: a Boundary of
     carbonterm.accounting.boundary, or None; operators, manual, virtual: rows of carbonterm.site_formed; series: {point:
-    row} of carbonterm.site_series; calendar: (holidays, days worked instead) as day numbers; all_points: what an index
-    counts: those of meters, then manual, then virtual ones.
+    row} of carbonterm.site_series; calendar: (holidays, days worked instead) as day numbers; page: row of
+    carbonterm.site_page or None; all_points: what an index counts: those of meters, then manual, then virtual ones.
     """
 
     ROWS = (("buses", Bus), ("meters", Meter), ("points", Point), ("sources", Source), ("centres", Centre))
-    TAIL = ("nodes", "boundary", "formed", "series", "calendar")
+    TAIL = ("nodes", "boundary", "formed", "series", "calendar", "page")
     operators = manual = virtual = ()
     series = {}  # noqa: RUF012 - never changed
     calendar = ((), ())
+    page = None
 
     def __init__(self, document, spend=False):
         if not isinstance(document, list) or not 0 <= len(document) - 11 <= len(self.TAIL) or (
@@ -399,7 +422,13 @@ class Site:
             from carbonterm.site_series import calendar
 
             self.calendar = calendar(tail[4])
+        if tail[5]:
+            from carbonterm.site_page import Page
+
+            self.page = Page(tail[5], "page")
         self._check()
+        if self.settings.profile == COLLECTOR:
+            self._check_collector(tail)
         if tail[2]:
             site_formed.check(self)
         if tail[1]:
@@ -437,6 +466,14 @@ class Site:
                     alone = point < len(self.all_points) and len(feed.points) == 1 and self.is_mean(point)
                     if point >= len(self.all_points) or not (alone or self.is_amount(point)):
                         raise SiteError("source %s: point %d is no running total" % (quoted(source.name), point))
+
+    def _check_collector(self, tail):
+        # a fold that settles nothing (carbonterm.fold) has to come to what carbonterm.pipeline comes to
+        for rows, what in ((self.settings.closings, "closings"), (self.sources, "sources"), (tail[1], "a boundary"),
+                           (tail[2], "data by hand or virtual points"), (tail[3], "rates, fills or histories")):
+            if rows:
+                raise SiteError("a collector polls, signs, stores and forwards, and has no %s" % what,
+                                "put that into the site document of its terminal")  # fmt: skip
 
     def _check_places(self):
         known = []
@@ -503,6 +540,7 @@ class Site:
         tail.append(formed if formed != [[], [], []] else [])
         tail.append([self.series[point].canonical() for point in sorted(self.series)])
         tail.append([list(days) for days in self.calendar] if self.calendar != ((), ()) else [])
+        tail.append(self.page.canonical() if self.page else [])
         while tail and not tail[-1]:
             tail.pop()
         head = [self.format, self.version, self.terminal_id, self.name, self.zone]

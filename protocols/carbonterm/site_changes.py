@@ -32,6 +32,11 @@ def changes(old, new):
     _row_changes(found, "settings", old.settings, new.settings, old, new)
     _series_changes(found, old, new)
     _differ(found, "calendar", "days", *[[list(days) for days in site.calendar] for site in (old, new)])
+    pages = [site.page and site.page.canonical() for site in (old, new)]
+    if None in pages:
+        _differ(found, "page", "page", *pages)
+    else:
+        _row_changes(found, "page", old.page, new.page, old, new)
     if old.boundary or new.boundary:
         from carbonterm.accounting import boundary
 

@@ -1,7 +1,8 @@
 """Runs on MicroPython: appends to the log in FOLDER and delivers it, until it is killed or all is acknowledged.
 
-usage: micropython deliver.py FOLDER HOST PORT CA.der PUBLIC SEED TOTAL; TOTAL 0: goes on for ever. Prints "found N",
-"acked N" when the centre has signed for N entries, "error TEXT" for each new trouble, "status JSON" at the end.
+usage: micropython deliver.py FOLDER HOST PORT CA.der PUBLIC SEED TOTAL [MQTT [PATIENCE]]; TOTAL 0: goes on for ever;
+MQTT: JSON of the way over a broker, or null; PATIENCE: seconds for an answer. Prints "found N", "acked N" when the
+centre has signed for N entries, "error TEXT" for each new trouble, "status JSON" at the end.
 """
 
 import asyncio
@@ -22,7 +23,8 @@ TIME_MS = 1750000000000
 class Centre:
     name = "centre"
 
-    def __init__(self, host, number, ca, public):
+    def __init__(self, host, number, ca, public, mqtt=None):
+        self.mqtt = mqtt
         self.host = host
         self.port = number
         self.ca = ca
@@ -40,13 +42,14 @@ async def append(log, delivery, total, random):
     delivery.wake()
 
 
-async def main(folder, host, number, ca, public, seed, total):
+async def main(folder, host, number, ca, public, seed, total, mqtt="null", patience="3"):
+    mqtt = json.loads(mqtt)
     with open(ca, "rb") as file:
-        centre = Centre(host, int(number), file.read(), bytes.fromhex(public))
+        centre = Centre(host, int(number), file.read(), bytes.fromhex(public), mqtt)
     log = Log(Folder(folder), "T1", 0, sm2.Signer(bytes(31) + b"\x01"))
     print("found", log.size)
     delivery = Delivery(
-        log, centre, port, timeout_s=1, max_entries=20, max_bytes=4096, first_ms=10, longest_ms=100
+        log, centre, port, timeout_s=int(patience), max_entries=20, max_bytes=4096, first_ms=10, longest_ms=100
     )  # fmt: skip
     tasks = [
         asyncio.create_task(delivery.run()),

@@ -32,7 +32,7 @@ def start(job, runtime="micropython"):
         command, env = runtimes.command(runtime, heap="2M")
     except runtimes.Unavailable as reason:
         pytest.skip(str(reason))
-    job = {"rounds": 3, "timeout": 1000, "retries": 0, "pause": 0, **job}
+    job = {"rounds": 3, "timeout": 10000, "retries": 0, "pause": 0, **job}
     pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
     process = subprocess.Popen([*command, str(POLL)], env=env, text=True, **pipes)
     process.stdin.write(json.dumps(job))
@@ -44,7 +44,7 @@ def start(job, runtime="micropython"):
 def poll(job, runtime="micropython"):
     """(rows of the reads, counters per bus) of a job that ends by itself."""
     process = start(job, runtime)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=400)
     assert process.returncode == 0 and not err, err
     rows = [json.loads(line) for line in out.splitlines()]
     return rows[:-1], rows[-1]["counters"]
@@ -153,7 +153,7 @@ from carbonterm_device.line import SerialLine
 from carbonterm_device.network import TcpBus
 async def main():
     for bus in (TcpBus("localhost", int(sys.argv[1])), SerialLine(sys.argv[2], 38400)):
-        for data, _ in await asyncio.gather(*[bus.read(1 + i % 2, 4, 52 + i, 4 + i, 2000) for i in range(6)]):
+        for data, _ in await asyncio.gather(*[bus.read(1 + i % 2, 4, 52 + i, 4 + i, 20000) for i in range(6)]):
             print(len(data))
         bus.close()
 asyncio.run(main())
@@ -166,7 +166,7 @@ asyncio.run(main())
 def run(code, *arguments, runtime="micropython"):
     command, env = runtimes.command(runtime, heap="2M")
     arguments = [*command, "-c", code, *map(str, arguments)]
-    done = subprocess.run(arguments, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(arguments, env=env, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.split()
 
@@ -182,8 +182,10 @@ def test_each_fault(fault, kind):
     """The meter with the fault gives right values or none; the meter beside it always gives right values."""
     with pair(kind) as plant:
         plant.faults.add(fault, 0.4, meter="a")
+        # where answers are missing a time-out is short of what a busy machine may need, and is tried again
+        timeout = 10000 if fault in ("noise-before", "echo", "foreign", "exception") else 400
         job = {"reads": [[[1, *SDM_READ], [2, *SDM_READ], [1, *SDM_TOTAL], [2, *SDM_VOLTAGE]]], "rounds": 6,
-               "timeout": 400, "retries": 2}  # fmt: skip
+               "timeout": timeout, "retries": 2}  # fmt: skip
         rows, (counters,) = poll({"buses": [place(plant.buses[0])], **job})
         happened = plant.faults.counts["a", fault]
         assert happened > 0
@@ -230,7 +232,7 @@ def test_late_answer_is_not_taken_for_another_register(monkeypatch):
     monkeypatch.setattr(faults, "LATE_MS", 5000)
     with pair("rtu") as plant:
         plant.faults.add("late", limit=1)
-        job = {"reads": [[[1, *SDM_VOLTAGE], [1, *SDM_TOTAL]]], "rounds": 3, "timeout": 500}
+        job = {"reads": [[[1, *SDM_VOLTAGE], [1, *SDM_TOTAL]]], "rounds": 3, "timeout": 2000}
         rows, _ = poll({"buses": [place(plant.buses[0])], **job})
         assert [row["error"] for row in rows] == ["NoAnswer"] + 5 * [None]
         for row in rows[1:]:
@@ -242,12 +244,12 @@ def test_late_answer_is_not_taken_for_another_register(monkeypatch):
 def test_dead_meter_costs_only_its_timeout(kind):
     with pair(kind) as plant:
         plant.faults.add("silent", meter="a")
-        job = {"reads": [[[1, *SDM_READ], [2, *SDM_READ]]], "rounds": 4, "timeout": 200}
+        job = {"reads": [[[1, *SDM_READ], [2, *SDM_READ]]], "rounds": 3, "timeout": 2000}
         rows, (counters,) = poll({"buses": [place(plant.buses[0])], **job})
-        assert [row["error"] for row in rows] == ["NoAnswer", None] * 4
-        assert counters["requests"] == 8 and counters["timeouts"] == 4
+        assert [row["error"] for row in rows] == ["NoAnswer", None] * 3
+        assert counters["requests"] == 6 and counters["timeouts"] == 3
         for row in rows[::2]:
-            assert row["ms"] >= 200 and row["turns"] > 5  # the loop went on
+            assert row["ms"] >= 2000 and row["turns"] > 5  # the loop went on
             assert "unit 1 does not answer" in row["what"] and "wiring" in row["hint"]
 
 
@@ -309,7 +311,7 @@ def test_link_cut_and_restored(kind, tmp_path):
         else RtuLine("cut", [Meter("a", 1, SDM630)], 38400, path=str(tmp_path / "tty"))
     )  # fmt: skip
     with Simulation([first, TcpServer("other", [Meter("b", 1, SDM630)])]) as plant:
-        job = {"buses": [place(bus) for bus in plant.buses], "reads": [[[1, *SDM_READ]]] * 2, "timeout": 300}
+        job = {"buses": [place(bus) for bus in plant.buses], "reads": [[[1, *SDM_READ]]] * 2}
         job["pause"] = 20
         with Watch(job) as rows:
             for _ in range(2):
@@ -377,7 +379,7 @@ def test_half_open_connection_is_given_up():
                 connection.sendall(answer(request))
 
     with Server(handle) as server:
-        job = {"buses": [["tcp", "127.0.0.1", server.port]], "reads": [[[1, 3, 9, 2]]], "rounds": 5, "timeout": 100}
+        job = {"buses": [["tcp", "127.0.0.1", server.port]], "reads": [[[1, 3, 9, 2]]], "rounds": 5, "timeout": 2000}
         rows, _ = poll(job)
         assert [row["error"] for row in rows] == ["NoAnswer"] * 3 + [None] * 2
 
@@ -431,7 +433,7 @@ async def main():
         await task
     except asyncio.CancelledError:
         print("cancelled")
-    data, _ = await bus.read(1, 4, 52, 2, 2000)
+    data, _ = await bus.read(1, 4, 52, 2, 20000)
     print(len(data))
     bus.close()
 asyncio.run(main())

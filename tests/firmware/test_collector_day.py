@@ -30,7 +30,7 @@ def _yaml(centre):
     lines.append("points:")
     lines += [f"  - {{name: P{i}, meter: m{i}, register: active_energy_import, every: 1min}}"
               for i in range(1, METERS + 1)]  # fmt: skip
-    lines.append("settings: {closings: [hour, day], commit: 60s}")
+    lines.append("settings: {profile: collector, commit: 60s}")
     lines.append(f"centres: [{json.dumps(centre)}]")
     return "\n".join(lines)
 

@@ -7,7 +7,6 @@ import os
 import random
 import ssl
 import subprocess
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +21,7 @@ from carbonterm.uplink.message import Batch, Receipt, Refusal
 from carbonterm_device.storage import Folder
 from carbonterm_host.platform.keys import make_certificates
 from carbonterm_host.platform.store import Store
+from loop import Loop, server_context
 from serving import Platform, get
 
 SIGNER = sm2.Signer(bytes(31) + b"\x01")
@@ -29,19 +29,19 @@ REGISTER = ("--register", f"T1:0:{SIGNER.public.hex()}")
 EVERY = ("micropython", "micropython32", "cpython")
 
 
-def device(runtime, folder, host, port, ca, public, seed=1, total=0):
+def device(runtime, folder, host, port, ca, public, seed=1, total=0, patience=60):
     try:
         command, environment = runtimes.command(runtime, heap="4M")
     except runtimes.Unavailable as reason:
         pytest.skip(str(reason))
-    arguments = (folder, host, port, ca, public.hex(), seed, total)
+    arguments = (folder, host, port, ca, public.hex(), seed, total, "null", patience)
     return subprocess.Popen(
         [*command, "tests/firmware/deliver.py", *map(str, arguments)],
         cwd=runtimes.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
     )  # fmt: skip
 
 
-def ended(process, seconds=120):
+def ended(process, seconds=500):
     """(status, lines) of a device that ends by itself."""
     out, _ = process.communicate(timeout=seconds)
     lines = out.splitlines()
@@ -63,65 +63,6 @@ def logged(folder):
     pairs = list(log.entries())
     log.storage.close()
     return pairs
-
-
-class Loop:
-    """An asyncio server on loopback in a thread of its own: `handle(reader, writer)` per connection."""
-
-    def __init__(self, handle, context=None):
-        self._handle = handle
-        self._context = context
-        self._loop = asyncio.new_event_loop()
-        self._writers = set()
-        self.connections = 0
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._thread.start()
-        self._server = self._call(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context))
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    def __exit__(self, *_):
-        self._call(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def cut(self):
-        """Ends all connections without a word."""
-        self._call(self._abort())
-
-    def _call(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
-
-    async def _serve(self, reader, writer):
-        self.connections += 1
-        self._writers.add(writer)
-        try:
-            await self._handle(reader, writer)
-        except (OSError, EOFError, asyncio.CancelledError):
-            pass
-        finally:
-            self._writers.discard(writer)
-            writer.transport.abort()
-
-    async def _abort(self):
-        for writer in list(self._writers):
-            writer.transport.abort()
-
-    async def _stop(self):
-        self._server.close()
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-
-def server_context(certificates):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates["server.pem"], certificates["server.key"])
-    return context
 
 
 # --- a good line ------------------------------------------------------------------------------------------------------
@@ -298,7 +239,8 @@ def test_whatever_a_server_answers_every_entry_arrives_once(tmp_path, runtime):
         front = Faulty(platform, faults)
         with Loop(front.handle, server_context(made)) as server:
             process = device(
-                runtime, tmp_path / "data", "127.0.0.1", server.port, made["ca.der"], platform.public, total=900
+                runtime, tmp_path / "data", "127.0.0.1", server.port, made["ca.der"], platform.public, total=900,
+                patience=4,
             )
             status, lines = ended(process)
         assert not front.faults, f"not met: {front.faults}"
@@ -339,7 +281,8 @@ def test_attempts_that_fail_leave_no_socket_open(tmp_path, runtime):
         await reader.read(100)
 
     with Loop(mute) as server:
-        process = device(runtime, tmp_path / "data", "127.0.0.1", server.port, made["ca.der"], SIGNER.public)
+        process = device(runtime, tmp_path / "data", "127.0.0.1", server.port, made["ca.der"], SIGNER.public,
+                         patience=1)  # fmt: skip
         while server.connections < 12 and process.poll() is None:
             time.sleep(0.01)
         few = _open_files(process.pid)
@@ -403,7 +346,8 @@ def test_killed_at_random_moments_every_entry_arrives_once(tmp_path):
 
         def begin(trial, total=0):
             process = device(
-                "micropython", tmp_path / "data", "127.0.0.1", line.port, made["ca.der"], platform.public, trial, total
+                "micropython", tmp_path / "data", "127.0.0.1", line.port, made["ca.der"], platform.public, trial, total,
+                patience=5,
             )
             return process, process.stdout.readline()
 

@@ -55,8 +55,9 @@ def changed(built, folder, name="carbonterm_board.mpy", more=b"\0" * 100):
     for row in manifest["files"]:
         if row["name"] == image.ROMFS:
             row.update(size=len(data), sm3=image.digest(data))
-    (folder / image.MANIFEST).write_bytes(image.canonical(manifest))
-    (folder / image.SIGNATURE).unlink(missing_ok=True)
+    raw = image.canonical(manifest)
+    (folder / image.MANIFEST).write_bytes(raw)
+    (folder / image.SIGNATURE).write_text(MAKER.public.hex() + "\n" + MAKER.sign(raw).hex() + "\n")
     return folder
 
 
@@ -83,7 +84,8 @@ def test_only_what_differs(board, built, tmp_path):
     first = deployed(board, built, trust=MAKER.public)
     assert first["way"] == "romfs" and first["written"] == first["of"] > 30 and first["main"]
     runs(board)
-    assert deployed(board, built) == {"way": "romfs", "written": 0, "of": first["of"], "bytes": 0, "main": False}
+    assert deployed(board, built) == {"way": "romfs", "written": 0, "of": first["of"], "bytes": 0, "staged": False,
+                                      "main": False}
     other = changed(built, tmp_path / "other")
     again = deployed(board, other)
     assert 0 < again["written"] <= first["of"] + 1
@@ -164,6 +166,27 @@ def test_files_where_there_is_no_romfs(board, built, tmp_path):
         assert remote.get("/lib/carbonterm/stale.mpy") is None
 
 
+def test_a_base_firmware_without_a_romfs(tmp_path):
+    """As MicroPython's own build for the RP2350 is: littlefs has all of the flash behind it."""
+    pico = boards.load("rpi-pico2")
+    image.build("rpi-pico2", tmp_path / "i", arch=virtual.arch())
+    log, vfs = pico.partition("log"), pico.partition("vfs")
+    assert log.end == vfs.offset
+    pico.partitions = [boards.Partition("vfs", log.offset, log.size + vfs.size)]
+    with VirtualBoard(pico, tmp_path / "b") as board:
+        with pytest.raises(Failure, match="has no ROMFS, and 256 KiB of heap") as said:
+            deployed(board, tmp_path / "i")
+        assert "MICROPY_HW_ROMFS_BYTES" in said.value.hint
+        pico.memory["heap"] = 1 << 20
+        board.power_off()
+        board.power_on()
+        assert deployed(board, tmp_path / "i")["way"] == "files"
+        runs(board)
+        with Remote(board.port) as remote:
+            kind = remote.value("type(__import__('carbonterm_device.boot').boot.storage()).__name__")
+        assert kind == "Folder", "a ring would lie in the file system"
+
+
 def test_a_full_file_system(board, built):
     with Remote(board.port) as remote:
         remote.run(FILL)
@@ -173,6 +196,11 @@ def test_a_full_file_system(board, built):
     with Remote(board.port) as remote, pytest.raises(Failure, match="refused to write") as said:
         remote.put("/more", bytes(20000))
     assert "full" in said.value.hint
+    with pytest.raises(Failure, match=r"refused to write /boot\.py") as said:
+        deployed(board, built)
+    assert "full" in said.value.hint
+    with Remote(board.port) as remote:
+        remote.run("import os\nfor i in range(9):\n os.remove('/big%d' % i)")
     assert deployed(board, built)["way"] == "romfs"  # which has a partition of its own
     runs(board)
 

@@ -21,7 +21,7 @@ terminal: CT-MQ-1
 name: 入站
 zone: "+08:00"
 buses:
-  - {name: broker, kind: mqtt, host: 127.0.0.1, port: PORT, keep_alive: 5s, state: plant/CT-MQ-1/state,
+  - {name: broker, kind: mqtt, host: 127.0.0.1, port: PORT, keep_alive: 60s, state: plant/CT-MQ-1/state,
      client: CT-MQ-1MORE}
 meters:
   - {name: hall, bus: broker, topic: plant/hall, time: /ts}
@@ -73,7 +73,7 @@ def test_messages_of_a_broker_come_into_the_log(tmp_path, broker, binary):
     made.start()
     try:
         listening(made)
-        assert broker.hear("plant/CT-MQ-1/state") == "online"
+        entrance.wait(lambda: broker.hear("plant/CT-MQ-1/state") == "online")
         begin = time.time_ns() // 1000000 - 60000
         broker.publish("plant/hall", hall(begin, "1000.10"))
         broker.publish("plant/hall", hall(begin + 1000, '"1000.20"', "[null]"))
@@ -85,7 +85,7 @@ def test_messages_of_a_broker_come_into_the_log(tmp_path, broker, binary):
         broker.publish("plant/fast", json.dumps({"v": 3}), "-q", "0")
         counted(made, messages=8, refused=1)
         made.kill()
-        assert broker.hear("plant/CT-MQ-1/state") == "offline"
+        entrance.wait(lambda: broker.hear("plant/CT-MQ-1/state") == "offline")
     finally:
         made.stop()
     found = entrance.rows(made, tmp_path / "log.bundle")

@@ -6,7 +6,7 @@ import pytest
 
 import steelworks
 from carbonterm.ledger import entry as entries
-from carbonterm_device.journal import issued
+from carbonterm_device.issued import issued
 from carbonterm_host import bundles, site_yaml
 from carbonterm_host.commands import pull
 from carbonterm_host.firmware import Terminal

@@ -25,31 +25,11 @@ from carbonterm_host.screen import Failure
 from carbonterm_host.simulate.meter import Meter
 from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.site import Simulation
+from on_boards import MODEL, NAME, cursor, provision, site
 from serving import Platform
 from shell import carbonterm
 
-NAME, MODEL = "esp32-s3-n8r2", "eastron-sdm630"
 pytestmark = pytest.mark.slow
-SITE = """
-terminal: T1
-name: a collector
-zone: "+08:00"
-buses: [{{name: line, kind: modbus-rtu, device: {device}, baud: 9600}}]
-meters:
-  - {{name: m1, bus: line, unit: 1, model: {model}}}
-points:
-  - {{name: P1, meter: m1, register: {register}, every: 1s}}
-settings: {{closings: [hour, day], commit: 1s}}
-"""
-
-
-def site(folder, device="rs485-1", more=""):
-    register = models.load(MODEL)["registers"][0]["name"]
-    path = folder / "site.yaml"
-    path.write_text(SITE.format(device=device, model=MODEL, register=register) + more)
-    return path
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("image")
@@ -76,11 +56,6 @@ def board_with_firmware(folder, built, uarts=None):
         with Remote(made.port, 30) as remote:
             deploy.deploy(remote, made.board, built)
         yield made
-
-
-def provision(board, operator, yaml, *more, terminal="T1"):
-    return carbonterm("board", "provision", NAME, "--terminal", terminal, "--operator-key", operator, "--site", yaml,
-                      "--port", board.port, *more)  # fmt: skip
 
 
 @pytest.mark.requirement("T-4-1", part="a collector between meters and centre; simulated chip")
@@ -129,17 +104,6 @@ def measured_and_delivered(tmp_path, board, platform, operator, yaml, made):
     assert [one.body[2] for one in found if one.kind == entries.START][:2] == ["first", "restart"]
     causes = [one.body[2] for one in found if one.kind == entries.AUDIT and one.body[0] == "board"]
     assert "power-on" in causes[1] and NAME in causes[1]
-
-
-def cursor(store):
-    """Entries that the centre has."""
-    import sqlite3
-
-    try:
-        with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as base:
-            return base.execute("select count(*) from entries").fetchone()[0]
-    except sqlite3.OperationalError:
-        return 0
 
 
 def test_provisioning_cut_at_any_write(tmp_path, built, operator):

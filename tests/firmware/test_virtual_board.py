@@ -61,6 +61,7 @@ def test_resets_power_and_clock(tmp_path):
         board.wait(lambda b: b"began 1 2000" in b.said)
 
 
+@pytest.mark.requirement("T-11.13-3", part="the watchdog ends a program that hangs; simulated chip")
 def test_a_program_that_runs_is_stopped_and_one_that_hangs_bitten(tmp_path):
     with VirtualBoard(boards.load("esp32-s3-n8r2"), tmp_path / "b") as board:
         (tmp_path / "main.py").write_text("print('loops')\nwhile True:\n    pass\n")
@@ -75,6 +76,7 @@ def test_a_program_that_runs_is_stopped_and_one_that_hangs_bitten(tmp_path):
         board.wait(lambda b: b"cause 3" in b.said and 3 in b.resets)
 
 
+@pytest.mark.requirement("T-11.13-3", part="files after power that failed in any write; simulated flash")
 def test_power_that_fails_in_a_write(tmp_path):
     """Whatever write the power fails in, littlefs has the old file or the new one."""
     with VirtualBoard(boards.load("rpi-pico2"), tmp_path / "b") as board:

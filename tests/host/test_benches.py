@@ -218,7 +218,8 @@ def test_what_is_asked_for_and_not_there(tmp_path, small):
 @pytest.mark.slow
 def test_shipped_scenarios_are_read():
     names = scenario.shipped()
-    assert names == ["commissioning", "flash-endurance", "line-faults", "power-storm", "type-test", "week"]
+    boards = ["board-commissioning", "board-line-faults", "board-power-storm"]
+    assert names == [*boards, "commissioning", "flash-endurance", "line-faults", "power-storm", "type-test", "week"]
     assert all(scenario.load(name).defects and scenario.load(name).about for name in names)
     code, out, _ = carbonterm("bench", "list", "--json")
     assert code == 0 and [json.loads(line)["scenario"] for line in out.splitlines()] == names

@@ -151,3 +151,51 @@ def test_a_clock_that_knows_no_rest():
         # what the log is told explains the time to the small differences that were made good
         assert abs(one.now_ms() - true - shifted) < 10000 and one.shifted_ms == shifted
     print(one.now_ms(), one.state, shifted)
+
+
+class Settable(Board):
+    """A microcontroller's clocks: the terminal may set them, and the clock chip may not answer."""
+
+    chip = True
+
+    def set_clock(self, ms):
+        self.wall, self.state = ms, HOLDOVER
+        if not self.chip:
+            raise OSError(19)
+
+
+@pytest.mark.parametrize("chip", (True, False))
+def test_a_centre_tells_a_board_the_time(chip):
+    board = Settable(wall=clock.FLOOR_MS + 5000, state=UNSET)
+    board.chip = chip
+    one = Clock(port=board)
+    board.run(1500)
+    assert one.hears and one.check() is None and one.state == UNSET
+    assert one.hear(NOW, 300)
+    found = one.check()
+    assert found == (REBASE, 1500, NOW, UNSET, NETWORK)
+    assert (one.now_ms(), one.state) == (NOW, NETWORK)
+    print(found)
+
+
+def test_what_a_centre_says_later():
+    board = Settable(state=HOLDOVER)
+    one = Clock(port=board)
+    assert not one.hear(NOW + 2900, 1000), "within what it may be off"
+    assert one.check() == (SYNC, NOW, NOW, HOLDOVER, NETWORK)
+    for wrong in (0, clock.FLOOR_MS - 1, clock.CEILING_MS, -5):
+        assert not one.hear(wrong, 0) and one.check() is None
+    assert one.hear(NOW + 60000, 1000)
+    assert one.check() == (STEP, NOW, NOW + 60000, NETWORK, NETWORK)
+    board.run(DAY)
+    assert one.check() is None and one.state == NETWORK
+    board.run(2000)
+    assert one.check()[3:] == (NETWORK, HOLDOVER), "a day without a word"
+    assert not one.hear(one.now_ms(), 0) and one.check()[3:] == (HOLDOVER, NETWORK)
+
+
+def test_a_clock_that_is_not_ours_to_set():
+    one = Clock(port=Board(state=UNSET, wall=5))
+    assert not one.hears and not one.hear(NOW, 0) and one.check() is None
+    simulated = Clock(5000, port=Settable())
+    assert not simulated.hears and not simulated.hear(NOW + 999999, 0)

@@ -10,7 +10,8 @@ from carbonterm.ledger import entry as entries
 from carbonterm.ledger.segment import Log
 from carbonterm.number import Number
 from carbonterm_device.clockwork import Clock
-from carbonterm_device.terminal import GOOD, INVALID, SUSPECT, Terminal, reading
+from carbonterm_device.recorder import GOOD, INVALID, SUSPECT, reading
+from carbonterm_device.terminal import Terminal
 from memory_storage import MemoryStorage
 from seeded import Random
 from sites import document, point
@@ -57,6 +58,7 @@ def test_what_is_no_number_is_invalid_and_stays_unknown(type, data):
     assert row == [0, 0, INVALID, 0, None]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-8.1.1-1", part="nothing that was flagged enters a total")
 @pytest.mark.parametrize("seed", range(2))
 def test_a_total_is_that_of_the_believed_readings(seed):

@@ -4,7 +4,7 @@ import pytest
 
 from carbonterm import clock, site
 from carbonterm.errors import CarbonError, FrameError, SiteError
-from carbonterm.field import hj212, inbound, places, said
+from carbonterm.field import hj212, inbound, names, places, said
 from carbonterm.number import Number
 from carbonterm.site_changes import changes
 from seeded import Random
@@ -33,19 +33,19 @@ def test_filters_of_topics():
         ("+/t/+", "x/t/y", "x/y"), ("+/t/+", "x/u/y", None), ("a", "a", ""), ("a", "b", None), ("a/+/c", "a/b", None),
         ("#", "$SYS/x", None), ("+/x", "$SYS/x", None), ("$SYS/#", "$SYS/x", "x"), ("a//+", "a//b", "b"), ("+", "", ""),
     ):  # fmt: skip
-        assert inbound.matched(pattern, topic) == stands, (pattern, topic)
+        assert names.matched(pattern, topic) == stands, (pattern, topic)
         if stands is not None:
-            assert inbound.overlap(pattern, topic) or topic[:1] == "$"
+            assert names.overlap(pattern, topic) or topic[:1] == "$"
     for one, other, common in (
         ("a/+", "a/#", True), ("a/+", "b/+", False), ("a/+/c", "a/b/+", True), ("a/+/c", "a/+/d", False),
         ("a/#", "a", True), ("a/+", "a", False), ("+/x", "y/#", True),
     ):  # fmt: skip
-        assert inbound.overlap(one, other) == inbound.overlap(other, one) == common, (one, other)
+        assert names.overlap(one, other) == names.overlap(other, one) == common, (one, other)
     for good in ("a", "+", "#", "a/+/b", "a/#", "/+", "+/+/#"):
-        inbound.check_filter(good)
+        names.check_filter(good)
     for bad in ("", "a+", "a/b#", "#/a", "a/#/b", "a/x+/b", "\x00", None, 7, "a" * 65536):
         with pytest.raises(FrameError) as caught:
-            inbound.check_filter(bad)
+            names.check_filter(bad)
         print(caught.value.what[:60])
     for pointer, parts in (("", (None, "")), ("/a", ("a", "")), ("/a/b", ("a", "/b")), ("/a~1b/c", ("a/b", "/c")),
                            ("/", ("", "")), ("/~01", ("~1", "")), ("/a/", ("a", "/"))):  # fmt: skip

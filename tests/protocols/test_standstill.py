@@ -9,8 +9,9 @@ from carbonterm.ledger.segment import Log
 from carbonterm.number import Number
 from carbonterm.pipeline import Replay
 from carbonterm.site import FORMATS, Bus, Meter, Site
+from carbonterm_device.recorder import reading
 from carbonterm_device.standstill import Standstill
-from carbonterm_device.terminal import Terminal, reading
+from carbonterm_device.terminal import Terminal
 from memory_storage import MemoryStorage
 from sites import document, point
 
@@ -121,6 +122,7 @@ def test_a_range_in_the_log():
     plant.replayed()
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-8.1.2-1", part="on the terminal: kept in the log as suspect, in no total, told")
 def test_what_is_above_twice_the_largest_month():
     plant = Plant(site([JUDGED, RATE]))

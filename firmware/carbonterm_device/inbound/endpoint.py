@@ -10,7 +10,7 @@ from carbonterm.errors import CarbonError
 from carbonterm.field import said
 from carbonterm.gm import sm3
 from carbonterm_device.inbound.inbox import LOST, Inbox
-from carbonterm_device.inbound.subscriber import hang_up
+from carbonterm_device.wires import hang_up
 
 MAX_HEAD = 4096
 CONNECTIONS = 8

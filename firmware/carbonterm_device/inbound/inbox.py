@@ -19,7 +19,8 @@ from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.site import REGISTER
 from carbonterm_device.bus import REASONS
-from carbonterm_device.terminal import SILENT, SUSPECT, missing, reading
+from carbonterm_device.recorder import SILENT, SUSPECT, missing, reading
+from carbonterm_device.wires import secret
 
 STORED, KNOWN, LOST = "stored", "known", "lost"  # what became of a message
 AHEAD_MS = 60000  # a sender's clock may be ahead by so much
@@ -113,10 +114,7 @@ class Inbox:
 
     def secret(self, name, most=8192):
         """Bytes of a file that the site document names."""
-        try:
-            return self.storage.read(name, 0, min(self.storage.size(name), most))
-        except OSError:
-            raise CarbonError("%s is not in the data folder" % name, "put it there, readable by the terminal only")
+        return secret(self.storage, name, most)
 
     def warn(self, what, detail):
         """An audit entry, once in a start for each `what` and `detail`."""
@@ -279,7 +277,18 @@ class Inbox:
         else:
             self._newest.pop(at, None)
 
-    # --- after a restart --------------------------------------------------------------------------------------------
+    # --- under another site document, and after a restart ---------------------------------------------------------
+
+    def take_over(self, other):
+        """Knows what the Inbox of this bus under another site document knew of messages and values."""
+        self._known, self._order, self._newest_digest = other._known, other._order, other._newest_digest
+        before = {other.site.points[at].name: at for at in other._owners}
+        for at in self._owners:
+            was = before.get(self.site.points[at].name)
+            if was is not None:
+                self._moments[at] = other._moments[was]
+                if was in other._newest:
+                    self._newest[at] = other._newest[was]
 
     def recall(self, raw):
         """An entry's bytes of the log that is there already; they come in their order."""
@@ -312,27 +321,6 @@ class Inbox:
                 for one in self.senders.values()
             ],
         }  # fmt: skip
-
-
-class Outlet:
-    """What is to be sent on a connection, from wherever: one task writes it, in order."""
-
-    def __init__(self, port):
-        self._port = port
-        self._ready = asyncio.Event()
-        self._waiting = []
-
-    def put(self, data):
-        self._waiting.append(data)
-        self._ready.set()
-
-    async def take(self, ms):
-        """The bytes to send now, b"" if there are none within `ms`."""
-        if not self._waiting:
-            await self._port.wait_ms(self._ready, ms)
-        self._ready.clear()
-        waiting, self._waiting = self._waiting, []
-        return b"".join(waiting)
 
 
 def _said(error):

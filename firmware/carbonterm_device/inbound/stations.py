@@ -14,8 +14,8 @@ from carbonterm.errors import CarbonError, FrameError
 from carbonterm.field import hj212, said
 from carbonterm.field.hj212_roles import AGAIN, DATA, UPLOADS, Upper
 from carbonterm.gm.sm4 import Cipher
-from carbonterm_device.inbound.inbox import LOST, Inbox, Outlet
-from carbonterm_device.inbound.subscriber import hang_up
+from carbonterm_device.inbound.inbox import LOST, Inbox
+from carbonterm_device.wires import Outlet, hang_up
 
 CONNECTIONS = 16
 IDLE_S = 900

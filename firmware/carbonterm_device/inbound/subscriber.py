@@ -7,83 +7,40 @@ it is passed over. With a topic for its state the terminal leaves a will: "offli
 # instead of a topic.
 """
 
-import asyncio
-
 from carbonterm.errors import CarbonError, FrameError, quoted
 from carbonterm.field import mqtt, said
-from carbonterm.field.inbound import is_filter, matched
-from carbonterm_device.https import context as tls_context
-from carbonterm_device.inbound.inbox import LOST, Inbox, Outlet
+from carbonterm.field.names import is_filter, matched
+from carbonterm_device.inbound.inbox import LOST, Inbox
+from carbonterm_device.mqtt_session import Session
+from carbonterm_device.wires import context, login
 
 
 class Subscriber(Inbox):
     async def serve(self):
         """One connection, until it breaks."""
-        client, login, ca, keep_alive, state = self.bus.inbound
-        user, password = self._login(login)
-        timeout = max(1, self.bus.timeout_ms // 1000)
-        wire = await asyncio.wait_for(self._open(ca), timeout)
+        client, file, ca, keep_alive, state = self.bus.inbound
+        user, password = login(self.storage, file)
         self._lost = False
-        outlet, decoder = Outlet(self.port), mqtt.Decoder(said.MAX_BODY)
-        sender = None
+        session = Session(self.port, said.MAX_BODY, keep_alive)
         try:
             will = (state, b"offline", 1, True) if state else None
-            await wire.write(mqtt.connect(client, keep_alive, False, user, password, will))
-            early = await asyncio.wait_for(self._greeting(wire, decoder), timeout)
+            hello = mqtt.connect(client, keep_alive, False, user, password, will)
+            secure = None if ca is None else context(ca)
+            timeout = max(1, self.bus.timeout_ms // 1000)
+            packets = await session.open(self.bus.address, self.bus.port, secure, hello, timeout)
             topics = sorted([(topic, one.row.dialect[0]) for topic, one in self.senders.items()])
-            await wire.write(mqtt.subscribe(1, topics))
+            session.put(mqtt.subscribe(1, topics))
             if state:
-                outlet.put(mqtt.publish(state, b"online", retain=True))
-            sender = asyncio.create_task(self._send(wire, outlet, keep_alive * 500))
-            for packet in early:
-                self._packet(packet, outlet, topics)
+                session.put(mqtt.publish(state, b"online", retain=True))
             while True:
-                data = await asyncio.wait_for(wire.read(1024), keep_alive + keep_alive // 2)
-                if not data:
-                    raise EOFError
-                for packet in decoder.feed(data):
-                    self._packet(packet, outlet, topics)
+                for packet in packets:
+                    self._packet(packet, session, topics)
                 if self._lost:
                     # what is not acknowledged comes again with the next connection, and only then
                     raise CarbonError("a message was not stored", "the broker is asked for it again")
+                packets = await session.packets()
         finally:
-            if sender is not None:
-                sender.cancel()
-            await wire.close()
-
-    async def _open(self, ca):
-        if ca is None:
-            return _Plain(await self.port.open_tcp(self.bus.address, self.bus.port))
-        return _Secure(*await self.port.open_tls(self.bus.address, self.bus.port, tls_context(ca)))
-
-    def _login(self, name):
-        """(user, password) of the file's two lines."""
-        if name is None:
-            return None, None
-        lines = self.secret(name).decode().split("\n")
-        if len(lines) < 2 or not lines[0].strip():
-            raise CarbonError("%s has no two lines" % name, "write the user on the first, the password on the second")
-        return lines[0].strip(), lines[1].strip().encode()
-
-    async def _greeting(self, wire, decoder):
-        """Packets that came behind CONNACK; CarbonError where the broker refuses."""
-        while True:
-            data = await wire.read(1024)
-            if not data:
-                raise EOFError
-            packets = decoder.feed(data)
-            if packets:
-                if packets[0].kind != mqtt.CONNACK:
-                    raise FrameError("the broker does not begin with CONNACK", "check the port")
-                if packets[0].code:
-                    what, hint = mqtt.REFUSALS[packets[0].code]
-                    raise CarbonError(what, hint)
-                return packets[1:]
-
-    async def _send(self, wire, outlet, ping_ms):
-        while True:
-            data = await outlet.take(ping_ms)
-            await wire.write(data or mqtt.pingreq())
+            await session.close()
 
     def _packet(self, packet, outlet, topics):
         if packet.kind == mqtt.PUBLISH:
@@ -122,7 +79,6 @@ class Subscriber(Inbox):
 
         self.take(sender, packet.same, told, done, not packet.dup, packet.qos > 0)
 
-
     def _sender(self, topic):
         """(Sender, None) of a topic, (Sender, what its wildcards stand for) where it has a filter, or (None, None)."""
         if topic in self.senders:
@@ -132,39 +88,3 @@ class Subscriber(Inbox):
             if stands is not None:
                 return self.senders[pattern], stands
         return None, None
-
-
-class _Plain:
-    def __init__(self, link):
-        self.read = link.read
-        self._link = link
-
-    async def write(self, data):
-        self._link.send(data)
-
-    async def close(self):
-        self._link.close()
-
-
-class _Secure:
-    def __init__(self, reader, writer):
-        self.read = reader.read
-        self._writer = writer
-
-    async def write(self, data):
-        self._writer.write(data)
-        await self._writer.drain()
-
-    async def close(self):
-        await hang_up(self._writer)
-
-
-async def hang_up(writer):
-    """Closes a stream at once, on both runtimes."""
-    if hasattr(writer, "transport"):
-        writer.transport.abort()
-        return
-    try:
-        await writer.wait_closed()  # closes the socket; close() alone does nothing
-    except OSError:
-        pass  # the peer is gone: closed is closed

@@ -51,6 +51,13 @@ def set_clock(ms):
         ds3231.write_ms(bus, ms)
 
 
+def presume_clock(ms):
+    """Lets the board's clock go on from the last time that is known of: certificates are judged by it until somebody
+    knows the time. `clock_state` stays UNSET."""
+    _set_own(ms)
+    _set[0] = False
+
+
 def wake_clock():
     """Sets the board's clock by its clock chip. True where that knows the time; OSError where it does not answer."""
     bus = _clock_bus()
@@ -131,8 +138,13 @@ def status_text():
 def server_context(certificate, key):
     """A TLS context for a server from its certificate and private key (DER); ValueError for what is none."""
     made = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(certificate, key)
+    load_chain(made, certificate, key)
     return made
+
+
+def load_chain(context, certificate, key):
+    """Gives a TLS context a certificate and its private key (DER), to prove with; ValueError for what is none."""
+    context.load_cert_chain(certificate, key)
 
 
 async def listen_local(path, serve):

@@ -1,5 +1,7 @@
 """RP2350: regions of the flash, Wi-Fi or a W5500 on SPI, reset cause."""
 
+import os
+
 import carbonterm_board as about
 import machine
 import rp2
@@ -29,8 +31,12 @@ class _Whole:
 
 def block_device(name):
     """The partition `name` of board.toml as a block device; OSError where it lies outside of the base firmware's file
-    system area, which then has to be built larger."""
+    system area, which then has to be built larger, or where the base firmware's file system has all of that area."""
     block = about.FLASH[0]
+    rows = {row[0]: row for row in about.PARTITIONS}
+    mounted = os.statvfs("/")
+    if name != "vfs" and mounted[1] * mounted[2] > rows["vfs"][2]:
+        raise OSError(19)
     begin = min([row[1] for row in about.PARTITIONS if row[0] in ("log", "vfs")])
     for row in about.PARTITIONS:
         if row[0] == name and row[1] >= begin:

@@ -140,11 +140,16 @@ def _bound(path):
 
 def server_context(certificate, key):
     """A TLS context for a server from its certificate and private key (DER); ValueError for what is none."""
+    made = (tls if MICROPYTHON else ssl).SSLContext((tls if MICROPYTHON else ssl).PROTOCOL_TLS_SERVER)
+    load_chain(made, certificate, key)
+    return made
+
+
+def load_chain(context, certificate, key):
+    """Gives a TLS context a certificate and its private key (DER), to prove with; ValueError for what is none."""
     if MICROPYTHON:
-        made = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
-        made.load_cert_chain(certificate, key)
-        return made
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        return
     with tempfile.NamedTemporaryFile() as file:  # CPython takes files only; mode 0600
         for name, der in (("CERTIFICATE", certificate), ("PRIVATE KEY", key)):
             if name == "PRIVATE KEY" and der[4:7] != b"\x02\x01\x00" and der[2:5] != b"\x02\x01\x00":
@@ -152,8 +157,7 @@ def server_context(certificate, key):
             text = base64.encodebytes(der).decode()
             file.write(("-----BEGIN %s-----\n%s-----END %s-----\n" % (name, text, name)).encode())
         file.flush()
-        made.load_cert_chain(file.name)
-    return made
+        context.load_cert_chain(file.name)
 
 
 def _configure(fd, path, baud, parity, stop):

@@ -48,7 +48,8 @@ def conclude(scenario, folder, saw, defect, took_s):
     verdicts = judge(evidence)
     result = {
         "scenario": scenario.name, "title": scenario.title, "time": scenario.time, "lasts_ms": scenario.ms,
-        "seed": scenario.seed, "defect": defect, "green": all(row["ok"] for row in verdicts), "verdicts": verdicts,
+        "seed": scenario.seed, "board": saw.get("board"), "defect": defect,
+        "green": all(row["ok"] for row in verdicts), "verdicts": verdicts,
         "took_s": round(took_s, 1),
         "files": {name: sm3.digest((folder / name).read_bytes()).hex() for name in ("truth.jsonl", "log.bundle",
                                                                                     "site.bin")},
@@ -63,9 +64,10 @@ def conclude(scenario, folder, saw, defect, took_s):
 
 def observe(scenario, folder, defect, tell):
     """Lets everything happen; leaves the log's bundle and ground truth, and returns what the bench saw."""
-    saw = simulated(scenario, folder, defect) if scenario.simulated else Real(scenario, folder, defect, tell).run()
-    log = folder / "log" if scenario.simulated else folder / "terminal" / "data"
-    pull.to_file(log, folder / "log.bundle")
+    if not scenario.simulated:
+        return Real(scenario, folder, defect, tell).run()
+    saw = simulated(scenario, folder, defect)
+    pull.to_file(folder / "log", folder / "log.bundle")
     return saw
 
 

@@ -12,14 +12,14 @@ from carbonterm_host.screen import UNREACHABLE, Failure
 
 class Centre:
     """`name` of the centre, its `folder`, certificates as platform.keys.make_certificates gives them, and the
-    terminal's (id, epoch, public key). The port stays the same over stops."""
+    terminal's (id, epoch, public key). host: where it listens. The port stays the same over stops."""
 
-    def __init__(self, name, folder, tls, terminal):
+    def __init__(self, name, folder, tls, terminal, host="127.0.0.1"):
         self.name = name
         self.folder = Path(folder)
         self.tls = tls
         self.terminal = terminal
-        self.port = 0
+        self.host, self.port = host, 0
         self.process = None
 
     def start(self):
@@ -28,7 +28,8 @@ class Centre:
         with open(self.folder / "platform.log", "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "carbonterm_host", "platform", "serve", "--json", "--name", self.name,
-                 "--store", f"sqlite:///{self.folder / 'platform.sqlite'}", "--port", str(self.port),
+                 "--store", f"sqlite:///{self.folder / 'platform.sqlite'}", "--host", self.host,
+                 "--port", str(self.port),
                  "--register", f"{terminal_id}:{epoch}:{public.hex()}",
                  "--tls-cert", self.tls["server.pem"], "--tls-key", self.tls["server.key"]],
                 stdout=subprocess.PIPE, stderr=log, text=True,

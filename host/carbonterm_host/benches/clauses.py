@@ -40,14 +40,14 @@ def _settled(evidence, wanted):
         if not fine or not rows:
             continue
         modulus = point.modulus and Decimal(str(point.modulus))
-        end, exchanged = max(fine) + 60000, _exchanged(evidence, index)
-        counted = _counted([row for row in rows if row[0] <= end], modulus, exchanged)
+        end, exchanged = max(fine) + 60000, exchanges(evidence.of_kind(entries.METER), index)
+        until = counted([row for row in rows if row[0] <= end], modulus, exchanged)
         told = sum(row[3] for row in fine.values())
         periods += len(fine)
         # the last minute ends between two readings; what is counted up to its end lies between them
-        later = _counted(rows, modulus, exchanged)
-        if not counted <= told <= later:
-            wrong.append(f"{point.name}: minutes add up to {told}, the readings to {counted} … {later}")
+        later = counted(rows, modulus, exchanged)
+        if not until <= told <= later:
+            wrong.append(f"{point.name}: minutes add up to {told}, the readings to {until} … {later}")
         for period in (clock.HOUR, clock.DAY):
             for start, row in _by_point(evidence.closings(period), index).items():
                 close = clock.end(period, start, evidence.site.zone)
@@ -68,13 +68,13 @@ def _by_point(closings, index):
     return found
 
 
-def _exchanged(evidence, index):
-    """[(time, where the old register ended, where the new one began)] of a point, as operators said."""
+def exchanges(told, index):
+    """[(time, where the old register ended, where the new one began)] of a point, by entries of METER."""
     return [(body[2], Decimal(body[4]).scaleb(body[3]), Decimal(body[5]).scaleb(body[3]))
-            for body in (entry.body for entry in evidence.of_kind(entries.METER)) if body[0] == index]  # fmt: skip
+            for body in (entry.body for entry in told) if body[0] == index]  # fmt: skip
 
 
-def _counted(rows, modulus, exchanged=()):
+def counted(rows, modulus, exchanged=()):
     """What a register did from the first of the rows to the last, each full scale and exchange counted through."""
 
     def way(old, new):
@@ -99,9 +99,9 @@ def _rolled(evidence, wanted):
         falls = [1 for before, after in itertools.pairwise(rows) if after[1] < before[1]]
         settler = evidence.result.fold.pipeline.settlers[index]
         if falls and settler is not None:
-            counted = _counted(rows, Decimal(str(point.modulus)))
-            if counted != Decimal(str(settler.total)):
-                return False, f"{point.name}: {settler.total}, ground truth {counted}"
+            went = counted(rows, Decimal(str(point.modulus)))
+            if went != Decimal(str(settler.total)):
+                return False, f"{point.name}: {settler.total}, ground truth {went}"
             found += len(falls)
     return found >= wanted, f"{found} rollovers counted through"
 

@@ -20,6 +20,7 @@ from carbonterm.field import models, places
 from carbonterm.field.plan import bits, plan
 from carbonterm.ledger import entry as entries
 from carbonterm_host import bundles
+from carbonterm_host.benches import clauses
 from carbonterm_host.commands import pull
 from carbonterm_host.commands.replay import replay
 from carbonterm_host.commands.verify import tools
@@ -56,8 +57,8 @@ class Result:
 class Truth:
     """Answers by meter in order of time, events, power cuts."""
 
-    def __init__(self, path, lost_ms):
-        self.lost_ms = lost_ms
+    def __init__(self, path, lost_ms, clocks_ms):
+        self.lost_ms, self.clocks_ms = lost_ms, clocks_ms
         self.answers, self.events, self.cuts = {}, {}, []
         self.uploads, self.loop = {}, []
         with open(path, encoding="utf-8") as file:
@@ -80,9 +81,13 @@ class Truth:
         times = self.times.get(meter, [])
         return self.answers.get(meter, [])[bisect_left(times, since) : bisect_right(times, until)]
 
-    def durable(self, time_ms):
-        """Whether no power cut can have taken what was read then."""
-        return not any(cut - self.lost_ms <= time_ms <= cut for cut in self.cuts)
+    def lost(self, time_ms, follows_ms):
+        """Whether a power cut has taken what was read then. follows_ms: the first row behind it, None if there is none:
+        what is durable is so in order, so there is nothing between that and the cut."""
+        return any(
+            cut - self.lost_ms <= time_ms <= cut + self.clocks_ms and (follows_ms is None or follows_ms > cut)
+            for cut in self.cuts
+        )
 
 
 class Point:
@@ -106,12 +111,12 @@ class Point:
         self.before = None  # (total, register) where the log begins, if that is not the terminal's beginning
 
 
-def compare(folder, bundle=None, lost_ms=LOST_MS):
+def compare(folder, bundle=None, lost_ms=LOST_MS, clocks_ms=CLOCKS_MS):
     """Result for a folder with site.bin, truth.jsonl and log; bundle: of the log, where it is made already; lost_ms:
-    how long a reading may wait for its commit, so that a power cut takes it. A log whose beginning was dropped is
-    compared from its first entry on."""
+    how long a reading may wait for its commit, so that a power cut takes it; clocks_ms: how far the clocks may differ.
+    A log whose beginning was dropped is compared from its first entry on."""
     result = Result()
-    truth = Truth(folder / "truth.jsonl", lost_ms)
+    truth = Truth(folder / "truth.jsonl", lost_ms, clocks_ms)
     if bundle is None:
         bundle = folder / "log.bundle"
         pull.to_file(folder / "log", bundle)
@@ -121,9 +126,16 @@ def compare(folder, bundle=None, lost_ms=LOST_MS):
     result.points = [Point(site, index) for index in range(len(site.points))]
     _rows(result, result.found.entries, result.points)
     begins = _begins(result.found.entries, result.points)
+    told = [one for one in (entries.decode(raw) for raw, _ in result.found.entries) if one.kind == entries.METER]
     for index, point in enumerate(result.points):
         _nothing_wrong(result, truth, point)
         _nothing_missing(result, truth, point, begins)
+        if site.settings.profile == sites.COLLECTOR:  # its terminal counts, by these rows and these words
+            if point.point.kind == sites.REGISTER:
+                modulus = point.point.modulus and Decimal(str(point.point.modulus))
+                rows = [row for row in point.rows if row[1] is not None]
+                _totals(result, truth, point, clauses.counted(rows, modulus, clauses.exchanges(told, index)))
+            continue
         settler = result.fold.pipeline.settlers[index]
         if settler is not None:
             _totals(result, truth, point, Decimal(str(settler.total)))
@@ -213,7 +225,7 @@ def _nothing_wrong(result, truth, point):
     for time_ms, value, _ in point.rows:
         if value is None:
             continue
-        answers = truth.between(point.meter, time_ms - NEAR_MS, time_ms + CLOCKS_MS)
+        answers = truth.between(point.meter, time_ms - NEAR_MS, time_ms + truth.clocks_ms)
         said = [_said(row, point.register) for row in answers]
         if value not in said and point.eight_bits and any(_garbled(row) for row in answers):
             result.count("let through by a checksum of 8 bits and in no total")
@@ -244,10 +256,10 @@ def _nothing_missing(result, truth, point, begins):
             result.count("answers that did not get through")
             continue
         result.count("readable answers")
-        if not truth.durable(time_ms) or time_ms > last:
+        at = max(free, bisect_left(times, time_ms - (NEAR_MS if point.shared else truth.clocks_ms)))
+        if truth.lost(time_ms, times[at] if at < len(times) else None) or time_ms > last:
             result.count("of them lost to power cuts and at the end")
             continue
-        at = max(free, bisect_left(times, time_ms - (NEAR_MS if point.shared else CLOCKS_MS)))
         if at < len(times) and times[at] <= time_ms + NEAR_MS:
             free = 0 if point.shared else at + 1
         else:
@@ -265,7 +277,7 @@ def _totals(result, truth, point, total):
     modulus = point.point.modulus and Decimal(str(point.point.modulus))
     events = [e for e in truth.events.get(point.meter, ()) if first_ms <= e["time_ms"] <= last_ms]
     counted, at = Decimal(0), first
-    for row in truth.between(point.meter, first_ms + 1, last_ms):
+    for row in truth.between(point.meter, first_ms + 1, last_ms + truth.clocks_ms):
         said = _said(row, point.register)
         if row["fault"] is not None and (table.kind(row["fault"]) == table.CONTENT or row["fault"] in _LYING):
             continue
@@ -277,6 +289,8 @@ def _totals(result, truth, point, total):
             at = Decimal(stood["first"])
         counted += _way(at, said, modulus)
         at = said
+        if at == last and row["time_ms"] >= last_ms - NEAR_MS:
+            break  # what it said later is in no row
     result.count("totals")
     if at != last or counted != total:
         result.differs(f"totals: {point.point.name} counted {total}, the meter {counted}; last {last}, it said {at}")

@@ -7,6 +7,7 @@ from carbonterm.number import Number
 # do: (keys it needs, keys it may have, whether it happens in simulated time too)
 _KINDS = {
     "power-cut": ((), ("off",), True),  # the terminal loses its power, for so long
+    "brown-out": ((), ("off",), False),  # it fails in the middle of the next write; a process, wherever it is
     "line-cut": (("bus", "for"), (), True),  # an adapter or a cable is pulled out
     "network-cut": (("for",), ("centre",), False),  # a centre is not there
     "replaced": (("meter",), (), True),  # another meter takes the place, and an operator says so
@@ -58,7 +59,7 @@ def read(scenario, row, where):
     if do == "enter":
         _by_hand(scenario, row, where)
     at = scenario.duration(row["at"], f"{where} at")
-    for_ms = OFF_MS if do == "power-cut" else 0
+    for_ms = OFF_MS if do in ("power-cut", "brown-out") else 0
     for key in ("for", "off"):
         if key in row:
             for_ms = scenario.duration(row[key], f"{where} {key}")

@@ -33,7 +33,8 @@ class Evidence:
         self.log = []
         try:
             lost_ms = saw.get("lost_ms", compare.LOST_MS)
-            self.result = compare.compare(folder, folder / "log.bundle", lost_ms)
+            clocks_ms = saw.get("clocks_ms", compare.CLOCKS_MS)
+            self.result = compare.compare(folder, folder / "log.bundle", lost_ms, clocks_ms)
             self.log = [entries.decode(raw) for raw, _ in self.result.found.entries]
         except Failure as failure:  # a file that is no bundle any more
             self.result = compare.Result()

@@ -1,4 +1,8 @@
-"""A scenario in real time: simulated meters on ptys and TCP, the terminal as a process, centres over TLS."""
+"""A scenario in real time: simulated meters on ptys, serial devices, TCP; what stands on the bench; centres over TLS.
+
+Nothing hangs on the machine's speed: what the scenario says happens in time, but the power is not cut before the
+terminal has read something since its last start, and the end waits for what is still to come (`PATIENCE_S`).
+"""
 
 import heapq
 import itertools
@@ -9,22 +13,21 @@ from carbonterm import site as sites
 from carbonterm.field import models
 from carbonterm.ledger import manual as records
 from carbonterm.number import Number
+from carbonterm_host.benches import standing
 from carbonterm_host.benches.centre import Centre
 from carbonterm_host.benches.defective import KINDS, defective
 from carbonterm_host.benches.events import OPERATOR
-from carbonterm_host.firmware import Terminal
 from carbonterm_host.platform import keys
 from carbonterm_host.simulate.faults import Fault
 from carbonterm_host.simulate.plant import meters_of
-from carbonterm_host.simulate.rtu import RtuLine
+from carbonterm_host.simulate.rtu import DeviceLine, RtuLine
 from carbonterm_host.simulate.site import Simulation
 from carbonterm_host.simulate.tcp import TcpServer
 
-HEAP = "8M"
 LOOK_S = 0.1
 DAY_MS = 86400000
-FIRST_S = 30  # for the first reading
-UNDER_WAY_MS = 1000  # from an answer to its commit, besides the time that commits are apart
+FIRST_S = PATIENCE_S = 180
+UNDER_WAY_MS = 10000  # from an answer to its commit at most, besides the time that commits are apart
 COUNTERS = ("requests", "replies", "timeouts", "errors", "exceptions", "dropped")
 
 
@@ -48,32 +51,29 @@ class Real:
 
     def run(self):
         scenario = self.scenario
-        self.terminal = Terminal(
-            self.folder / "terminal", heap=scenario.board.get("heap", HEAP), offset_ms=self.offset_ms,
-            segment_size=scenario.board.get("segment_size"),
-        )  # fmt: skip
-        epoch, public = self.terminal.key()
-        tls = keys.make_certificates(self.folder / "tls") if scenario.centres else None
-        identity = scenario.site.terminal_id, epoch, public
-        self.centres = [Centre(f"centre-{n}", self.folder / f"centre-{n}", tls, identity)
-                        for n in range(1, scenario.centres + 1)]  # fmt: skip
-        self.plant = self._plant()
+        self.subject = subject = standing.make(scenario, self.folder, self.offset_ms)
+        self.centres, self.plant = [], None
         try:
-            for centre in self.centres:
-                centre.start()
+            identity = scenario.site.terminal_id, *subject.prepare()
+            names = (subject.host, "127.0.0.1", "localhost")
+            tls = keys.make_certificates(self.folder / "tls", names) if scenario.centres else None
+            for n in range(1, scenario.centres + 1):
+                self.centres.append(Centre(f"centre-{n}", self.folder / f"centre-{n}", tls, identity, subject.host))
+                self.centres[-1].start()
+            self.plant = self._plant()
             self.plant.start_ms = self.now_ms()
             with self.plant:
                 self._configure()
                 self._operate()
+            subject.pull(self.folder / "log.bundle")
         finally:
-            if self.terminal.process and self.terminal.process.poll() is None:
-                self.terminal.kill()
+            subject.close()
             for centre in self.centres:
                 centre.stop()
         return {
             "power": self.power, "cuts": self.cuts, "samples": self.samples,
-            "lost_ms": self.site.settings.commit_ms + UNDER_WAY_MS,
-            "alarms": self.alarms, "errors": self.errors, "lines": self._lines(),
+            "lost_ms": self.site.settings.commit_ms + UNDER_WAY_MS, "clocks_ms": subject.clocks_ms,
+            "alarms": self.alarms, "errors": self.errors, "lines": self._lines(), "board": subject.about,
             "centres": [centre.held() for centre in self.centres], "faults": self.plant.faults.table(),
             "begin_ms": self.begin_ms, "end_ms": self.end_ms,
         }  # fmt: skip
@@ -85,10 +85,12 @@ class Real:
         for index, row in enumerate(scenario.site.buses):
             meters = [self._meter(meter) for meter in meters_of(scenario.site, index, scenario.seed)]
             if row.kind == "modbus-tcp":
-                buses.append(TcpServer(row.name, meters))
+                buses.append(TcpServer(row.name, meters, host=self.subject.host))
             else:
-                link = str(self.folder / f"{row.name}.tty")
-                buses.append(RtuLine(row.name, meters, row.port, row.parity, row.stop, link, kind=row.kind))
+                device = self.subject.device(row.name)
+                link = device or str(self.folder / f"{row.name}.tty")
+                line = DeviceLine if device else RtuLine
+                buses.append(line(row.name, meters, row.port, row.parity, row.stop, link, kind=row.kind))
         faults = [Fault(*row) for row in scenario.faults]
         return Simulation(buses, scenario.seed, 1, self.folder / "truth.jsonl", faults)
 
@@ -101,38 +103,76 @@ class Real:
         return meter
 
     def _configure(self):
-        found = {bus.name: (bus.address, bus.port) if bus.kind == "modbus-tcp" else bus.path
+        lines = [bus for bus in self.plant.buses if bus.kind != "modbus-tcp"]
+        self.subject.connect({bus.name: bus.path for bus in lines})
+        found = {bus.name: self.subject.place(bus) if bus in lines else (bus.address, bus.port)
                  for bus in self.plant.buses}  # fmt: skip
         rows = [centre.row() for centre in self.centres]
         (self.folder / "site.yaml").write_text(self.scenario.site_text(found, rows), encoding="utf-8")
         self.site = self.scenario.compile(found, rows, self.folder)
         (self.folder / "site.bin").write_bytes(self.site.canonical())
-        self.terminal.configure(self.site.canonical())
+        self.subject.configure(self.site.canonical())
 
     # --- running -----------------------------------------------------------------------------------------------------
 
     def _operate(self):
         time_of = self.plant.clock  # faults and events have one beginning
         self.begin_ms = time_of.start_ms
-        self.terminal.start()
-        self.terminal.wait(lambda status: status.get("readings"), FIRST_S)
+        self.subject.start()
+        self._wait(lambda: self.subject.status().get("readings"), FIRST_S)
         for event in self.scenario.events:
             self._at(event.at_ms, self._happen, event)
         for row in self.scenario.faults:
             if row[0] == "silent" and row[1] == 1 and row[2] is not None and row[4] is not None and row[5] is None:
                 since = self.begin_ms + 1000 * row[3]
                 self.cuts.append([[row[2]], since, self.begin_ms + 1000 * row[4]])
-        while (elapsed := time_of.elapsed_s() * 1000) < self.scenario.ms:
+        due = None  # entries that there were at the planned end
+        while (elapsed := self._elapsed()) < self.scenario.ms + 1000 * PATIENCE_S:
             while self.queue and self.queue[0][0] <= elapsed:
                 _, _, act, given = heapq.heappop(self.queue)
                 act(*given)
             self._look()
+            if elapsed >= self.scenario.ms:
+                due = self.status.get("entries") if due is None else due
+                if not self.queue and not self._awaits(due):
+                    break
             time.sleep(LOOK_S)
-        if self.terminal.process.poll() is None:
-            self.terminal.stop()
+        if self.subject.running:
+            self.subject.stop(self._wait_looking)
             self._look(True)
             self._spend()
         self.end_ms = self.now_ms()
+
+    def _elapsed(self):
+        return self.plant.clock.elapsed_s() * 1000
+
+    def _awaits(self, due):
+        """Whether something that has to come has not come yet: a reading since the last start, entries at the centres,
+        answers that are expected."""
+        if not self.subject.running:
+            return False
+        if due is None or not self.status.get("readings"):
+            return True
+        if any((centre["cursor"] or 0) < due for centre in self.status["centres"]):
+            return True
+        now = {bus["bus"]: bus["replies"] for bus in self.status["buses"]}
+        wanted = self.scenario.expect.get("polls", {}).items()
+        return any(now[bus] + self.spent.get(bus, {}).get("replies", 0) < least for bus, least in wanted)
+
+    def _wait(self, condition, seconds):
+        """RuntimeError with what was said last where condition() is not true in time."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end or not self.subject.running:
+                raise RuntimeError(f"not within {seconds} s; it said last:\n{self.subject.said()}")
+            time.sleep(LOOK_S)
+
+    def _wait_looking(self, condition, seconds):
+        def looked():
+            self._look()
+            return condition()
+
+        self._wait(looked, seconds)
 
     def _at(self, ms, act, *given):
         heapq.heappush(self.queue, (ms, next(self.order), act, given))
@@ -143,16 +183,22 @@ class Real:
 
     def _power_cut(self, event):
         self._look()
-        self.terminal.kill()
+        late = self._elapsed() - event.at_ms
+        if not self.status.get("readings") and late < 1000 * PATIENCE_S and self.subject.running:
+            self._at(self._elapsed() + 1000 * LOOK_S, self._power_cut, event)  # it is not back from the last one
+            return
+        self.subject.cut(event.do == "brown-out")
         self._spend()
         self.power.append([self.now_ms(), None])
         self.plant.truth.add({"event": "power", "time_ms": self.now_ms()})
         if not (self.defect and self.defect["does"] == "off"):
-            self._at(event.at_ms + event.for_ms, self._power_on)
+            self._at(self._elapsed() + event.for_ms, self._power_on)
+
+    _brown_out = _power_cut
 
     def _power_on(self):
         self.power[-1][1] = self.now_ms()
-        self.terminal.start()
+        self.subject.on()
 
     def _line_cut(self, event):
         bus = event.row["bus"]
@@ -180,7 +226,7 @@ class Real:
         """What an operator enters about a meter that was exchanged, once it has been."""
         done = [row for row in self.plant.truth.rows
                 if row.get("event") == event.do and row["meter"] == event.row["meter"]]  # fmt: skip
-        if not done or self.terminal.process.poll() is not None:
+        if not done or not self.subject.running:
             self._at(event.at_ms + 1000, self._tell_terminal, event)
             return
         meter = next(index for index, one in enumerate(self.site.meters) if one.name == event.row["meter"])
@@ -191,7 +237,7 @@ class Real:
                             if tuple(models.place(model, row)[:2]) == (point.function, point.address))  # fmt: skip
                 stood = done[-1]["totals"][name]
                 when = clock.text(done[-1]["time_ms"], 0)
-                self.terminal.say(f"{event.do} {point.name} {when} {stood['last']} {stood['first']}")
+                self.subject.say(f"{event.do} {point.name} {when} {stood['last']} {stood['first']}")
 
     def _enter(self, event):
         site, now = self.site, self.now_ms()
@@ -200,16 +246,16 @@ class Real:
         fields = [event.row["point"], today - DAY_MS, today, value.exponent, value.mantissa,
                   site.manual[index].unit, [], "bench", None]  # fmt: skip
         made = records.make(site.terminal_id, "bench", now, records.ENTER, fields, OPERATOR.sign)
-        self.terminal.say("enter " + made.encode().hex())
+        self.subject.say("enter " + made.encode().hex())
 
     def _clock_step(self, event):
         self.offset_ms += self.scenario.duration(event.row["by"], "by")
-        self.terminal.set_clock(self.offset_ms)
+        self.subject.set_clock(self.offset_ms)
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def _look(self, last=False):
-        status = self.terminal.status()
+        status = self.subject.status()
         if not status or "entries" not in status:
             return
         if not last and self.samples and status["time_ms"] == self.samples[-1]["time_ms"]:

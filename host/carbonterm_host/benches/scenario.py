@@ -25,7 +25,7 @@ BOARDS = ("process",)
 TERMINAL = "CT-BENCH-1"
 _UNITS = {"ms": 1, "s": 1000, "min": 60000, "h": 3600000, "d": 86400000}
 _KEYS = ("title", "time", "lasts", "site", "expect")
-_MORE = ("seed", "begins", "board", "meters", "faults", "events", "centres", "held", "defects", "about")
+_MORE = ("seed", "begins", "board", "boards", "meters", "faults", "events", "centres", "held", "defects", "about")
 _FLASH = ("block", "ring", "files", "program", "cycles", "segment_size")
 
 
@@ -35,8 +35,9 @@ class Bad(CarbonError):
 
 class Scenario:
     """What a file says. ms: how long it lasts; begins: milliseconds since local midnight, or None; board: a table;
-    meters: {name: [rate, {register: start}]}; faults: rows for Faults.add; events: of carbonterm_host.benches.events;
-    expect: {name: value}; defects: {name: table}."""
+    boards: rows of benches.standing, row: the one it is run with, None: a process; meters: {name: [rate, {register:
+    start}]}; faults: rows for Faults.add; events: of carbonterm_host.benches.events; expect: {name: value}; defects:
+    {name: table}."""
 
     def __init__(self, path, document):
         self.path = Path(path)
@@ -54,6 +55,7 @@ class Scenario:
                                   ("terminal", "name", "zone", "nodes", "sources", "boundary", "settings", "manual",
                                    "virtual", "factors_on"))  # fmt: skip
         self._check_places()
+        self.row, self.boards = None, []
         self.site = self.compile({bus.get("name"): f"/dev/{bus.get('name')}" for bus in self.source["buses"]})
         self.meters = self._meters(top.get("meters", {}))
         self.faults = [self._fault(row, f"[[faults]] number {n}") for n, row in enumerate(top.get("faults", []), 1)]
@@ -64,6 +66,8 @@ class Scenario:
         self.events.sort(key=lambda event: event.at_ms)
         self.expect = self._expectations(top["expect"])
         self.defects = {name: self._defect(row, f"[defects.{name}]") for name, row in top.get("defects", {}).items()}
+        self.boards = self._boards(top)
+        self.row = self.boards[0] if self.boards else None
 
     @property
     def simulated(self):
@@ -83,6 +87,8 @@ class Scenario:
                 buses.append({**bus, "device": place})
         head = {"terminal": TERMINAL, "name": self.title, "zone": "+08:00"}
         document = {**head, **self.source, "buses": buses}
+        if self.row and "settings" in self.row:
+            document["settings"] = self.row["settings"]
         if "manual" in self.source:
             document["operators"] = [{"name": "bench", "public": events.OPERATOR.public.hex()}]
         if centres:
@@ -179,6 +185,21 @@ class Scenario:
                 raise self.bad("[board] flash", "it is worn in simulated time only", 'time = "simulated"')
             self._table(board["flash"], "[board] flash", _FLASH)
         return board
+
+    def _boards(self, top):
+        rows = top.get("boards", [])
+        if not rows:
+            return []
+        if "board" in top:
+            raise self.bad("[board]", "it is for a process, and there are [[boards]]", "leave one of them out")
+        from carbonterm_host.benches import standing  # what runs as a process needs no tools for boards
+
+        found = [standing.read(self, row, f"[[boards]] number {n}") for n, row in enumerate(rows, 1)]
+        names = [row["name"] for row in found]
+        for name in names:
+            if names.count(name) > 1:
+                raise self.bad("[[boards]]", f"two are named {name}", 'give them names: name = "left"')
+        return found
 
     def _meters(self, value):
         found, known = {}, {meter.name: meter for meter in self.site.meters}

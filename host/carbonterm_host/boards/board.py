@@ -33,6 +33,15 @@ FILES = ("board.toml", "manifest.py", "wiring.md")
 # T/CSMT draft 10.2.1: a terminal's main unit has at least four serial ports; a collector is not bound by it
 TERMINAL_UARTS = 4
 COLLECTOR_HEAP = 192 << 10
+KINDS = "ipc", "gateway"
+# a terminal's data sheet: what of clause 10 no program can measure
+SHEET = {
+    "kind": "ipc or gateway: 10.1 a) or b)", "cpu_mhz": "highest clock of the processor",
+    "screen_mm": "diagonal of the screen, 0: none", "ethernet": "Ethernet ports", "usb": "USB ports",
+    "supply_v": "[lowest, highest] supply, V AC", "temperature_c": "[lowest, highest] in operation",
+    "humidity_pct": "[lowest, highest], without condensation", "mounting": "ways: rack, rail, wall",
+    "modules": "what can be exchanged one by one", "source": "the paper that says so",
+}  # fmt: skip
 _SIZE = re.compile(r"([0-9]+)(KiB|MiB|GiB)?")
 _UNITS = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
@@ -86,6 +95,7 @@ class Board:
     watchdog: dict = field(default_factory=dict)
     rtc: dict = field(default_factory=dict)
     usb: list = field(default_factory=list)
+    sheet: dict = field(default_factory=dict)
 
     def partition(self, name):
         return next((one for one in self.partitions if one.name == name), None)
@@ -140,7 +150,7 @@ def read(folder):
         rtc=take.table("rtc", ("kind",), ("sda", "scl")),
         usb=take.table("usb", ("ids",), ()).get("ids", []),
         uarts=take.rows("uart", ("name",), ("id", "tx", "rx", "direction", "device")),
-        partitions=[],
+        sheet=take.table("sheet", (), SHEET, optional=True), partitions=[],
     )  # fmt: skip
     for row in take.rows("partition", ("name", "offset", "size"), ("type", "subtype")):
         try:
@@ -228,6 +238,8 @@ def _consistent(board, mistakes):
             mistakes.append(f"[usb] ids: {text!r} is not vendor:product, each of 4 hex digits")
     if board.profile == "terminal" and len(board.uarts) < TERMINAL_UARTS:
         mistakes.append(f"a terminal has at least {TERMINAL_UARTS} serial ports (T/CSMT draft 10.2.1)")
+    if board.profile == "terminal":
+        _sheet(board.sheet, mistakes)
     if board.memory["heap"] < COLLECTOR_HEAP:
         mistakes.append(f"[memory] heap is below {COLLECTOR_HEAP >> 10} KiB, which a collector of 16 meters needs")
     if board.memory["heap"] > board.memory["ram"] + board.memory["psram"]:
@@ -235,6 +247,27 @@ def _consistent(board, mistakes):
     _pins(board, mistakes)
     if board.family != "unix":
         _flash(board, mistakes)
+
+
+def _sheet(sheet, mistakes):
+    """The data sheet of a terminal: every item of clause 10 that no program can measure."""
+    mistakes += [f"[sheet] lacks {name}: {SHEET[name]} (T/CSMT draft 10)" for name in SHEET if name not in sheet]
+    for name, value in sheet.items():
+        if name in ("supply_v", "temperature_c", "humidity_pct"):
+            good = isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value)
+            if not good or value[0] >= value[1]:
+                mistakes.append(f"[sheet] {name} is {value!r}; write [lowest, highest], integers")
+        elif name in ("mounting", "modules"):
+            if not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+                mistakes.append(f"[sheet] {name} is {value!r}; write a list of texts")
+        elif name == "kind":
+            if value not in KINDS:
+                mistakes.append(f"[sheet] kind is {value!r}; one of {', '.join(KINDS)}")
+        elif name == "source":
+            if not isinstance(value, str) or not value:
+                mistakes.append("[sheet] source says which paper the figures are from")
+        elif type(value) is not int or value < 0:
+            mistakes.append(f"[sheet] {name} is {value!r}; write an integer")
 
 
 def _pins(board, mistakes):

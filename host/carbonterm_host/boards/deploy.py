@@ -1,48 +1,33 @@
 """An image onto a board that runs MicroPython: only what differs, compared by digest, never a brick.
 
 The state is what lies on the board: each run compares and writes what is missing, so a run that was cut goes on with
-the next one. The ROMFS is written with its first block last: while it is not whole it is no file system, MicroPython
-comes up without it, and its prompt is there. A board without a ROMFS gets the modules as files of /lib.
+the next one. A board whose firmware runs gets an upgrade by way of its file system (staged.py): at every moment it has
+the old firmware or the new one. One without firmware is written in place, with the first block last: while the ROMFS is
+not whole it is no file system, MicroPython comes up without it, and its prompt is there. A board without a ROMFS gets
+the modules as files of /lib.
 """
 
 import hashlib
 import zlib
 from pathlib import Path
 
+from carbonterm import cbor
 from carbonterm_host.boards import image as images
+from carbonterm_host.boards import onboard
+from carbonterm_host.boards import staged as staging
 from carbonterm_host.boards.remote import encoded
 from carbonterm_host.screen import FINDING, Failure
 
-MAIN = b"import carbonterm_device.boot\n\ncarbonterm_device.boot.main()\n"
-_ROM = """
-import vfs, hashlib
-from binascii import a2b_base64, hexlify
+MAIN, BOOT = "/main.py", "/boot.py"
+MAIN_TEXT = b"import carbonterm_device.boot\n\ncarbonterm_device.boot.main()\n"
+FILES_HEAP = 384 << 10  # modules as files are kept in RAM: 160 KB of them, and as much to work with
+_PACKS = """
 from io import BytesIO
 try:
     from deflate import DeflateIO, RAW
     _inflate = lambda s: DeflateIO(BytesIO(a2b_base64(s)), RAW, 9).read()
 except ImportError:
     _inflate = None
-_d = vfs.rom_ioctl(2, 0) if hasattr(vfs, 'rom_ioctl') and vfs.rom_ioctl(1) > 0 else None
-_o = hasattr(_d, 'ioctl')
-_B = %d
-def _rom_size():
-    return 0 if _d is None else _d.ioctl(4, 0) * _d.ioctl(5, 0) if _o else len(_d)
-def _digests(n, e):
-    m = memoryview(_d)
-    for i in range(n):
-        print(hexlify(hashlib.sha256(m[i * _B : min(e, (i + 1) * _B)]).digest()).decode())
-def _erase(i):
-    if _o:
-        _d.ioctl(6, i)
-    else:
-        vfs.rom_ioctl(3, 0, i * _B, _B)
-def _write(i, b):
-    _erase(i)
-    if _o:
-        _d.writeblocks(i, b, 0)
-    else:
-        vfs.rom_ioctl(4, 0, i * _B, b)
 """
 _LIB = """
 def _tree(p):
@@ -91,65 +76,116 @@ def fits(manifest, about, chip):
         )  # fmt: skip
 
 
-def deploy(remote, board, folder, trust=None, files=False, step=lambda done, total: None):
+def deploy(remote, board, folder, trust=None, files=False, step=lambda done, total: None, in_place=False):
     """Brings the image in `folder` onto the board at `remote`. Returns {"way", "written", "of", "bytes"}: blocks of the
-    ROMFS or files that were written, of how many, and their bytes; "main": whether main.py was.
+    ROMFS or files that were written, of how many, and their bytes; "staged": whether by way of the file system;
+    "main": whether main.py or boot.py was written.
 
-    files: modules as files of /lib although there is a ROMFS. Failure before anything is written where it does not fit.
+    files: modules as files of /lib although there is a ROMFS; in_place: the ROMFS at once, where the file system has no
+    room. Failure before anything is written where it does not fit.
     """
     manifest = images.load(folder, trust)
     if manifest["board"] != board.name:
         raise Failure(FINDING, f"the image is for {manifest['board']}, not for {board.name}", "name the other folder")
     fits(manifest, remote.about, board.chip)
+    release = staging.release(folder)
+    _same_maker(remote, release)
     data = (Path(folder) / images.ROMFS).read_bytes()
-    remote.run(_ROM % board.flash["block"], "what its ROMFS is")
-    room = 0 if files else remote.value("_rom_size()")
+    remote.run(staging.boot().decode(), "what its ROMFS is")
+    room = 0 if files else remote.value("Rom().size")
+    starts = room and remote.get(BOOT) != staging.boot()
+    if starts:
+        remote.put(BOOT, staging.boot())
+    if not room and not files and board.memory["heap"] < FILES_HEAP:
+        raise Failure(
+            FINDING, f"its MicroPython has no ROMFS, and {board.memory['heap'] >> 10} KiB of heap are too few for"
+            " modules in RAM",
+            "flash a MicroPython that was built with MICROPY_HW_ROMFS_BYTES (docs/boards.md), or try --files",
+        )  # fmt: skip
     if room:
         if len(data) > room:
             raise Failure(
                 FINDING, f"the ROMFS has {len(data)} bytes, its partition on the board {room}",
                 "flash the board's partition table, or deploy with --files",
             )  # fmt: skip
-        done = _romfs(remote, data, board.flash["block"], step)
+        done = _romfs(remote, folder, data, board.flash["block"], step, in_place)
     else:
         done = _files(remote, images.unpacked(data), step)
-    done["main"] = remote.get("/main.py") != MAIN
+    done["main"] = remote.get(MAIN) != MAIN_TEXT
     if done["main"]:
-        remote.put("/main.py", MAIN)
+        remote.put(MAIN, MAIN_TEXT)
+    done["main"] = bool(done["main"] or starts)
+    _say_release(remote, release)
     return done
 
 
-def _romfs(remote, data, block, step):
+def _same_maker(remote, release):
+    """Failure where the board knows its maker and the image is not the maker's."""
+    known = remote.get(staging.MAKER)
+    if known is None:
+        return
+    key = release[2] and release[2].hex()
+    if key != known.decode(errors="replace").strip():
+        raise Failure(
+            FINDING, f"the image is signed by {key[:16] + '…' if key else 'nobody'}, the board takes those of"
+            f" {known[:16].decode(errors='replace')}… only",
+            "build it with the maker's key: carbonterm board build --key; factory-reset makes the board forget it",
+        )  # fmt: skip
+
+
+def _say_release(remote, release):
+    """Leaves on the board what its log will tell of the image, and whose images it takes from now on."""
+    raw = cbor.encode(release)
+    if remote.get(onboard.RELEASE) != raw:
+        remote.put(onboard.RELEASE, raw)
+    if release[2] is not None and remote.get(staging.MAKER) is None:
+        remote.put(staging.MAKER, release[2].hex().encode() + b"\n")
+
+
+def _romfs(remote, folder, data, block, step, in_place):
     wanted = [data[at : at + block] for at in range(0, len(data), block)]
     digests = [hashlib.sha256(one).hexdigest() for one in wanted]
 
     def differing():
-        said = remote.run(f"_digests({len(wanted)}, {len(data)})", "for digests").split()
+        said = remote.run(f"Rom().digests({len(wanted)}, {len(data)}, {block})", "for digests").split()
         if len(said) != len(wanted):
             raise Failure(FINDING, "the board gave no digests of its ROMFS", "reset it, then again")
         return [i for i, (one, other) in enumerate(zip(said, digests, strict=True)) if one != other]
 
     todo = differing()
+    found = {"way": "romfs", "written": len(todo), "of": len(wanted), "bytes": sum(len(wanted[i]) for i in todo)}
+    found["staged"] = bool(todo) and not in_place and staging.able(remote)
     if not todo:
-        return {"way": "romfs", "written": 0, "of": len(wanted), "bytes": 0}
-    remote.run("try:\n vfs.umount('/rom')\nexcept OSError:\n pass", "to let go of its ROMFS")
-    total = sum(len(wanted[i]) for i in todo)
-    order = [i for i in todo if i] + [0]
-    remote.run("_erase(0)", "to erase a block")
-    packs, done = remote.value("_inflate is not None"), 0
-    for i in order:
-        literal = encoded(_deflated(wanted[i])) if packs else encoded(wanted[i])
-        remote.run(f"_write({i}, {'_inflate' if packs else 'a2b_base64'}({literal}))", "to write a block")
-        done += len(wanted[i])
-        step(min(done, total), total)
-    remote.run("_o or vfs.rom_ioctl(5, 0)", "to write a block")
+        return found
+    if found["staged"]:
+        staging.bring(remote, staging.package(folder, data, block, todo), step)
+        remote.run(staging.boot().decode(), "what its ROMFS is")
+    else:
+        _in_place(remote, wanted, todo, block, step)
     left = differing()
     if left:
         raise Failure(
             FINDING, f"{len(left)} blocks of the ROMFS are not what was written, the first is number {left[0]}",
             "run it again; if it stays, the flash is worn: replace the board",
         )  # fmt: skip
-    return {"way": "romfs", "written": len(order), "of": len(wanted), "bytes": total}
+    return found
+
+
+def _in_place(remote, wanted, todo, block, step):
+    """Writes blocks of the ROMFS, the first one last."""
+    remote.files()
+    staging.forget(remote)
+    remote.run("import vfs\ntry:\n vfs.umount('/rom')\nexcept OSError:\n pass", "to let go of its ROMFS")
+    total = sum(len(wanted[i]) for i in todo)
+    remote.run(_PACKS + f"_r = Rom()\n_r.erase(0, {block})", "to erase a block")
+    packs, done = remote.value("_inflate is not None"), 0
+    for i in [i for i in todo if i] + [0]:
+        literal = encoded(_deflated(wanted[i])) if packs else encoded(wanted[i])
+        data = f"{'_inflate' if packs else 'a2b_base64'}({literal})"
+        remote.run(f"_r.write({i}, {data}, {block})", "to write a block")
+        done += len(wanted[i])
+        step(min(done, total), total)
+    remote.run("_r.done()", "to write a block")
 
 
 def _deflated(data):
@@ -190,4 +226,4 @@ def _files(remote, wanted, step):
     wrong = [name for name in digests if have.get(name) != digests[name]]
     if wrong:
         raise Failure(FINDING, f"{wrong[0]} on the board is not what was written", "run it again")
-    return {"way": "files", "written": len(todo), "of": len(digests), "bytes": total}
+    return {"way": "files", "written": len(todo), "of": len(digests), "bytes": total, "staged": False}

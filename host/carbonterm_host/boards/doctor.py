@@ -1,5 +1,10 @@
-"""`carbonterm board doctor`: one row for each thing that can be wrong with a port and the board behind it."""
+"""`carbonterm board doctor`: one row for each thing that can be wrong with a port and the board behind it; of a
+terminal the self-check of T/CSMT draft clause 10.
+"""
 
+import getpass
+
+from carbonterm_host import desk
 from carbonterm_host.boards import provision as provisioning
 from carbonterm_host.boards.remote import Remote, reachable
 from carbonterm_host.screen import Failure, say
@@ -40,6 +45,18 @@ def look(port):
     except Failure as failure:
         rows.append(row(say("prompt", "提示符"), False, failure.what, failure.hint))
     return rows
+
+
+def of_terminal(place, board):
+    """{"board", "kinds", "rows"}: the self-check of the terminal at `place` (a folder or socket), by the board's data
+    sheet; kinds: which of 10.1 a) "ipc" and b) "gateway" it is, by all that has to be."""
+    with desk.Desk.at(place, getpass.getuser()) as asked:
+        sheet = {**board.sheet, "serial": len(board.uarts)}
+        (event,) = asked.ask({"do": "selfcheck", "sheet": sheet})
+    rows = event["selfcheck"]
+    lacking = {row["clause"] for row in rows if row["must"] and row["result"] != "pass"}
+    kinds = [kind for kind, clause in (("ipc", "10.1a"), ("gateway", "10.1b")) if clause not in lacking]
+    return {"board": board.name, "kinds": kinds, "rows": rows}
 
 
 def _about(about):

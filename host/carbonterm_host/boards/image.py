@@ -19,9 +19,9 @@ from pathlib import Path
 
 import carbonterm
 from carbonterm.gm import sm2
-from carbonterm_host import gm_backends
+from carbonterm_host import gm_backends, runtime
 from carbonterm_host.boards import board as boards
-from carbonterm_host.boards import modules
+from carbonterm_host.boards import modules, slim
 from carbonterm_host.screen import FINDING, USAGE, Failure
 
 FORMAT = "carbonterm-image-1"
@@ -55,26 +55,47 @@ def described(board):
         f"NETWORK = {sorted(board.network.items())!r}", f"WATCHDOG = {sorted(board.watchdog.items())!r}",
         f"RTC = {sorted(board.rtc.items())!r}",
         f"PARTITIONS = {[(one.name, one.offset, one.size) for one in board.partitions]!r}",
-        f"FLASH = {tuple(board.flash.get(key, 0) for key in ('block', 'program'))!r}", "",
+        f"FLASH = {tuple(board.flash.get(key, 0) for key in ('block', 'program'))!r}",
+        *([f"SHEET = {dict(sorted(board.sheet.items()), serial=len(board.uarts))!r}"] if board.sheet else []), "",
     ]  # fmt: skip
     return "\n".join(rows)
 
 
-def compiled(board):
-    """[Module] of a board's ROMFS in order of paths. Failure where mpy-cross refuses a module."""
+def compiled(board, without=(), names=None):
+    """[Module] of a board's ROMFS in order of paths. without: modules that it does without (modules.unused); names: a
+    dict that is told the short names of each module. Failure where mpy-cross refuses a module."""
     found = []
+    paths = modules.needed(board.profile, board.family, without)
+    sources = {name: path.read_text() for name, path in paths.items()}
     with tempfile.TemporaryDirectory() as folder:
-        for name, path in modules.needed(board.profile, board.family).items():
-            inner = name.replace(".", "/") + ("/__init__" if path.name == "__init__.py" else "")
+        text = Path(folder) / "module.py"
+        for name, source in sorted(sources.items()):
+            inner = name.replace(".", "/") + ("/__init__" if paths[name].name == "__init__.py" else "")
             if name.endswith(_NATIVE) and not board.mpy["arch"]:
-                found.append(Module(inner + ".py", path.read_bytes()))
+                found.append(Module(inner + ".py", paths[name].read_bytes()))
                 continue
-            found.append(Module(inner + ".mpy", _mpy(board, path, inner + ".py", Path(folder) / "out.mpy")))
+            text.write_text(source)
+            found.append(Module(inner + ".mpy", _mpy(board, text, inner + ".py", Path(folder) / "out.mpy")))
         text = Path(folder) / "board.py"
         text.write_text(described(board))
         found.append(Module(DESCRIPTION + ".mpy", _mpy(board, text, DESCRIPTION + ".py", Path(folder) / "out.mpy")))
+    if "carbonterm_device.page.server" in paths:
+        found.append(Module("microdot.py", runtime.microdot().read_bytes()))  # foreign: as it was published
     found.append(Module(STAMP, f"{board.name} {carbonterm.__version__}\n".encode()))
     return sorted(found, key=lambda one: one.path.split("/"))
+
+
+def _slim(board, sources, without, names):
+    """The sources of a small board: what is not asked for is not there, and private names are short."""
+    sources, short = slim.slim(sources, modules.asked())
+    names.update(short)
+    reached = slim.reached(sources, modules.roots(board.family))
+    sources = {name: text for name, text in sources.items() if name in reached}
+    lacking = slim.missing(sources, modules.left_out(board.profile, board.family, without))
+    if lacking:
+        where, what = lacking[0]
+        raise Failure(FINDING, f"the image would lack {what}, which {where} asks for", "tell the makers of carbonterm")
+    return sources
 
 
 def _mpy(board, path, said, out):

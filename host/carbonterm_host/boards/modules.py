@@ -1,9 +1,12 @@
 """Which modules of the firmware a board needs: everything that its roots import, directly or later."""
 
 import ast
+from pathlib import Path
 
+from carbonterm.field.places import CJT188, DLT645
 from carbonterm_host import runtime
 from carbonterm_host.boards.board import FAMILIES
+from carbonterm_host.boards.slim import words
 
 _PACKAGES = {
     name: next(folder / name for folder in runtime.packages() if (folder / name).is_dir())
@@ -12,25 +15,40 @@ _PACKAGES = {
 # a microcontroller's main.py calls boot; on Linux the package is called
 ROOTS = {
     "unix": ("carbonterm_device.__main__", "carbonterm_device.app", "carbonterm_device.provision"),
-    "": ("carbonterm_device.boot", "carbonterm_device.provision"),
+    "": ("carbonterm_device.boot", "carbonterm_device.provision", "carbonterm_device.upgrade"),
 }
-# what a terminal has and a collector does without: it polls, signs, stores and forwards. What its site document may not
-# have for that, boards.provision.check_site refuses
+# what a terminal has and a collector does without: it polls, signs, stores and forwards. carbonterm.site refuses a
+# collector's document that asks for any of it
 TERMINAL_ONLY = (
-    "carbonterm.accounting", "carbonterm.formula", "carbonterm.formula_steps",
-    "carbonterm.site_formed", "carbonterm.series.combine", "carbonterm.series.manual", "carbonterm.ledger.manual",
-    "carbonterm.site_series", "carbonterm.series.gaps", "carbonterm.series.instant", "carbonterm.series.validity",
-    "carbonterm.field.inbound", "carbonterm.field.channels", "carbonterm.field.analog",
-    "carbonterm_device.byhand", "carbonterm_device.channels", "carbonterm_device.inbound",
-    "carbonterm_device.maintenance", "carbonterm_device.search",
+    "carbonterm.accounting", "carbonterm.figures", "carbonterm.formula", "carbonterm.formula_steps",
+    "carbonterm.pipeline", "carbonterm.series", "carbonterm.site_formed", "carbonterm.site_page",
+    "carbonterm.site_series", "carbonterm.users", "carbonterm.ledger.manual",
+    "carbonterm.field.inbound", "carbonterm.field.channels", "carbonterm.field.analog", "carbonterm.gm.pbkdf2",
+    "carbonterm_device.byhand", "carbonterm_device.channels", "carbonterm_device.faults", "carbonterm_device.health",
+    "carbonterm_device.inbound", "carbonterm_device.maintenance", "carbonterm_device.monitor",
+    "carbonterm_device.page", "carbonterm_device.ports.proc", "carbonterm_device.reconfigure",
+    "carbonterm_device.search", "carbonterm_device.selfcheck", "carbonterm_device.standstill",
+    "carbonterm_device.terminal",
 )  # fmt: skip
 # what only the host runs: the library of methods and factors, the text of meter models, the reader of bundles
 HOST_ONLY = (
     "carbonterm.accounting.library", "carbonterm.accounting.load", "carbonterm.accounting.dimensions",
     "carbonterm.accounting.model", "carbonterm.field.models",
-    "carbonterm.formula_text", "carbonterm.ledger.bundle",
+    "carbonterm.ledger.bundle",
 )  # fmt: skip
 PORTS = "carbonterm_device.ports"
+# what a collector needs for some site documents only: (protocols, modules), (by a broker, modules), (by TCP, modules)
+BY_PROTOCOL = (
+    (DLT645, ("carbonterm.field.dlt645", "carbonterm.field.dlt645_items", "carbonterm.field.requests_dlt645")),
+    ((CJT188,), ("carbonterm.field.cjt188", "carbonterm.field.requests_cjt188", "carbonterm.units",
+                 "carbonterm.nearest")),
+)
+BY_WAY = (
+    (False, ("carbonterm_device.https",)),
+    (True, ("carbonterm_device.mqtt_link", "carbonterm_device.mqtt_session", "carbonterm.field.mqtt",
+            "carbonterm.field.names", "carbonterm.field.utf8", "carbonterm.uplink.topics")),
+)  # fmt: skip
+BY_LINE = ((True, ("carbonterm_device.network",)), (False, ("carbonterm_device.line",)))
 
 
 def path_of(module):
@@ -70,15 +88,51 @@ def at_once(module):
     return sorted(name for name in found if path_of(name))
 
 
-def needed(profile, port):
+def roots(port):
+    """What an image begins with; port as "esp32"."""
+    return [*ROOTS.get(port, ROOTS[""]), f"{PORTS}.{port}"]
+
+
+def left_out(profile, port, without=()):
+    """Modules and packages that an image does not hold; without: more of them."""
+    others = tuple(f"{PORTS}.{other}" for other in FAMILIES if other != port)
+    return HOST_ONLY + (TERMINAL_ONLY if profile == "collector" else ()) + others + tuple(without)
+
+
+def unused(site):
+    """Modules that a collector under this Site does without: protocols that no meter speaks, the way to no centre."""
+    spoken = {meter.protocol for meter in site.meters}
+    ways = {centre.mqtt is not None for centre in site.centres}
+    found = [] if any(meter.identity for meter in site.meters) else ["carbonterm.field.identity"]
+    for protocols, modules in BY_PROTOCOL:
+        found += () if spoken & set(protocols) else modules
+    for broker, modules in BY_WAY:
+        found += () if broker in ways else modules
+    for tcp, modules in BY_LINE:
+        found += () if any((bus.kind == "modbus-tcp") == tcp for bus in site.buses) else modules
+    return tuple(found)
+
+
+def asked():
+    """Names that a computer asks a board for: those in the texts that it sends, and in the code that runs there."""
+    found = set()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        text = path.read_text()
+        if path.name == "onboard.py" or path.parent.name == "simulated":
+            found |= words(text)
+        elif path.parent == Path(__file__).parent and path.stem not in ("slim", "modules", "image", "board"):
+            nodes = [one.value for one in ast.walk(ast.parse(text)) if isinstance(one, ast.Constant)]
+            found.update(*[words(one) for one in nodes if isinstance(one, str)])
+    return found
+
+
+def needed(profile, port, without=()):
     """{module name: path} of a board's image, packages included; profile "terminal" or "collector", port as "esp32"."""
-    left_out = HOST_ONLY + (TERMINAL_ONLY if profile == "collector" else ())
-    todo, found = [*ROOTS.get(port, ROOTS[""]), f"{PORTS}.{port}"], {}
+    absent = left_out(profile, port, without)
+    todo, found = roots(port), {}
     while todo:
         module = todo.pop()
-        if module in found or any(module == one or module.startswith(one + ".") for one in left_out):
-            continue
-        if module in [f"{PORTS}.{other}" for other in FAMILIES if other != port]:
+        if module in found or any(module == one or module.startswith(one + ".") for one in absent):
             continue
         found[module] = path_of(module)
         todo += imports(module)

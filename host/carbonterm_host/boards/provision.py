@@ -12,8 +12,8 @@ import tarfile
 import time
 
 from carbonterm.errors import CarbonError
-from carbonterm.field.places import INPUTS, SENDERS
 from carbonterm.ledger.registry import MAX_BYTES, Registration
+from carbonterm.site import COLLECTOR
 from carbonterm_host.screen import FINDING, UNVERIFIED, USAGE, Failure
 
 EPOCH = 0
@@ -55,25 +55,16 @@ def check_site(board, site, terminal):
                 USAGE, f"bus {bus.name} is at {bus.address}, which {board.name} has not",
                 "its lines are " + ", ".join(names),
             )  # fmt: skip
-        if board.profile == "collector" and bus.kind in (*SENDERS, INPUTS):
-            raise Failure(USAGE, f"bus {bus.name} is of kind {bus.kind}, which a collector has not", "use a terminal")
-    if board.profile != "collector":
-        return
-    for rows, what in (
-        (site.sources, "accounts no emissions"),
-        (site.virtual, "combines no points"),
-        (site.boundary, "has no boundary"),
-        (site.operators or site.manual, "takes no data by hand"),
-        (site.series, "settles no rates, fills no gaps and judges no months"),
-    ):
-        if rows:
-            raise Failure(USAGE, f"a collector {what}", "put that into the site document of its terminal")
+    if board.profile == "collector" and site.settings.profile != COLLECTOR:
+        raise Failure(USAGE, f"{board.name} is a collector, and the site document is a terminal's",
+                      "write settings: {profile: collector}; what that refuses belongs to its terminal")  # fmt: skip
 
 
-def set_time(remote):
-    """Sets the board's clock, and its clock chip, to this machine's time: on a full second, as the chip has no less."""
-    time.sleep(-time.time() % 1)
-    remote.run(f"port.set_clock({time.time_ns() // 1_000_000})", "to set its clock")
+def set_time(remote, offset_ms=0):
+    """Sets the board's clock, and its clock chip, to this machine's time and offset_ms: on a full second, as the chip
+    has no less."""
+    time.sleep(-(time.time() + offset_ms / 1000) % 1)
+    remote.run(f"port.set_clock({time.time_ns() // 1_000_000 + offset_ms})", "to set its clock")
 
 
 def identify(remote, terminal, signer, operator):

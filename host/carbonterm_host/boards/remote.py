@@ -23,6 +23,7 @@ from carbonterm_host.screen import FINDING, UNREACHABLE, Failure
 
 transport_serial.print = lambda *words, **options: None  # it prints what it read before it raises
 _SILENCE_S = 5  # without a byte, while one is awaited
+_BUSY = 5  # tries to open a port
 _PROMPT_S = 2, 2, 3, 3, 4, 6, 8, 10  # per try: one may fall into a reset, and a slow board wants its time
 ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa",
                  "xtensawin", "rv32imc")  # fmt: skip
@@ -63,22 +64,39 @@ class Remote:
         self._filed = False
 
     def __enter__(self):
-        reachable(self.port)
-        with self._said("to reach its prompt"):
-            self._transport = SerialTransport(self.port, timeout=_SILENCE_S)
+        self._open()
         try:
-            self._prompt()
-            if self.watchdog:
-                self.run(f"import machine\n_w = machine.WDT(timeout={int(self.watchdog * 1000)})\n_w.feed()")
-            self.about = self._probe()
+            self.fresh()
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def _open(self):
+        """Opens the port. Who looks at new ports (a modem manager) has it for a moment; a child of ours that is being
+        started, too."""
+        for left in reversed(range(_BUSY)):
+            try:
+                reachable(self.port)
+                with self._said("to reach its prompt"):
+                    self._transport = SerialTransport(self.port, timeout=_SILENCE_S)
+                return
+            except Failure:
+                if not left or not os.path.exists(self.port):
+                    raise
+            time.sleep(0.5)
+
     def __exit__(self, *_):
         with contextlib.suppress(OSError, TransportError):
             self._transport.close()
+
+    def fresh(self):
+        """A fresh interpreter, in which boot.py has run and main.py has not."""
+        self._prompt()
+        self._filed = False
+        if self.watchdog:
+            self.run(f"import machine\n_w = machine.WDT(timeout={int(self.watchdog * 1000)})\n_w.feed()")
+        self.about = self._probe()
 
     def _prompt(self):
         """Stops what runs, by Ctrl-C, and begins a fresh interpreter without main.py."""

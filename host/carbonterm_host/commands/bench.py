@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from carbonterm_host.benches import bench, scenario, signing
+from carbonterm_host.benches import bench, scenario, signing, standing
 from carbonterm_host.screen import FINDING, JSON, OK, UNVERIFIED, USAGE, Failure, console, note, put, say
 
 app = typer.Typer(no_args_is_help=True, help="hardware in the loop: scenarios, verdicts · 测试台")
@@ -17,20 +17,43 @@ def run(
     output: Path = typer.Option(None, "-o", "--output", help="folder, default bench-NAME · 输出目录"),
     defect: str | None = typer.Option(None, help="inject this defect: it has to turn red · 注入缺陷"),
     key: Path | None = typer.Option(None, exists=True, help="sign with a key of carbonterm key operator · 签名"),
+    board: str | None = typer.Option(None, help="on this board of boards/, virtual unless --port · 板卡"),
+    port: str | None = typer.Option(None, help="serial port of a real board · 真实板卡串口"),
+    line: list[str] | None = typer.Option(
+        None, metavar="BUS=DEVICE", help="where this computer is on a real board's line · 线路对应的本机串口"
+    ),
     as_json: bool = JSON,
 ):
     """Runs a scenario: exit code 0 if every expectation is met, 1 if one is not. 运行场景"""
     found = _load(name)
+    _stands(found, board, port, line)
     signer = signing.load(key) if key else None
-    folder = output or Path(f"bench-{found.name}")
-    result = bench.run(found, folder, defect, lambda what, text: note(f"  {what}: {text}"))
-    if signer:
-        signing.sign(folder, *signer)
-    if as_json:
-        put({**result, "folder": str(folder)})
-    else:
-        _show(result, folder)
-    return OK if result["green"] else FINDING
+    output = output or Path(f"bench-{found.name}")
+    green = True
+    for one, inner in standing.each(found):
+        folder = output / inner
+        result = bench.run(one, folder, defect, lambda what, text: note(f"  {what}: {text}"))
+        green = green and result["green"]
+        if signer:
+            signing.sign(folder, *signer)
+        if as_json:
+            put({**result, "folder": str(folder)})
+        else:
+            _show(result, folder)
+    return OK if green else FINDING
+
+
+def _stands(found, board, port, lines):
+    """Puts the board of the command line in the place of those that the scenario names."""
+    if board is None:
+        if port or lines:
+            raise Failure(USAGE, "--port and --line are of a --board", "carbonterm board list has their names")
+        return
+    devices = dict(text.partition("=")[::2] for text in lines or ())
+    try:
+        standing.override(found, board, port, devices)
+    except scenario.Bad as bad:
+        raise Failure(USAGE, bad.what, bad.hint) from None
 
 
 @app.command("list")
@@ -93,7 +116,10 @@ def _load(name):
 
 
 def _show(result, folder):
-    table = Table(title=result["title"], title_justify="left")
+    board = result["board"]
+    title = result["title"] + (f" · {board['name']}" if board else "")
+    title += say(" (simulated)", "（模拟）") if board and board["simulated"] else ""
+    table = Table(title=title, title_justify="left")
     for heading in (say("expectation", "期望"), say("clause", "条款"), say("wanted", "要求"), say("found", "实测"), ""):
         table.add_column(heading, overflow="fold")
     for row in result["verdicts"]:

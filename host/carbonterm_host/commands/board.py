@@ -11,12 +11,13 @@ from rich.table import Table
 from carbonterm_host.boards import board as boards
 from carbonterm_host.boards import flash as flashing
 from carbonterm_host.boards import image as images
-from carbonterm_host.commands import board_live
+from carbonterm_host.commands import board_gateway, board_live
 from carbonterm_host.commands.key import load, public_of
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, language, put, say
 
 app = typer.Typer(no_args_is_help=True, help="boards: images, flashing, deploying · 板卡：镜像、烧录、部署")
 board_live.add(app)
+board_gateway.add(app)
 
 NAME = typer.Argument(..., metavar="NAME", help="a board's name or folder · 板卡名称或目录")
 IMAGE = typer.Option(..., "--image", metavar="DIR", help="folder of carbonterm board build · 镜像目录")
@@ -134,7 +135,7 @@ def flash(
     """
     board = boards.load(name)
     if board.family == "unix":
-        raise Failure(USAGE, f"{name} has no flash to write", "carbonterm board deploy, or the package of your system")
+        raise Failure(USAGE, f"{name} has no flash to write", "carbonterm board install")
     flashing.fits(board, image, public_of(trust, "--trust"))
     base = flashing.firmware(board, firmware, digest) if firmware else None
     if erase and base is None:

@@ -90,14 +90,20 @@ def deploy(
     virtual: Path | None = VIRTUAL,
     trust: str | None = typer.Option(None, "--trust", metavar="HEX", help="public key that signed it · 镜像签名公钥"),
     files: bool = typer.Option(False, "--files", help="as files of /lib, not as ROMFS · 以文件方式部署"),
+    in_place: bool = typer.Option(
+        False, "--in-place", help="not by way of the file system; a cut leaves a board without firmware · 就地写入"
+    ),
     as_json: bool = JSON,
 ):
-    """Brings an image onto boards that run MicroPython: only what differs, compared by digest. 部署固件"""
+    """Brings an image onto boards that run MicroPython: only what differs, compared by digest. 部署固件
+
+    A board whose firmware runs has the old or the new one at every moment, whatever is cut.
+    """
     from carbonterm_host.commands.key import public_of
 
     board, key = boards.load(name), public_of(trust, "--trust")
     if board.family == "unix":
-        raise Failure(USAGE, f"{name} is a computer", "its firmware comes with the package: docs/boards.md")
+        raise Failure(USAGE, f"{name} is a computer", "carbonterm board install --image DIR --folder DIR")
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console(), disable=not console().is_terminal) as bars:
 
@@ -106,8 +112,9 @@ def deploy(
             try:
                 with at(board, where, virtual) as found, Remote(found, board.watchdog["seconds"]) as remote:
                     done = deploying.deploy(
-                        remote, board, image, key, files, lambda n, of: bars.update(bar, completed=n, total=of)
-                    )
+                        remote, board, image, key, files,
+                        lambda n, of: bars.update(bar, completed=n, total=of), in_place,
+                    )  # fmt: skip
                     remote.restart()
                     return {"port": found, "board": name, **done, "simulated": remote.about["simulated"]}
             except Failure as failure:
@@ -273,11 +280,17 @@ def factory_reset(
 
 def doctor(
     port: str | None = PORT,
+    terminal: str | None = typer.Option(
+        None, help="a terminal's folder or socket: the self-check of clause 10 · 终端自检"
+    ),
+    name: str = typer.Option("linux-gateway", "--board", help="whose data sheet declares the rest · 板卡数据表"),
     as_json: bool = JSON,
 ):
     """What is wrong with a port and the board behind it: cable, permission, firmware, room, clock, key. 诊断"""
     from carbonterm_host.boards import doctor as checks
 
+    if terminal is not None:
+        return _selfcheck(checks.of_terminal(terminal, boards.load(name)), as_json)
     rows = checks.look(port)
     for row in rows:
         if as_json:
@@ -287,6 +300,25 @@ def doctor(
             if row["do"]:
                 print(f"  → {row['do']}")
     return OK if all(row["ok"] for row in rows) else FINDING
+
+
+_MARKS = {"pass": "✓", "fail": "✗", "unknown": "?"}
+
+
+def _selfcheck(found, as_json):
+    """Ends with 0 where the machine is of one of the two kinds of 10.1 and nothing else fails."""
+    if as_json:
+        put(found)
+    else:
+        for row in found["rows"]:
+            basis = {"measured": say("measured", "实测"), "declared": say("declared", "声明"), None: "–"}[row["basis"]]
+            mark = _MARKS[row["result"]] if row["must"] or row["result"] == "pass" else "–"
+            print(f"{mark} {row['id']:<12} {row['what']}: {row['found']} ({basis})")
+        kinds = {"ipc": "10.1 a)", "gateway": "10.1 b)"}
+        meets = ", ".join(kinds[one] for one in found["kinds"]) or say("neither 10.1 a) nor b)", "均不满足 10.1 a)、b)")
+        print(f"{say('meets', '满足')}: {meets}")
+    failed = [row for row in found["rows"] if row["result"] == "fail" and not row["clause"].startswith("10.1")]
+    return OK if found["kinds"] and not failed else FINDING
 
 
 def add(app):

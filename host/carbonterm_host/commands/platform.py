@@ -10,7 +10,7 @@ import uvicorn
 
 from carbonterm.ledger.checkpoint import is_name
 from carbonterm_host import gm_backends
-from carbonterm_host.commands import platform_access, platform_data, platform_doctor, platform_quality
+from carbonterm_host.commands import platform_access, platform_data, platform_doctor, platform_mqtt, platform_quality
 from carbonterm_host.platform import keys
 from carbonterm_host.platform.access import audit, users
 from carbonterm_host.platform.access.traps import open_all
@@ -48,9 +48,14 @@ def serve(
     backup_every: str = typer.Option("24h", help="time between two backups, such as 24h · 备份周期"),
     keep: int = typer.Option(30, min=1, help="backups that stay in each folder · 保留份数"),
     check_every: str = typer.Option("24h", help="time between two checks of integrity; 0: none · 完整性检查周期"),
+    mqtt: str = platform_mqtt.URL,
+    mqtt_ca: Path | None = platform_mqtt.CA,
+    mqtt_login: Path | None = platform_mqtt.LOGIN,
+    mqtt_cert: Path | None = platform_mqtt.CERT,
+    mqtt_key: Path | None = platform_mqtt.KEY,
     as_json: bool = JSON,
 ):
-    """Takes entries over HTTPS, checks them, and answers with signed receipts. Ends on SIGTERM or Ctrl-C. 运行平台"""
+    """Takes entries by HTTPS or MQTT, checks them, answers with signed receipts. Ends on SIGTERM or Ctrl-C. 运行平台"""
     if (tls_cert is None) != (tls_key is None):
         raise Failure(USAGE, "--tls-cert and --tls-key go together", "make both with: carbonterm platform tls DIR")
     if not is_name(name):
@@ -70,6 +75,7 @@ def serve(
     verify = partial(gm_backends.verify, backend=backend)
     digest = partial(gm_backends.digest, backend=backend)
     intake = Intake(opened, name, signer, verify, digest)
+    broker = platform_mqtt.broker(intake, mqtt, mqtt_ca, mqtt_login, mqtt_cert, mqtt_key) if mqtt else None
     registrar = Registrar(opened, operators, verify, digest)
     listener = _listen(host, port)
     traps = [_listen(host, number) for number in trap]
@@ -87,8 +93,12 @@ def serve(
     upkeep.start()
     if checks:
         checks.start()
+    if broker:
+        broker.start()
     ready = partial(_ready, as_json, url, intake, opened)
     Ready(config, ready, partial(open_all, served.state.access, traps)).run(sockets=[listener])
+    if broker:
+        broker.stop()
     if checks:
         checks.stop()
     upkeep.stop()

@@ -14,6 +14,8 @@ import termios
 import time
 import tty
 
+import serial
+
 from carbonterm_host.simulate.wire import Wire, bits, settings_of
 
 
@@ -67,13 +69,20 @@ class RtuLine:
     async def start(self, faults):
         settings = self.baud, self.parity, self.stop_bits
         self.wire = self.wire or Wire(self.meters.values(), settings, faults, self.turnaround_ms)
+        self._open()
+        os.set_blocking(self._master, False)
+        self._readable = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._master, self._readable.set)
+        self._task = asyncio.create_task(self._run())
+
+    def _open(self):
         self._master, self._slave = os.openpty()
         # raw from the start: no echo, no line editing; our own slave end stays open, so a master may come and go
         tty.setraw(self._slave)
         attributes = termios.tcgetattr(self._slave)
         attributes[4] = attributes[5] = getattr(termios, f"B{self.baud}")
         termios.tcsetattr(self._slave, termios.TCSANOW, attributes)
-        os.set_blocking(self._master, False)
         real = os.ttyname(self._slave)
         if self.link is None:
             self.path = real
@@ -81,10 +90,6 @@ class RtuLine:
             temporary = f"{self.link}.{os.getpid()}"
             os.symlink(real, temporary)
             os.replace(temporary, self.link)
-        self._readable = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._master, self._readable.set)
-        self._task = asyncio.create_task(self._run())
 
     async def stop(self):
         """Pulls the adapter out: the device vanishes, whoever has it open gets EIO. start() plugs it in again."""
@@ -94,6 +99,9 @@ class RtuLine:
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
         self._loop.remove_reader(self._master)
+        self._close()
+
+    def _close(self):
         os.close(self._master)
         os.close(self._slave)
         if self.link is not None and os.path.islink(self.link):
@@ -141,6 +149,21 @@ class RtuLine:
         self._readable.clear()
         speed = termios.tcgetattr(self._master)[5] if data else None
         return data, next((rate for rate in _RATES if getattr(termios, f"B{rate}") == speed), 0)
+
+
+class DeviceLine(RtuLine):
+    """As RtuLine, at a serial device of this machine: what is asked comes from another one's line, a board's. The
+    master is believed to have the line's speed; bytes take their time on the real line as well."""
+
+    def _open(self):
+        self._port = serial.Serial(
+            self.link, self.baud, parity=self.parity[0].upper(), stopbits=self.stop_bits, timeout=0, exclusive=True
+        )
+        self._master = self._port.fileno()
+        self.path = self.link
+
+    def _close(self):
+        self._port.close()
 
 
 _RATES = [int(name[1:]) for name in dir(termios) if name[0] == "B" and name[1:].isdigit() and name != "B0"]

@@ -14,18 +14,17 @@ HOST = "127.0.0.1"
 
 
 class TcpServer:
-    """`name` of the bus, its meters (Meter), the port (0: a free one, known after start)."""
+    """`name` of the bus, its meters (Meter), the port (0: a free one, known after start), the host it listens on."""
 
     kind = "modbus-tcp"
 
-    def __init__(self, name, meters, port=0):
+    def __init__(self, name, meters, port=0, host=HOST):
         self.name = name
         self.meters = {meter.unit: meter for meter in meters}
         if len(self.meters) < len(meters):
             raise ValueError(f"two meters of {name} have the same unit")
-        self.host = HOST
+        self.host = self.address = host
         self.port = port
-        self.address = HOST
         self.faults = None
         self._server = None
         self._fault = None  # of the reply that is being made
@@ -39,9 +38,9 @@ class TcpServer:
             SimDevice(meter.unit, _blocks(meter.state.blocks()), action=self._action(meter))
             for meter in self.meters.values()
         ]
-        self._server = ModbusTcpServer([nobody, *devices], address=(HOST, self.port), trace_packet=self._packet)
+        self._server = ModbusTcpServer([nobody, *devices], address=(self.host, self.port), trace_packet=self._packet)
         if not await self._server.listen():
-            raise OSError(f"{self.name}: {HOST}:{self.port} cannot be listened on; is another server there?")
+            raise OSError(f"{self.name}: {self.host}:{self.port} cannot be listened on; is another server there?")
         self.port = self._server.transport.sockets[0].getsockname()[1]
 
     async def stop(self):
@@ -51,7 +50,7 @@ class TcpServer:
             self._server = None
 
     def describe(self):
-        return {"bus": self.name, "kind": self.kind, "address": HOST, "port": self.port}
+        return {"bus": self.name, "kind": self.kind, "address": self.host, "port": self.port}
 
     def _action(self, meter):
         async def answer(function, start, address, count, held, values):

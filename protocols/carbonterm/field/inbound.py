@@ -13,6 +13,7 @@ they mean.
 """
 
 from carbonterm.errors import FrameError, quoted
+from carbonterm.field.names import CODE, check_file, check_filter, check_topic
 from carbonterm.field.places import HJ212, HTTPS, MQTT, SENDERS
 
 KINDS = SENDERS
@@ -21,8 +22,6 @@ REALTIME = "2011"
 COMMANDS = (REALTIME, "2031", "2041", "2051", "2061")
 VERSIONS = ("2017", "2025")
 _NUMERIC = ("Rtd", "Min", "Avg", "Max", "Cou", "ZsRtd", "ZsMin", "ZsAvg", "ZsMax")
-_FILE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
-_CODE = _FILE[:62]
 
 
 def check_bus(kind, options):
@@ -57,21 +56,13 @@ def check_bus(kind, options):
             check_topic(state)
 
 
-def check_file(name):
-    """FrameError unless it can be the name of a file beside the log's, whose names begin with digits."""
-    good = isinstance(name, str) and 1 <= len(name) <= 64 and all([c in _FILE for c in name])
-    if not good or name[0] in "0123456789.-_" or name == "pull.note":
-        raise FrameError("%s is no name of a file in the data folder" % quoted(str(name)),
-                         "begin with a letter; use letters, digits, . - _")  # fmt: skip
-
-
 def check_unit(protocol, unit):
     """What a sender is known by."""
     if not isinstance(unit, str) or not 1 <= len(unit) <= (128 if protocol == MQTT else 64):
         raise FrameError("%s is no name of a sender" % quoted(str(unit)), "give 1 to 64 characters (a topic: 128)")
     if protocol == MQTT:
         check_filter(unit)
-    elif protocol == HJ212 and not all([c in _CODE for c in unit]):
+    elif protocol == HJ212 and not all([c in CODE for c in unit]):
         raise FrameError("%s is no MN" % quoted(unit), "it has letters and digits only")
 
 
@@ -104,58 +95,9 @@ def check_point(protocol, function, address, type, order):
         if command not in COMMANDS or kind not in _NUMERIC or not 1 <= len(code) <= 24:
             raise FrameError("%s is no place in an HJ 212 packet" % quoted(str(address)),
                              "it is like 2011/a05001-Rtd: command 2011 2031 2041 2051 2061, factor, kind")  # fmt: skip
-        if not all([c in _CODE for c in code]) or (kind[-3:] == "Rtd") != (command == REALTIME):
+        if not all([c in CODE for c in code]) or (kind[-3:] == "Rtd") != (command == REALTIME):
             raise FrameError("%s is no place in an HJ 212 packet" % quoted(address),
                              "2011 has -Rtd, the others -Min -Avg -Max -Cou")  # fmt: skip
-
-
-def check_topic(text):
-    """FrameError unless `text` can be the topic of a message of MQTT: 1 to 65535 bytes, no + and #, no NUL (4.7)."""
-    good = isinstance(text, str) and 0 < len(text.encode()) <= 0xFFFF
-    if not good or [c for c in text if c in "+#\x00"]:
-        raise FrameError("%s is no topic" % quoted(str(text)), "a topic has at least one character, and no + and #")
-
-
-def check_filter(text):
-    """FrameError unless `text` can be subscribed to: a topic of which a level may be +, and the last one # (4.7.1)."""
-    levels = text.split("/") if isinstance(text, str) else ["#", ""]
-    last = len(levels) - 1
-    plain = [level for i, level in enumerate(levels) if level != "+" and (level, i) != ("#", last)]
-    if [level for level in plain if "+" in level or "#" in level]:
-        raise FrameError("%s is no topic and no filter" % quoted(str(text)), "+ is a whole level, # the whole end")
-    check_topic(text.replace("+", "x").replace("#", "x"))
-
-
-def is_filter(text):
-    """Whether a topic has + or #, and so stands for several."""
-    return "+" in text or "#" in text
-
-
-def matched(pattern, topic):
-    """What + and # of a filter stand for in a topic, joined by /; None where the topic is none of its."""
-    wanted, levels, found = pattern.split("/"), topic.split("/"), []
-    if topic[:1] == "$" and wanted[0] in ("+", "#"):
-        return None  # 4.7.2: the broker's own
-    for i in range(len(wanted)):
-        if wanted[i] == "#":
-            return "/".join(found + levels[i:])
-        if i >= len(levels) or wanted[i] not in ("+", levels[i]):
-            return None
-        if wanted[i] == "+":
-            found.append(levels[i])
-    return "/".join(found) if len(levels) == len(wanted) else None
-
-
-def overlap(one, other):
-    """Whether two filters have a topic in common."""
-    a, b = one.split("/"), other.split("/")
-    for i in range(max(len(a), len(b))):
-        left, right = (a[i] if i < len(a) else None), (b[i] if i < len(b) else None)
-        if left == "#" or right == "#":
-            return True
-        if left is None or right is None or (left != right and "+" not in (left, right)):
-            return False
-    return True
 
 
 def split_pointer(pointer):

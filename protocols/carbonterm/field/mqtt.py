@@ -12,8 +12,8 @@ QoS 2 is not spoken: a subscriber that asks for at most 1 never gets it (3.8.4).
 """
 
 from carbonterm.errors import FrameError, quoted
-from carbonterm.field.inbound import check_topic
-from carbonterm.field.json_text import utf8
+from carbonterm.field.names import check_filter, check_topic
+from carbonterm.field.utf8 import utf8
 
 CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
@@ -91,12 +91,17 @@ def connack(present=False, code=0):
 
 def publish(topic, payload, qos=0, id=None, retain=False, dup=False):
     """PUBLISH in one buffer. payload: bytes; id: packet identifier, for QoS 1."""
+    return publish_head(topic, len(payload), qos, id, retain, dup) + bytes(payload)
+
+
+def publish_head(topic, size, qos=0, id=None, retain=False, dup=False):
+    """What comes before the `size` bytes of a PUBLISH's payload, which need not be copied."""
     check_topic(topic)
     _within("QoS", qos, 1)
     if (id is None) != (qos == 0) or (dup and not qos):
         raise FrameError("QoS 1 has a packet identifier, QoS 0 has none and no copies")
     rest = _text(topic) + (_identifier(id) if qos else b"")
-    return _packet(PUBLISH << 4 | (8 if dup else 0) | qos << 1 | (1 if retain else 0), rest + bytes(payload))
+    return _packet(PUBLISH << 4 | (8 if dup else 0) | qos << 1 | (1 if retain else 0), rest, size)
 
 
 def puback(id):
@@ -134,17 +139,6 @@ def disconnect():
     return _packet(DISCONNECT << 4, b"")
 
 
-def check_filter(text):
-    """FrameError unless `text` can be subscribed to: + and # stand for whole levels, # only at the end (4.7.1)."""
-    _text(text)
-    levels = text.split("/")
-    for place, level in enumerate(levels):
-        if ("#" in level and (level != "#" or place < len(levels) - 1)) or ("+" in level and level != "+"):
-            raise FrameError("%s is no topic filter" % quoted(text), "+ and # stand alone between /, # at the end")
-    if not text:
-        raise FrameError("an empty topic filter")
-
-
 def _within(name, value, high):
     if not isinstance(value, int) or not 0 <= value <= high:
         raise FrameError("%s %s is outside 0 to %d" % (name, value, high))
@@ -168,8 +162,9 @@ def _binary(data):
     return bytes((len(data) >> 8, len(data) & 255)) + bytes(data)
 
 
-def _packet(first, rest):
-    length = len(rest)
+def _packet(first, rest, more=0):
+    """A packet but for the last `more` bytes of its rest."""
+    length = len(rest) + more
     _within("length", length, MAX_LENGTH)
     head = [first]
     while True:

@@ -175,11 +175,6 @@ class Register:
         self.time_ms, self.value, self.held, self.ahead, self.told = time_ms, value, held, ahead, told
 
 
-def in_range(value, minimum, maximum):
-    """8.1.1: whether a Number lies within [minimum, maximum], both ends valid, either None: open."""
-    return (minimum is None or value >= minimum) and (maximum is None or value <= maximum)
-
-
 def pack(number):
     """[exponent, mantissa] of a Number or None, the mantissa as text: it may be longer than CBOR's integers."""
     return None if number is None else [number.exponent, str(number.mantissa)]

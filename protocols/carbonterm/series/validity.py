@@ -5,8 +5,8 @@ Secondary validation of other activity data (8.1.2): a single collected value is
 monthly total of its source. What fails stays in the log, marked as suspect, and is in no total.
 """
 
-from carbonterm.number import Number
-from carbonterm.series.register import in_range, pack, unpack
+from carbonterm.number import Number, in_range
+from carbonterm.series.register import pack, unpack
 
 __all__ = ("ABOVE", "NOT_JUDGED", "VALID", "WORDS", "History", "in_range")
 

@@ -1,4 +1,4 @@
-"""Messages between a terminal and a centre: batch, receipt, refusal (docs/formats.md, "Uplink").
+"""Messages between a terminal and a centre: batch, question, receipt, refusal (docs/formats.md, "Uplink").
 
 All are canonical bytes and decoded strictly: exact shape, bounded sizes, nothing after the end; whatever breaks a rule
 is an UplinkError. Whether a receipt is signed by the right key is a question of its own: `Receipt.signed_by`.
@@ -13,6 +13,7 @@ from carbonterm.ledger.entry import MAX_ENTRY, MAX_EPOCH, MAX_SEQ, MAX_TIME, is_
 MAX_ENTRIES = 1000  # of one batch
 MAX_BATCH = 2 << 20  # bytes of one batch
 MAX_ANSWER = 16384  # bytes of a receipt or refusal: room for the longest checkpoint
+MAX_QUESTION = 100  # bytes
 MAX_REASON = 500  # characters
 
 CODES = (
@@ -20,6 +21,7 @@ CODES = (
 )  # fmt: skip
 
 _BATCH = "carbonterm-batch-1"
+_QUESTION = "carbonterm-question-1"
 _RECEIPT = "carbonterm-receipt-1"
 _REFUSAL = "carbonterm-refusal-1"
 
@@ -60,6 +62,36 @@ class Batch:
         batch = Batch(fields[1], fields[2], fields[3], pairs, fields[5])
         _check_batch(batch)
         return batch
+
+
+class Question:
+    """What a centre holds of an epoch? Over a broker, where there is no GET."""
+
+    __slots__ = ("epoch", "terminal_id")
+
+    def __init__(self, terminal_id, epoch):
+        _terminal_id(terminal_id)
+        _integer(epoch, "a question's epoch", MAX_EPOCH)
+        self.terminal_id = terminal_id
+        self.epoch = epoch
+
+    def encode(self):
+        return cbor.encode((_QUESTION, self.terminal_id, self.epoch))
+
+    @staticmethod
+    def decode(data):
+        """The Question of canonical bytes, or UplinkError."""
+        return Question(*_fields(data, MAX_QUESTION, _QUESTION, 3, "question")[1:])
+
+
+def is_receipt(data):
+    """Whether bytes begin like a Receipt's: over a broker an answer has no status."""
+    return data[:1] == b"\x82"
+
+
+def is_question(data):
+    """Whether bytes are as short as a Question's and begin like one's."""
+    return len(data) <= MAX_QUESTION and data[:1] == b"\x83"
 
 
 class Receipt:

@@ -12,7 +12,7 @@ again, byte for byte, after a pause that doubles and is spread at random; a cent
     SEND     make a batch with `batch`, POST it, give the answer to `answered`
     STOPPED  the centre's history and ours differ; `error` says how. Only a person can say which is right.
 
-Before each request wait `delay_ms`; a request that got no answer is told with `failed`.
+Before each request wait `delay_ms`; a request that got no answer is told with `failed` or `unanswered`.
 """
 
 from carbonterm.errors import LedgerError, UplinkError, quoted
@@ -35,13 +35,13 @@ class Outbox:
 
     cursor: entries that the centre has acknowledged, None before its first word; uploaded: those acknowledged to a
     batch of this Outbox; sealed: size of the newest checkpoint it has answered; receipt: its last valid one; retries;
-    error: the last trouble as text, "" when all is well.
+    error: the last trouble as text, "" when all is well. heard_ms: the centre's time in the last answer that it signed.
     """
 
     __slots__ = (
-        "_batch", "_below", "_claim", "_end", "_epoch", "_failures", "_first_ms", "_leaves", "_longest_ms",
+        "_batch", "_below", "_claim", "_doubts", "_end", "_epoch", "_failures", "_first_ms", "_leaves", "_longest_ms",
         "_max_bytes", "_max_entries", "_public", "_sealing", "_terminal_id", "_tree", "cursor", "delay_ms", "error",
-        "receipt", "retries", "sealed", "state", "uploaded",
+        "heard_ms", "receipt", "retries", "sealed", "state", "uploaded",
     )  # fmt: skip
 
     def __init__(self, terminal_id, epoch, public, below, max_entries=100, max_bytes=65536,
@@ -61,6 +61,7 @@ class Outbox:
         self._end = 0  # seq after them
         self._sealing = 0  # size of the checkpoint in them
         self._failures = 0
+        self._doubts = 0  # batches in a row that got no answer though the centre answers questions
         self.state = ASK
         self.cursor = None
         self.delay_ms = 0
@@ -68,6 +69,7 @@ class Outbox:
         self.sealed = 0
         self.retries = 0
         self.error = ""
+        self.heard_ms = None
         self.receipt = None
 
     @property
@@ -170,12 +172,26 @@ class Outbox:
         self._failures += 1
         self.delay_ms = pause // 2 + self._below(pause - pause // 2 + 1)
 
+    def unanswered(self, reason):
+        """As `failed`, where somebody stands between who may keep what is too long for him without a word: the centre
+        is asked what it has. If it answers that, twice in a row, and has not got the batch, batches become smaller."""
+        self.failed(reason)
+        if self.state == SEND:
+            self._doubts += 1
+            self._forget_batch()
+            self.state = ASK
+        elif self.state == ASK:
+            self._doubts = 0
+
     def cramped(self, reason):
         """There is not memory enough for the request: a smaller one after a pause."""
+        self._shrink()
+        self.failed(reason)
+
+    def _shrink(self):
         self._max_entries = max(1, self._max_entries // 2)
         self._max_bytes = max(_LEAST_BYTES, self._max_bytes // 2)
         self._forget_batch()
-        self.failed(reason)
 
     def _received(self, receipt):
         if receipt.terminal_id != self._terminal_id or receipt.epoch != self._epoch:
@@ -184,12 +200,14 @@ class Outbox:
             raise UplinkError("a receipt is for %d entries where %d were sent" % (receipt.next_seq, self._end))
         if not receipt.signed_by(self._public):
             raise UplinkError("a receipt is not signed by the key of this centre")
+        self.heard_ms = receipt.time_ms
         sealed = self._sealing if self.state == SEND else 0
         if receipt.checkpoint is not None:
             sealed = max(sealed, size_of(receipt.checkpoint))
         self.sealed = max(self.sealed, sealed)
         self._claim = receipt
         if self.state == SEND:
+            self._doubts = 0
             for leaf in self._leaves:
                 self._tree.append(leaf)
         elif receipt.next_seq < self._tree.size:
@@ -213,10 +231,15 @@ class Outbox:
             return
         if self.cursor is not None and claim.next_seq > self.cursor:
             self.uploaded += claim.next_seq - self.cursor
+            self._doubts = 0
+        elif self._doubts > 1:
+            self._doubts = 0
+            self._shrink()
         self.cursor = claim.next_seq
         self.receipt = claim
         self._claim = None
-        self._failures = 0
+        if not self._doubts:
+            self._failures = 0
         self.delay_ms = 0
         self.error = ""
         self.state = SEND

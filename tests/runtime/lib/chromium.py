@@ -26,11 +26,12 @@ def find():
 
 
 class Chromium:
-    """One page. folder: fresh, for its profile. `requests`: every address the page asked for; `errors`: what it threw
-    or logged as an error."""
+    """One page. folder: fresh, for its profile; flags: further ones of its command line. `requests`: every address the
+    page asked for; `errors`: what it threw or logged as an error."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, flags=()):
         self.folder = folder
+        self.flags = flags
         self.requests, self.errors = [], []
         self._number = 0
         self._held = b""
@@ -45,7 +46,7 @@ class Chromium:
             os.dup2(high[1], 4)
 
         self._process = subprocess.Popen(
-            [find(), *FLAGS, f"--user-data-dir={self.folder}", "--remote-debugging-pipe", "about:blank"],
+            [find(), *FLAGS, *self.flags, f"--user-data-dir={self.folder}", "--remote-debugging-pipe", "about:blank"],
             pass_fds=(3, 4), preexec_fn=pipes, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -101,7 +102,8 @@ class Chromium:
         return json.loads(message)
 
     def open(self, path):
-        self.call("Page.navigate", url=path.as_uri())
+        """A file's path, or an address."""
+        self.call("Page.navigate", url=path if isinstance(path, str) else path.as_uri())
 
     def evaluate(self, text):
         found = self.call("Runtime.evaluate", expression=text, awaitPromise=True, returnByValue=True)
@@ -113,9 +115,17 @@ class Chromium:
         """Waits until an expression is true, looking each time the page has painted."""
         end = time.monotonic() + LIMIT
         look = f"new Promise((done) => setTimeout(() => done(Boolean({text})), 50))"
-        while not self.evaluate(look):
+        while not self._looked(look):
             if time.monotonic() > end:
                 raise RuntimeError(f"not true within {LIMIT} s: {text}")
+
+    def _looked(self, look):
+        try:
+            return self.evaluate(look)
+        except RuntimeError as error:  # the page is left for the next one just now
+            if "navigated" in str(error) or "context was destroyed" in str(error):
+                return False
+            raise
 
     def choose(self, selector, path):
         """Gives a file to a file input, as the picker would."""

@@ -53,9 +53,9 @@ def client_context(folder):
 
 class Broker:
     """Debian's mosquitto on a free port of the loopback; persistent, so that it can be killed. tls: folder of
-    certificates; user, password: nobody else may in."""
+    certificates; user, password: nobody else may in; more: lines of its configuration."""
 
-    def __init__(self, folder, tls=None, user=None, password=None):
+    def __init__(self, folder, tls=None, user=None, password=None, more=()):
         self.binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         if not os.path.exists(self.binary) or shutil.which("mosquitto_pub") is None:
             pytest.skip("mosquitto is not installed: apt-get install mosquitto mosquitto-clients")
@@ -66,7 +66,7 @@ class Broker:
         self.login = ["-u", user, "-P", password] if user else []
         self.tls = ["--cafile", str(tls / "ca.pem")] if tls else []
         lines = [f"listener {self.port} 127.0.0.1", "persistence true", f"persistence_location {folder}/",
-                 "max_inflight_messages 20", "user root"]  # fmt: skip
+                 "max_inflight_messages 20", "user root", *more]  # fmt: skip
         if tls:
             lines += [f"certfile {tls}/server.pem", f"keyfile {tls}/server.key"]
         if user:
@@ -90,6 +90,10 @@ class Broker:
         if self.process:
             self.process.terminate()
             self.process.wait()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     def publish(self, topic, payload, *options):
         """Publishes with mosquitto_pub, QoS 1; returns when the broker has it."""

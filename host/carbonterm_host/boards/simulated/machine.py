@@ -74,21 +74,24 @@ class UART(io.IOBase):
     """A UART whose other end is the device that the supervisor names for its number; silent where it names none."""
 
     def __init__(self, number, baudrate=9600, **options):
-        path = chip.about["uarts"].get(str(number))
-        self._file = None
-        if path:
-            try:
-                self._file = chip.files.open(path, "r+b")
-            except OSError:
-                self._file = None  # nothing is connected: a UART does not know
-        if self._file is None:
-            self._file = chip.files.open("/dev/null", "r+b")
-            self._real = False
-        else:
-            self._real = True
+        self._path = chip.about["uarts"].get(str(number))
+        self._open()
         self.init(baudrate, **options)
 
+    def _open(self):
+        """Nothing may be connected: a UART does not know."""
+        self._file = None
+        if self._path:
+            try:
+                self._file = chip.files.open(self._path, "r+b")
+            except OSError:
+                self._file = None
+        self._real = self._file is not None
+        if not self._real:
+            self._file = chip.files.open("/dev/null", "r+b")
+
     def init(self, baudrate=9600, bits=8, parity=None, stop=1, **options):
+        self._settings = baudrate, bits, parity, stop
         if not self._real:
             return
         if baudrate not in _SPEEDS:
@@ -119,22 +122,35 @@ class UART(io.IOBase):
         if not self._real:
             return None
         try:
-            return self._file.read(count) or None
+            data = self._file.read(count) if self.any() else None
         except OSError:
-            self._real = False  # the line was pulled out
+            self._real = False
             return None
+        return data or None
 
     def write(self, data):
+        if not self._real and self._path:
+            self._file.close()
+            self._open()  # the line may have been plugged in again
+            self.init(*self._settings)
         if self._real:
-            self._file.write(data)
+            try:
+                self._file.write(data)
+            except OSError:
+                self._real = False
         return len(data)
 
     def any(self):
         import select
 
+        if not self._real:
+            return 0
         poll = select.poll()
         poll.register(self._file, select.POLLIN)
-        return 1 if self._real and poll.poll(0) else 0
+        found = poll.poll(0)
+        if found and found[0][1] & (select.POLLHUP | select.POLLERR):
+            self._real = False  # the line was pulled out
+        return 1 if found and self._real else 0
 
     def flush(self):
         """What was written left at once."""

@@ -1,0 +1,101 @@
+"""The terminal's page in a real browser: the way of a person, on a wide and a narrow screen, with nobody else asked."""
+
+import json
+
+import pytest
+
+from carbonterm import site as sites
+from carbonterm.ledger import entry as entries
+from chromium import Chromium, find
+from paged import USERS, Plant, meters, port
+
+FLAGS = ("--ignore-certificate-errors", "--host-resolver-rules=MAP * 127.0.0.1")
+
+
+class Person:
+    """What somebody does with a browser."""
+
+    def __init__(self, chromium, plant):
+        self.chromium = chromium
+        self.address = f"https://127.0.0.1:{plant.page}"
+
+    def go(self, path):
+        self.chromium.open(self.address + path)
+        self.there(path)
+
+    def there(self, path):
+        here = json.dumps(path)
+        self.chromium.wait(f"document.readyState === 'complete' && location.pathname === {here} && "
+                           "document.querySelector('main')")  # fmt: skip
+
+    def fill(self, **words):
+        for name, text in words.items():
+            self.chromium.evaluate(f"document.querySelector('[name=\"{name}\"]').value = {json.dumps(text)}")
+
+    def press(self, value=""):
+        """Presses the button of the page's main part whose value it is, and waits for the page that follows."""
+        self.chromium.evaluate("document.body.dataset.old = '1'")
+        button = f"document.querySelector('main button[value=\"{value}\"]')"
+        self.chromium.evaluate(f"void setTimeout(() => {button}.click(), 50)")  # its own page has to answer first
+        self.chromium.wait("document.readyState === 'complete' && !document.body.dataset.old")
+
+    def text(self):
+        return self.chromium.evaluate("document.querySelector('main').innerText")
+
+    def fits(self):
+        """Whether nothing of the page lies beside the screen, narrow or wide, light or dark."""
+        for width in (320, 1280):
+            for dark in (False, True):
+                self.chromium.look(width, dark)
+                if self.chromium.evaluate("document.documentElement.scrollWidth") > width:
+                    return False
+        return True
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-10.6.3-1", "T-10.6.3-2", "T-10.6.3-3", "T-11.3-14", part="by a person, in a browser")
+def test_a_person_changes_an_interval_and_goes_back(tmp_path):
+    if find() is None:
+        pytest.skip("chromium is not installed")
+    with meters() as simulated, Plant(tmp_path, [port(bus) for bus in simulated.buses]) as plant, Chromium(
+        tmp_path / "profile", FLAGS
+    ) as chromium:
+        person = Person(chromium, plant)
+        person.go("/login")
+        assert person.fits()
+        person.fill(name="zhang", password="wrong")
+        person.press()
+        assert "密码错误" in person.text()
+        person.fill(name="zhang", password=USERS[0][2])
+        person.press()
+        person.there("/")
+        assert "E1" in person.text() and person.fits()
+        for path in ("/emissions", "/system", "/manual", "/configuration", "/configuration/points", "/history"):
+            person.go(path)
+            assert person.fits(), path
+        person.go("/configuration/points/0")
+        person.fill(interval_ms="7")
+        person.press("save")
+        beside = "document.querySelector('[name=interval_ms]').nextElementSibling.innerText"
+        assert "100 to 86400000" in chromium.evaluate(beside) and person.fits()
+        person.fill(interval_ms="1500")
+        person.press("save")
+        person.go("/draft")
+        assert "interval_ms 500 → 1500" in person.text()
+        person.fill(reason="slower")
+        person.press("force")
+        person.there("/history")
+        assert "zhang" in person.text()
+        person.press("back")
+        person.there("/draft")
+        assert "interval_ms 1500 → 500" in person.text()
+        person.press("force")
+        person.there("/history")
+        assert not chromium.errors
+        assert not [url for url in chromium.requests if not url.startswith((person.address, "about:", "chrome"))]
+        plant.terminal.stop()
+        log = plant.log()
+    found = [sites.decode(one.body[1]) for one in log if one.kind == entries.CONFIG]
+    assert [one.points[0].interval_ms for one in found] == [500, 1500, 500]
+    said = [one.body for one in log if one.kind == entries.AUDIT and one.body[0] == "zhang"]
+    assert ["zhang", "configuration", "version 2: slower"] in said
