@@ -27,15 +27,20 @@ _WAYS = (("add", "subtract"), ("multiply", "by"), ("divide", "by"), ("apportion"
 
 
 def operators(reader, node):
-    """Rows [name, public key]."""
+    """Rows [name, public key]; of who enters on the page, [name, None]."""
     return reader.each(node, "operators", lambda item: _operator(reader, item))[0]
 
 
 def _operator(reader, item):
-    keys = reader.table(item, "an operator", ("name", "public"))
+    keys = reader.table(item, "an operator", ("name",), ("public", "page"))
     name = reader.text(keys["name"])
     if not is_name(name):
         raise reader.bad(keys["name"], f"'{name}' cannot name an operator", "use the name of 'carbonterm key operator'")
+    if ("page" in keys and reader.choice(keys["page"], ("true", "false")) == "true") == ("public" in keys):
+        raise reader.bad(item, f"operator '{name}' signs with a key, or enters on the page",
+                         "public: what 'carbonterm key operator' prints, or page: true")  # fmt: skip
+    if "public" not in keys:
+        return name, [name, None]
     text = reader.text(keys["public"])
     try:
         public = bytes.fromhex(text.rpartition(":")[2])

@@ -137,7 +137,8 @@ class Pipeline(fold.Fold):
             return ((entry.time_ms, entry.clock_state, kind, body) for kind, body in found)
         what = records.REJECTED if record.what == records.REVIEW else "corrected" if record.of else "entered"
         note = ": " + record.note if record.note else ""
-        return self._derived(entry, streams, "%s by %s, entry %d%s" % (what, record.operator, entry.seq, note))
+        who = record.operator if record.basis == records.KEY else record.operator + " on the page"
+        return self._derived(entry, streams, "%s by %s, entry %d%s" % (what, who, entry.seq, note))
 
     def emitted(self, index):
         """tCO2e of a source from all its increments so far, exact (Ratio); None where it cannot be evaluated."""

@@ -1,7 +1,8 @@
 """The part of a site document about what no meter says: operators, manual points and virtual points.
 
     [operators, manual, virtual]                                   the document's part "formed"
-    operators = [[name, public key], …]                            who may enter, review and order to compute again
+    operators = [[name, public key or null], …]                    who may enter, review and order to compute again;
+                                                                   null: who does so on the terminal's page
     manual    = [[name, quantity, unit, minimum, maximum, mean], …]    what a person enters; the range of an entry;
                                                                    mean: it is a value that holds, no amount
     virtual   = [[name, quantity, unit, op, parts, note], …]       as carbonterm.series.combine has them; where the
@@ -17,10 +18,10 @@ from carbonterm.site_rows import MANUAL, VIRTUAL, Row, as_it_is, choice, name, n
 
 
 class Operator(Row):
-    """Who may give manual data: the name in the record, the key that signs it."""
+    """Who may give manual data: the name in the record, the key that signs it; None: the page's user of that name."""
 
     NAME = "operator"
-    FIELDS = (("name", name), ("public", octets(64, 64)))
+    FIELDS = (("name", name), ("public", optional(octets(64, 64))))
 
 
 class Manual(Row):
@@ -80,7 +81,10 @@ def check(site):
         raise SiteError("there are manual points and nobody may enter them", "operators: [{name: …, public: …}]")
     keys = [row.public for row in site.operators]
     for row in site.operators:
-        if keys.count(row.public) > 1:
+        if row.public is None and site.page is None:
+            raise SiteError("operator %s has no key, and there is no page to enter anything on" % quoted(row.name),
+                            "page: {listen: …}, or public: as 'carbonterm key operator' prints it")  # fmt: skip
+        if row.public is not None and keys.count(row.public) > 1:
             raise SiteError("two operators have the key of %s" % quoted(row.name), "each person has a key of their own")
     first = len(site.points) + len(site.manual)
     for row in site.virtual:

@@ -158,7 +158,9 @@ def test_operators_have_names_and_keys():
     assert "nobody may enter" in refused("manual: [{name: coal, unit: t}]\n", "")[0][1]
     for people, what in ((f"operators: [{{name: 张 三, public: {KEYS[0]}}}]\n", "cannot name an operator"),
                          ("operators: [{name: zhang, public: abc}]\n", "128 hex digits"),
-                         ("operators: [{name: zhang}]\n", "lacks public")):  # fmt: skip
+                         ("operators: [{name: zhang}]\n", "signs with a key, or enters on the page"),
+                         (f"operators: [{{name: a, page: true, public: {KEYS[0]}}}]\n", "or enters on the page"),
+                         ("operators: [{name: zhang, page: true}]\n", "there is no page to enter")):  # fmt: skip
         assert what in refused("", people)[0][1]
     twice = f"operators: [{{name: a, public: {KEYS[0]}}}, {{name: b, public: {KEYS[0]}}}]\n"
     assert "two operators have the key" in refused("", twice)[0][1]

@@ -397,6 +397,54 @@ def test_without_operators_nobody_may_enter_anything():
     log.replayed()
 
 
+def paged(first, last, value, who="wang", of=None):
+    """The record of an amount of coal that a user of the page gives."""
+    number = Number(value)
+    fields = ["coal", at(first), at(last) + DAY, number.exponent, number.mantissa, "t", [], "", of]
+    return records.make("CT-TEST-1", who, NOW, records.ENTER, fields, lambda body: None)
+
+
+def verdict(of, said, who="zhao", key=None):
+    """The record of a review, of the page where there is no key."""
+    return records.make("CT-TEST-1", who, NOW, records.REVIEW, [of, said, ""], key.sign if key else lambda body: None)
+
+
+def test_what_comes_from_the_page_is_marked_and_touches_nothing_that_a_key_signed():
+    people = [["zhang", ZHANG.public], ["li", LI.public], ["wang", None], ["zhao", None]]
+    sources = [["kiln", compiled("C", 1, "coal*2", [["coal", "t"]], []), [["coal", [[COAL, 1, 1]]]]]]
+    doc, log = formed(people, [["coal", "mass", "t", None, None, False]], sources=sources), Log()
+    page = ["0.0.0.0", 8443, "page.crt", "page.key", "page.users"]
+    doc += [[]] * (16 - len(doc)) + [page]
+    log.configure(doc=doc)
+    signed = log.give(amount("2026-03-01", "2026-03-31", "100"))
+    assert "signs with a key" in log.refused(paged("2026-02-10", "2026-02-28", "5", "zhang"))
+    assert "has no key" in log.refused(amount("2026-02-10", "2026-02-28", "5", who="wang"))
+    assert "no operator" in log.refused(paged("2026-02-10", "2026-02-28", "5", "eve"))
+    assert "signed the entry" in log.refused(paged("2026-03-01", "2026-03-31", "90", of=signed))
+    assert "signed the entry" in log.refused(verdict(signed, records.REJECTED))
+    again = records.make("CT-TEST-1", "wang", NOW, records.RECALCULATE, ["kiln", at("2026-03-01"), NOW, "x"],
+                         lambda body: None)  # fmt: skip
+    assert "signed with a key" in log.refused(again)
+    first = log.give(paged("2026-02-10", "2026-02-28", "5"))
+    second = log.give(paged("2026-02-10", "2026-02-28", "6", of=first))
+    assert "cannot review" in log.refused(verdict(second, records.REVIEWED, "wang"))
+    log.give(verdict(second, records.REVIEWED))
+    other = Pipeline()
+    other.restore(cbor.decode(cbor.encode(log.pipeline.state())))
+    assert cbor.encode(other.state()) == cbor.encode(log.pipeline.state())
+    rows = [(row["operator"], row["basis"], row["state"]) for row in other.manuals.listed(NOW) if "basis" in row]
+    print(rows)
+    assert sorted(rows) == [("wang", "page", "replaced"), ("wang", "page", "reviewed"), ("zhang", "key", "entered")]
+    why = [row[3] for row in log.figures(0, clock.MONTH, "2026-02-01")]
+    assert why[1].startswith("corrected by wang on the page, entry "), why
+    log.give(verdict(second, records.REJECTED, "li", LI))  # a key may do all
+    with pytest.raises(LedgerError, match="not signed"):
+        records.Record.decode(paged("2026-03-01", "2026-03-31", "1").encode())  # only the page itself may say so
+    with pytest.raises(CarbonError, match="there is no page"):
+        Site(doc[:14])
+    log.replayed()
+
+
 def test_periods_are_whole_days_up_to_a_month():
     for first, last in (("2026-01-31", "2026-02-27"), ("2026-03-01", "2026-03-31"), ("2026-02-15", "2026-03-14"),
                         ("2025-01-01", "2025-01-01")):  # fmt: skip

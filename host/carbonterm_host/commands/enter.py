@@ -133,7 +133,7 @@ def show_list(
             for one in rows:
                 if one["event"] == "amount" and one["point"] == row["point"]:
                     days = f"  {one['from']}..{one['to']}"
-                    table.add_row(days, one["value"], one["state"], one["operator"], one["id"])
+                    table.add_row(days, one["value"], one["state"], _who(one), one["id"])
             if table.row_count:
                 out.print(table)
     return FINDING if any(row.get("missing") for row in rows) else OK
@@ -155,11 +155,16 @@ def evidence(
         put({"files": found})
     else:
         for one in found:
-            told = [f"{row['point']} {row['from']}..{row['to']}, {row['operator']}, {row['epoch']}/{row['seq']}"
+            told = [f"{row['point']} {row['from']}..{row['to']}, {_who(row)}, {row['epoch']}/{row['seq']}"
                     for row in one["entries"]]  # fmt: skip
             none = say("no entry names it, or it was changed", "无条目引用，或文件已被改动")
             print(f"{one['file']}: " + ("; ".join(told) or none))
     return OK if all(one["entries"] for one in found) else FINDING
+
+
+def _who(row):
+    """The operator of an entry; where no key of his signed it, that it was given on the page."""
+    return row["operator"] + ("" if row["basis"] == records.KEY else say(" (on the page)", "（网页填报）"))
 
 
 def _evidence(log):
@@ -176,7 +181,8 @@ def _evidence(log):
         for name, digest in record.evidence if days else ():
             first, last = (clock.text(at, zone)[:10] for at in days)
             rows.append({"name": name, "sm3": digest.hex(), "point": record.name, "from": first, "to": last,
-                         "operator": record.operator, "epoch": one.epoch, "seq": one.seq})  # fmt: skip
+                         "operator": record.operator, "basis": record.basis, "epoch": one.epoch,
+                         "seq": one.seq})  # fmt: skip
     return rows
 
 

@@ -219,7 +219,7 @@ def _formed(tracer, figure, everything):
         return out | {"amounts": [
             {"from": clock.text(one.start_ms, zone)[:10], "to": clock.text(one.end_ms - 1, zone)[:10],
              "value": str(one.value), "unit": point.unit, "state": STATES[one.state], "operator": one.operator,
-             "note": record.note, "record": one.digest.hex(), **_at(tracer, index),
+             "basis": one.basis, "note": record.note, "record": one.digest.hex(), **_at(tracer, index),
              "evidence": [{"file": name, "sm3": digest.hex()} for name, digest in record.evidence]}
             for one, index, record in tracer_formed.amounts(tracer, figure)
         ]}  # fmt: skip
@@ -382,7 +382,8 @@ def _source(head, source):
 def _made(branch, part):
     """A manual settlement's amounts, a virtual one's parts."""
     for row in part.get("amounts", ()):
-        text = f"{row['from']} – {row['to']}: {row['value']} {row['unit']}, {row['operator']}, {row['state']}"
+        who = row["operator"] + ("" if row["basis"] == "key" else say(" (on the page)", "（网页填报）"))
+        text = f"{row['from']} – {row['to']}: {row['value']} {row['unit']}, {who}, {row['state']}"
         text = say("by hand", "人工填报") + " " + escape(text) + ", " + say("entry", "记录")
         one = branch.add(f"{text} {_seq(row)}")
         for file in row["evidence"]:

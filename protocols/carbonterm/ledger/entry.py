@@ -338,7 +338,9 @@ _SHAPES = {
          ("total exponent", _EXPONENT), ("before", _integer), ("after", _VALUE)),
         _fill_rule,
     ),
-    MANUAL: ((("record", _bytes), ("signature", lambda v: isinstance(v, bytes) and len(v) == 64)), None),
+    MANUAL: ((
+        ("record", _bytes), ("signature", lambda v: v is None or (isinstance(v, bytes) and len(v) == 64)),
+    ), None),
     METER: (
         (("point", _INDEX), ("event", _whole(REPLACED, RESET)), ("time_ms", _TIME), ("exponent", _EXPONENT),
          ("last", _integer), ("first", _integer)),

@@ -1,8 +1,9 @@
-"""What a person gives by hand, signed by an operator (T/CSMT clauses 6.2, 11.3 d; docs/formats.md, "Manual data").
+"""What a person gives by hand (T/CSMT clauses 6.2, 11.3 d; docs/formats.md, "Manual data").
 
-A record is canonical bytes under the operator's signature: an amount of a period with its evidence, the review of one,
-or the order to compute figures again. A correction is a record that names the one it replaces; nothing is overwritten.
-What a record means for the figures is carbonterm.series.manual's.
+A record is canonical bytes under the operator's signature, or, without one, what a user of the terminal's page said
+there: then the terminal's log alone answers for it, and `basis` tells it from the other. It is an amount of a period
+with its evidence, the review of one, or the order to compute figures again. A correction is a record that names the
+one it replaces; nothing is overwritten. What a record means for the figures is carbonterm.series.manual's.
 """
 
 from carbonterm import cbor
@@ -12,6 +13,7 @@ from carbonterm.ledger.entry import MAX_EXPONENT, MAX_TEXT, MAX_TIME, is_termina
 
 FORM = "carbonterm-manual-1"
 ENTER, REVIEW, RECALCULATE = "enter", "review", "recalculate"
+KEY, PAGE = "key", "page"  # basis: the operator's key, or a log-in at the terminal's page
 REVIEWED, REJECTED = "reviewed", "rejected"
 MAX_RECORD = 1600  # bytes, without the signature
 MAX_EVIDENCE = 8  # files
@@ -19,7 +21,8 @@ MAX_NAME = 64
 
 
 class Record:
-    """A record of canonical bytes `body`; LedgerError for what is none. `what` says which of these it has:
+    """A record of canonical bytes `body`; LedgerError for what is none. signature: r||s of the operator, None of what
+    was said on the page. `what` says which of these it has:
 
     enter: name (of the point), start_ms, end_ms (the civil days [start, end)), value as exponent and mantissa, unit,
     evidence (list of [file name, SM3 of the file]), note, of (digest of the record that it corrects, or None);
@@ -32,7 +35,7 @@ class Record:
     def __init__(self, body, signature):
         if not isinstance(body, bytes) or len(body) > MAX_RECORD:
             raise LedgerError("a manual record has more than %d bytes, or is none" % MAX_RECORD)
-        if not isinstance(signature, bytes) or len(signature) != 64:
+        if signature is not None and (not isinstance(signature, bytes) or len(signature) != 64):
             raise LedgerError("the signature of a manual record is not 64 bytes")
         try:
             fields = cbor.decode(body)
@@ -56,24 +59,32 @@ class Record:
 
     @staticmethod
     def decode(data):
-        """The Record of the bytes of a file or message: canonical [body, signature]."""
+        """The Record of the bytes of a file or message: canonical [body, signature]; from there it has to be signed."""
         try:
             values = cbor.decode(data)
         except CborError as error:
             raise LedgerError("this is no manual record: %s" % error.what, "make one with 'carbonterm enter'")
         if not isinstance(values, list) or len(values) != 2:
             raise LedgerError("a manual record is [body, signature]", "make one with 'carbonterm enter'")
+        if values[1] is None:
+            raise LedgerError("this record is not signed", "log in at the terminal's page and enter it there")
         return Record(values[0], values[1])
 
     def encode(self):
         return cbor.encode([self.body, self.signature])
+
+    @property
+    def basis(self):
+        """KEY or PAGE: what stands for the operator's name."""
+        return PAGE if self.signature is None else KEY
 
     def signed_by(self, public, verify=sm2.verify):
         return verify(public, self.body, self.signature)
 
 
 def make(terminal_id, operator, time_ms, what, fields, sign):
-    """A Record of fields as its kind has them in docs/formats.md; sign(body) -> r||s. LedgerError for wrong ones."""
+    """A Record of fields as its kind has them in docs/formats.md; sign(body) -> r||s, or None for one of the page.
+    LedgerError for wrong ones."""
     body = cbor.encode([FORM, terminal_id, operator, time_ms, what] + list(fields))
     return Record(body, sign(body))
 

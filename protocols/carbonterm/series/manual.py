@@ -25,13 +25,14 @@ STATES = ("entered", "reviewed", "rejected", "replaced")
 
 
 class Amount:
-    """An entry of a manual point: [start_ms, end_ms), value (Number), state, digest of its record, who entered it."""
+    """An entry of a manual point: [start_ms, end_ms), value (Number), state, digest of its record, who entered it, and
+    its basis: by that operator's key or on the page."""
 
-    __slots__ = ("start_ms", "end_ms", "value", "state", "digest", "operator")
+    __slots__ = ("start_ms", "end_ms", "value", "state", "digest", "operator", "basis")
 
-    def __init__(self, start_ms, end_ms, value, state, digest, operator):
+    def __init__(self, start_ms, end_ms, value, state, digest, operator, basis=records.KEY):
         self.start_ms, self.end_ms, self.value, self.state = start_ms, end_ms, value, state
-        self.digest, self.operator = digest, operator
+        self.digest, self.operator, self.basis = digest, operator, basis
 
     def counts(self):
         return self.state in (ENTERED, REVIEWED)
@@ -166,7 +167,8 @@ class Entered:
         rows = []
         for one in self.amounts:
             value = [one.value.exponent, str(one.value.mantissa)]
-            rows.append([one.start_ms, one.end_ms] + value + [one.state, one.digest, one.operator])
+            row = [one.start_ms, one.end_ms] + value + [one.state, one.digest, one.operator]
+            rows.append(row + [one.basis] if one.basis != records.KEY else row)
         return [self.since_ms, self.total.exponent, str(self.total.mantissa), rows]
 
     def restore(self, state):
@@ -174,9 +176,10 @@ class Entered:
         self.since_ms = None if since_ms is None else since_ms + 0
         self.total = Number(int(mantissa), exponent)
         self.amounts = []
-        for start_ms, end_ms, exponent, mantissa, one, digest, operator in rows:
-            value = Number(int(mantissa), exponent)
-            self.amounts.append(Amount(start_ms + 0, end_ms + 0, value, one + 0, digest, operator))
+        for row in rows:
+            start_ms, end_ms, exponent, mantissa, one, digest, operator = row[:7]
+            value, basis = Number(int(mantissa), exponent), row[7] if len(row) > 7 else records.KEY
+            self.amounts.append(Amount(start_ms + 0, end_ms + 0, value, one + 0, digest, operator, basis))
 
 
 class Manuals:
@@ -206,13 +209,7 @@ class Manuals:
         if not keys:
             known = ", ".join([row.name for row in site.operators[:12]])
             raise SeriesError("no operator is named %s" % quoted(record.operator), "the site document has: " + known)
-        signed = record.body, record.signature, keys[0]
-        if signed != self._signed and not record.signed_by(keys[0]):
-            raise SeriesError(
-                "the record is not signed with the key of %s" % quoted(record.operator),
-                "sign it with that operator's key, or put the new key into the site document",
-            )
-        self._signed = signed
+        self._check_basis(record, keys[0])
         if now_ms is None:
             raise SeriesError("the terminal's clock is not set: it cannot tell which periods are over", "set its clock")
         if record.time_ms > now_ms + HOUR_MS:
@@ -249,7 +246,8 @@ class Manuals:
             if record.of is not None:
                 entered.away(entered.find(record.of), REPLACED)
             value = Number(record.mantissa, record.exponent)
-            entered.add(Amount(record.start_ms, record.end_ms, value, ENTERED, record.digest, record.operator))
+            who = record.operator, record.basis
+            entered.add(Amount(record.start_ms, record.end_ms, value, ENTERED, record.digest, *who))
         return {len(self.site.points) + at: entered.changed(before)}
 
     def listed(self, now_ms):
@@ -264,7 +262,7 @@ class Manuals:
                 days = clock.text(one.start_ms, zone)[:10], clock.text(one.end_ms - 1, zone)[:10]
                 found.append({"event": "amount", "point": row.name, "from": days[0], "to": days[1],
                               "value": str(one.value), "unit": row.unit, "state": STATES[one.state],
-                              "operator": one.operator, "id": hex_of(one.digest),
+                              "operator": one.operator, "basis": one.basis, "id": hex_of(one.digest),
                               "digest": "".join(["%02x" % byte for byte in one.digest])})  # fmt: skip
         return found
 
@@ -285,6 +283,33 @@ class Manuals:
             if amount is not None:
                 return at, amount
         return None, None
+
+    def _check_basis(self, record, public):
+        """A record is signed with its operator's key; of one who has none by the site document it comes from the page,
+        and is not signed at all."""
+        who = quoted(record.operator)
+        if record.basis == records.PAGE:
+            if public is not None:
+                raise SeriesError("%s signs with a key: on the page nothing is entered in this name" % who,
+                                  "carbonterm enter … -o FILE, and and give the file")  # fmt: skip
+            if record.what == records.RECALCULATE:
+                raise SeriesError("an order to compute again is signed with a key", "carbonterm enter recalculate")
+            return
+        if public is None:
+            raise SeriesError("%s has no key by the site document" % who, "enter it on the page, or put a key there")
+        signed = record.body, record.signature, public
+        if signed != self._signed and not record.signed_by(public):
+            raise SeriesError(
+                "the record is not signed with the key of %s" % who,
+                "sign it with that operator's key, or put the new key into the site document",
+            )
+        self._signed = signed
+
+    def _check_signed(self, record, amount):
+        """What was signed with a key is not changed from the page."""
+        if record.basis == records.PAGE and amount.basis == records.KEY:
+            raise SeriesError("%s signed the entry %s with a key" % (quoted(amount.operator), hex_of(amount.digest)),
+                              "correct or review it with a key: carbonterm enter")  # fmt: skip
 
     def _check_entry(self, record, now_ms):
         site = self.site
@@ -325,6 +350,7 @@ class Manuals:
             raise SeriesError(
                 "%s has no amount %s that counts" % (quoted(row.name), hex_of(record.of)), "see 'carbonterm enter list'"
             )
+        self._check_signed(record, one)
         if (one.start_ms, one.end_ms) != (record.start_ms, record.end_ms):
             raise SeriesError(
                 "the amount that is corrected is of " + dates(one.start_ms, one.end_ms, site.zone),
@@ -337,6 +363,7 @@ class Manuals:
             raise SeriesError("there is no manual entry " + hex_of(record.of), "see 'carbonterm enter list'")
         if amount.operator == record.operator:
             raise SeriesError("%s entered it, and cannot review it" % quoted(record.operator), "ask another operator")
+        self._check_signed(record, amount)
         wanted = (ENTERED,) if record.verdict == records.REVIEWED else (ENTERED, REVIEWED)
         if amount.state not in wanted:
             raise SeriesError("the entry %s is %s already" % (hex_of(record.of), STATES[amount.state]))

@@ -140,7 +140,10 @@ def _formed(site, index):
     """Of a manual or virtual point."""
     point = site.all_points[index]
     if point.kind == site_rows.MANUAL:
-        origin = "entered by hand, signed by " + ", ".join(row.name for row in site.operators)
+        signers = [row.name for row in site.operators if row.public is not None]
+        others = [row.name for row in site.operators if row.public is None]
+        origin = "; ".join(["entered by hand"] + ["signed by " + ", ".join(signers)] * bool(signers)
+                           + ["on the terminal's page by " + ", ".join(others)] * bool(others))  # fmt: skip
         processing, sensor = "amounts of whole days, apportioned evenly over them", "none: it is entered"
         parameters = {"minimum": _text(point.minimum), "maximum": _text(point.maximum)}
     else:
