@@ -12,9 +12,13 @@ from carbonterm.uplink.message import (
     MAX_ANSWER,
     MAX_BATCH,
     MAX_ENTRIES,
+    MAX_QUESTION,
     Batch,
+    Question,
     Receipt,
     Refusal,
+    is_question,
+    is_receipt,
 )
 from seeded import Random
 
@@ -108,7 +112,7 @@ def test_a_batch_that_breaks_a_rule_is_neither_written_nor_read(fields, why):
 )
 def test_other_shapes_are_no_message(value):
     data = cbor.encode(value)
-    for kind in (Batch, Receipt, Refusal):
+    for kind in (Batch, Receipt, Refusal, Question):
         with pytest.raises(UplinkError) as caught:
             kind.decode(data)
         print(caught.value)
@@ -170,6 +174,37 @@ def test_refusals_come_back_and_only_known_codes():
             Refusal.decode(cbor.encode(("carbonterm-refusal-1",) + fields))
 
 
+def test_a_question_comes_back_and_is_told_from_a_batch():
+    for terminal_id, epoch in (("T1", 0), ("x" * 32, 99999), ("CT-0001.a", 7)):
+        data = Question(terminal_id, epoch).encode()
+        back = Question.decode(data)
+        assert (back.terminal_id, back.epoch) == (terminal_id, epoch) and len(data) <= MAX_QUESTION
+        assert is_question(data) and not is_receipt(data)
+        show(data)
+    answer, refusal = receipt().encode(), Refusal("gap", "why").encode()
+    assert is_receipt(answer) and not is_receipt(refusal) and not is_receipt(b"")
+    for other in (Batch("T1", 3, 17, PAIRS).encode(), Batch("T1", 0, 5, [], "t").encode(), answer, refusal, b"",
+                  b"\x83" + bytes(MAX_QUESTION)):  # fmt: skip
+        assert not is_question(other)
+
+
+def test_what_is_no_question():
+    kind = "carbonterm-question-1"
+    for terminal_id, epoch in (("", 0), ("-T", 0), ("T 1", 0), (None, 0), (b"T1", 0), ("x" * 33, 0), ("T1", -1),
+                               ("T1", 100000), ("T1", None), ("T1", "0"), ("T1", True)):  # fmt: skip
+        with pytest.raises(UplinkError) as caught:
+            Question(terminal_id, epoch)
+        print(caught.value)
+        with pytest.raises(UplinkError):
+            Question.decode(cbor.encode((kind, terminal_id, epoch)))
+    good = Question("T1", 0).encode()
+    for data in (b"", b"\x83", good[:-1], good + b"\x00", bytes(MAX_QUESTION + 1), cbor.encode((kind, "T1")),
+                 cbor.encode((kind, "T1", 0, 0)), cbor.encode(("carbonterm-question-2", "T1", 0)),
+                 cbor.encode((None, "T1", 0)), cbor.encode("T1")):  # fmt: skip
+        with pytest.raises(UplinkError):
+            Question.decode(data)
+
+
 def mutated(random, data):
     """`data` with one seeded change: a bit, a cut, a doubled piece, an inserted or a deleted byte."""
     at = random.below(len(data))
@@ -191,6 +226,7 @@ def test_fuzz_what_a_decoder_takes_it_would_have_written():
         (Batch, Batch("T1", 3, 17, PAIRS, "text").encode()),
         (Receipt, receipt(checkpoint="text").encode()),
         (Refusal, Refusal("gap", "why", 5).encode()),
+        (Question, Question("T1", 3).encode()),
     )
     for kind, original in originals:
         taken = 0
@@ -227,6 +263,6 @@ def test_fuzz_random_bytes_are_no_message():
     random = Random(78)
     for _ in range(500):
         data = random.bytes(random.below(200))
-        for kind in (Batch, Receipt, Refusal):
+        for kind in (Batch, Receipt, Refusal, Question):
             with pytest.raises(UplinkError):
                 kind.decode(data)

@@ -307,6 +307,57 @@ def test_with_little_memory_batches_get_small_and_all_arrives():
     print(sizes)
 
 
+@pytest.mark.slow
+@pytest.mark.requirement("T-7.6-2", part="batches become smaller where somebody between keeps them for himself")
+def test_a_broker_that_keeps_a_batch_for_itself_gets_smaller_ones():
+    """Twice in a row the centre says that it has not got what the broker took: then it is halved, not before."""
+    log = [entry(n) for n in range(9)]
+    centre, box, sizes, errors = Centre(), outbox(), [], 0
+    while True:
+        if box.state == SEND:
+            sent = box.batch([(one, FINGERPRINT) for one in log[box.cursor :]])
+            if sent is None:
+                break
+            sizes.append(len(Batch.decode(sent).pairs))
+            if sizes[-1] > 2:
+                box.unanswered("no answer came")
+                assert (box.state, box.error) == (ASK, "no answer came") and box.delay_ms > 0
+                errors += 1
+                continue
+        turn(box, log, centre)
+    print(sizes, errors)
+    assert sizes == [9] * 8 + [6, 6, 3, 3] + [1] * 9  # limits of 100, 50, 25, 12, 6, 3, 1
+    assert centre.entries == log and (box.cursor, box.error, box.retries) == (9, "", errors)
+
+
+@pytest.mark.slow
+def test_a_word_that_was_lost_makes_no_batch_smaller():
+    log = [entry(n) for n in range(8)]
+    centre, box = Centre(), outbox(max_entries=4)
+    box.unanswered("no answer came")  # to the first question: the centre may be away
+    box.unanswered("no answer came")
+    assert (box.state, box.cursor, box.retries) == (ASK, None, 2)
+    turn(box, log, centre)
+    centre.post(box.batch([(one, FINGERPRINT) for one in log]))  # it came, and the answer was lost
+    box.unanswered("no answer came")
+    assert box.state == ASK
+    turn(box, log, centre)
+    turn(box, log, centre)
+    assert (box.cursor, box.uploaded, box.error) == (4, 4, "")
+    for _ in range(5):  # centre and broker away together, again and again
+        box.batch([(one, FINGERPRINT) for one in log[4:]])
+        box.unanswered("no answer came")
+        box.unanswered("no answer came")
+        box.failed("the broker is away")
+        turn(box, log, centre)
+    assert len(Batch.decode(box.batch([(one, FINGERPRINT) for one in log[4:]])).pairs) == 4
+    deliver(box, log, centre)
+    assert centre.entries == log
+    box._stop("two histories", "look")
+    box.unanswered("no answer came")
+    assert box.state == STOPPED and "two histories" in box.error
+
+
 @pytest.mark.requirement("T-7.6-2")
 def test_checkpoints_go_with_the_batch_that_they_cover():
     log = [entry(n) for n in range(10)]
