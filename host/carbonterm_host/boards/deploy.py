@@ -4,7 +4,7 @@ The state is what lies on the board: each run compares and writes what is missin
 the next one. A board whose firmware runs gets an upgrade by way of its file system (staged.py): at every moment it has
 the old firmware or the new one. One without firmware is written in place, with the first block last: while the ROMFS is
 not whole it is no file system, MicroPython comes up without it, and its prompt is there. A board without a ROMFS gets
-the modules as files of /lib.
+the modules as files of /lib; what lies there already is changed only where somebody said in_place.
 """
 
 import hashlib
@@ -81,8 +81,8 @@ def deploy(remote, board, folder, trust=None, files=False, step=lambda done, tot
     ROMFS or files that were written, of how many, and their bytes; "staged": whether by way of the file system;
     "main": whether main.py or boot.py was written.
 
-    files: modules as files of /lib although there is a ROMFS; in_place: the ROMFS at once, where the file system has no
-    room. Failure before anything is written where it does not fit.
+    files: modules as files of /lib although there is a ROMFS; in_place: ROMFS or files at once, which a cut can
+    leave as neither version. Failure before anything is written where it does not fit.
     """
     manifest = images.load(folder, trust)
     if manifest["board"] != board.name:
@@ -110,7 +110,7 @@ def deploy(remote, board, folder, trust=None, files=False, step=lambda done, tot
             )  # fmt: skip
         done = _romfs(remote, folder, data, board.flash["block"], step, in_place)
     else:
-        done = _files(remote, images.unpacked(data), step)
+        done = _files(remote, images.unpacked(data), step, in_place)
     done["main"] = remote.get(MAIN) != MAIN_TEXT
     if done["main"]:
         remote.put(MAIN, MAIN_TEXT)
@@ -193,7 +193,7 @@ def _deflated(data):
     return packer.compress(data) + packer.flush()
 
 
-def _files(remote, wanted, step):
+def _files(remote, wanted, step, in_place):
     """Modules as files: those that differ are written, those that are none of ours removed."""
     remote.files()
     remote.run(_LIB, "for its files")
@@ -205,6 +205,12 @@ def _files(remote, wanted, step):
     have = found()
     digests = {f"/lib/{path}": hashlib.sha256(data).hexdigest() for path, data in wanted.items()}
     todo = [name for name in sorted(digests) if have.get(name) != digests[name]]
+    if todo and not in_place and remote.get(MAIN) == MAIN_TEXT:
+        raise Failure(
+            FINDING, f"{len(todo)} of its modules would be changed one after the other, and a cut leave it with"
+            " modules of two versions",
+            "deploy with --in-place, and again after a cut; or flash a MicroPython with a ROMFS, where they are staged",
+        )  # fmt: skip
     total = sum(len(wanted[name[5:]]) for name in todo)
     free = remote.value("(lambda s: s[0] * s[3])(os.statvfs('/'))")
     if total > free:
