@@ -147,9 +147,11 @@ def tail(past):
 
 
 def seal(storage, terminal_id, epoch, random):
-    """The Past of an epoch that ended with its `key` entry, under the checkpoint that a crash may have kept away."""
+    """The Past of an epoch that ended with its `key` entry, under the checkpoint that a crash may have kept away. Where
+    the next one has begun it had one, which went before its entries in a drop that was interrupted."""
     past = Past(storage, terminal_id, epoch)
-    if past.sealed < past.size and epoch in keys.epochs(storage) and _ends(storage, terminal_id, epoch):
+    last = segments(storage)[-1][0] == epoch
+    if last and past.sealed < past.size and epoch in keys.epochs(storage) and _ends(storage, terminal_id, epoch):
         Log(storage, terminal_id, epoch, keys.load(storage, epoch), random).checkpoint()
         past = Past(storage, terminal_id, epoch)
     return past

@@ -209,6 +209,24 @@ def test_a_power_cut_at_every_write_of_a_rotation(tmp_path, torn):
     print(f"{cuts} cuts, torn: {torn}")
 
 
+def test_a_power_cut_while_an_epoch_is_dropped(tmp_path):
+    """Its last checkpoint goes before its last entries: what is left between is not sealed anew, and goes later."""
+    path = str(tmp_path)
+    rotated(Folder(path))
+    past = epochs.Past(Dying(path, 1000), "T1", 0)
+    past.keep_end()
+    past.storage.left = 1
+    with pytest.raises(Cut):
+        past.drop_before(past.size)
+    assert [one.name[-4:] for one in tmp_path.glob("00000-*")] == [".seg"]
+    app = started(Folder(path))
+    assert app.terminal.log.epoch == 1 and [one.epoch for one in app._past] == [0]
+    verdicts = pulled(path)[0]["verdicts"]
+    assert {name for name in verdicts if not verdicts[name]} <= {"policy"}, verdicts
+    app._past[0].drop_before(app._past[0].size)
+    assert list(tmp_path.glob("00000-*.seg")) == []
+
+
 def test_a_lost_key_is_said(tmp_path):
     folder = Folder(str(tmp_path / "data"))
     started(folder)
