@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+import disks
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import room
 from carbonterm.ledger.frames import Frames, segments
@@ -215,7 +216,7 @@ def test_a_full_storage_and_its_way_back(tmp_path):
         one.start()
         one.wait(lambda status: status["entries"] > 40)
         # somebody else fills the disk: the terminal lives, says it, and records nothing that is not there
-        (one.data / "ballast").write_bytes(bytes(shutil.disk_usage(one.data).free))
+        disks.fill(one.data / "ballast")
         status = one.wait(lambda status: status["storage"]["failed"])
         assert "ENOSPC" in status["storage"]["failed"] and "free space" in status["storage"]["do"]
         assert any("nothing is recorded" in text for text in status["alarms"]) and status["points"] == []
