@@ -1,7 +1,7 @@
 """Entries: the facts of the log, one canonical array each (docs/formats.md, "Entry").
 
 `encode` and `decode` hold the same rules, so that what one terminal writes every verifier reads. The body of a kind
-whose shape is defined is a row of the table _SHAPES; the other kinds take any canonical value for now.
+whose shape is defined is what _shape says of it; the other kinds take any canonical value for now.
 """
 
 from carbonterm import cbor
@@ -131,7 +131,9 @@ def _check_whole(name, value, limit):
 
 def check_body(kind, body):
     """LedgerError, naming the field, unless `body` (list or tuple) has the shape of its kind in docs/formats.md."""
-    shape = _SHAPES.get(kind)
+    if kind not in _shapes:
+        _shapes[kind] = _shape(kind)
+    shape = _shapes[kind]
     if shape is None:
         return
     fields, rule = shape
@@ -229,12 +231,17 @@ def _peaks(value):
     return isinstance(value, (list, tuple)) and len(value) <= 64 and all([_digest(peak) for peak in value])
 
 
-def _closing_rule(body):
-    why = _closing_rows(body)
-    for row in body[2]:
-        if row[1] >= INVALID and (row[4] is not None or row[5] is not None):
-            why = why or "has a row of quality 3 to 5 with a maximum or minimum"
-    return why
+def _closing_rule(rows):
+    """The rule of a closing; rows: that of its rows."""
+
+    def rule(body):
+        why = rows(body)
+        for row in body[2]:
+            if row[1] >= INVALID and (row[4] is not None or row[5] is not None):
+                why = why or "has a row of quality 3 to 5 with a maximum or minimum"
+        return why
+
+    return rule
 
 
 def _clock_rule(body):
@@ -264,10 +271,15 @@ def _config_rule(body):
     return None if sm3.digest(body[1]) == body[0] else "has a digest that is not the SM3 of its document"
 
 
-def _emission_rule(body):
-    if (body[2] > 1) != (len(body) == 5):
-        return "of a later version has no reason, or the first one has one"
-    return _emission_rows(body)
+def _emission_rule(rows):
+    """The rule of an emission; rows: that of its rows."""
+
+    def rule(body):
+        if (body[2] > 1) != (len(body) == 5):
+            return "of a later version has no reason, or the first one has one"
+        return rows(body)
+
+    return rule
 
 
 def _days(value):
@@ -288,70 +300,78 @@ _QUALITY = _whole(GOOD, REFUSED)
 _EXPONENT = _whole(-MAX_EXPONENT, MAX_EXPONENT)
 _PERIOD = _whole(SECOND, YEAR)
 _TIME = _whole(0, MAX_TIME)
-_STATE = _whole(CLOCK_UNSET, CLOCK_GNSS)
 _VALUE = _or_null(_integer)
-
-_closing_rows = _rows(
-    "a closing row",
-    (("point", _INDEX), ("quality", _QUALITY), ("exponent", _EXPONENT), ("increment", _VALUE),
-     ("max", _VALUE), ("min", _VALUE)),
-    2, 3,
-)  # fmt: skip
-
-_emission_rows = _rows(
-    "an emission row",
-    (("source", _INDEX), ("quality", _QUALITY), ("exponent", _EXPONENT), ("mantissa", _VALUE), ("digest", _digest)),
-    3, 3,
-)  # fmt: skip
 _REASON = (("reason", _text),)
 
-# kind: ((name, test of the field), …), rule of the whole body or None
-_SHAPES = {
-    START: (
-        (("firmware version", _text), ("runtime", _text),
-         ("cause", lambda v: isinstance(v, str) and v in ("first", "restart")), ("previous size", _whole(0, MAX_SEQ))),
-        None,
-    ),
-    CONFIG: ((("digest", _digest), ("document", _bytes)), _config_rule),
-    CLOCK: (
-        (("event", _whole(SYNC, REBASE)), ("before_ms", _TIME), ("after_ms", _TIME), ("state before", _STATE),
-         ("state after", _STATE), ("seq", _or_null(_whole(0, MAX_SEQ)))),
-        _clock_rule,
-    ),
-    READINGS: (
-        (("rows", _array), ("frames", _or_null(_digest))),
-        _readings(_rows(
+
+def _one_of(*texts):
+    return lambda value: isinstance(value, str) and value in texts
+
+
+def _signature(value):
+    return value is None or (isinstance(value, bytes) and len(value) == 64)
+
+
+def _shape(kind):
+    """((name, test of the field), …) and the rule of the whole body or None; None: any canonical value."""
+    if kind == READINGS:
+        slow = _rows(
             "a readings row",
             (("point", _INDEX), ("offset_ms", _whole(-(1 << 31), (1 << 31) - 1)), ("quality", _QUALITY),
              ("exponent", _EXPONENT), ("mantissa", _VALUE)),
             0, 4,
-        )),
-    ),
-    CLOSING: ((("period", _PERIOD), ("start_ms", _TIME), ("rows", _array)), _closing_rule),
-    EMISSION: (
-        (("period", _PERIOD), ("start_ms", _TIME), ("version", _whole(0, 1 << 32)), ("rows", _array)),
-        _emission_rule,
-    ),
-    FILL: (
-        (("point", _INDEX), ("method", _whole(FILL_LINEAR, FILL_COUNTED)), ("from_ms", _TIME), ("to_ms", _TIME),
-         ("days", _days), ("exponent", _EXPONENT), ("first", _integer), ("last", _integer),
-         ("total exponent", _EXPONENT), ("before", _integer), ("after", _VALUE)),
-        _fill_rule,
-    ),
-    MANUAL: ((
-        ("record", _bytes), ("signature", lambda v: v is None or (isinstance(v, bytes) and len(v) == 64)),
-    ), None),
-    METER: (
-        (("point", _INDEX), ("event", _whole(REPLACED, RESET)), ("time_ms", _TIME), ("exponent", _EXPONENT),
-         ("last", _integer), ("first", _integer)),
-        None,
-    ),
-    AUDIT: ((("who", _text), ("what", _text), ("detail", _text)), None),
-    KEY: (
-        (("role", lambda v: isinstance(v, str) and v in ("next", "previous")), ("epoch", _whole(0, MAX_EPOCH)),
-         ("key or size", lambda v: True), ("signature or root", _bytes)),
-        _key_rule,
-    ),
-    SNAPSHOT: ((("peaks", _peaks), ("state", _array)), None),
-    GAP: ((("cause", _text), ("segment name", _text), ("offset", _TIME), ("bytes", _TIME)), None),
-}  # fmt: skip
+        )  # fmt: skip
+        return (("rows", _array), ("frames", _or_null(_digest))), _readings(slow)
+    if kind == START:
+        return (("firmware version", _text), ("runtime", _text), ("cause", _one_of("first", "restart")),
+                ("previous size", _whole(0, MAX_SEQ))), None  # fmt: skip
+    if kind == CONFIG:
+        return (("digest", _digest), ("document", _bytes)), _config_rule
+    if kind == CLOCK:
+        state = _whole(CLOCK_UNSET, CLOCK_GNSS)
+        return (("event", _whole(SYNC, REBASE)), ("before_ms", _TIME), ("after_ms", _TIME), ("state before", state),
+                ("state after", state), ("seq", _or_null(_whole(0, MAX_SEQ)))), _clock_rule  # fmt: skip
+    if kind == AUDIT:
+        return (("who", _text), ("what", _text), ("detail", _text)), None
+    if kind == KEY:
+        return (("role", _one_of("next", "previous")), ("epoch", _whole(0, MAX_EPOCH)),
+                ("key or size", lambda v: True), ("signature or root", _bytes)), _key_rule  # fmt: skip
+    if kind == SNAPSHOT:
+        return (("peaks", _peaks), ("state", _array)), None
+    if kind == GAP:
+        return (("cause", _text), ("segment name", _text), ("offset", _TIME), ("bytes", _TIME)), None
+    if kind == METER:
+        return (("point", _INDEX), ("event", _whole(REPLACED, RESET)), ("time_ms", _TIME), ("exponent", _EXPONENT),
+                ("last", _integer), ("first", _integer)), None  # fmt: skip
+    if kind == MANUAL:
+        return (("record", _bytes), ("signature", _signature)), None
+    return _derived_shape(kind)
+
+
+def _derived_shape(kind):
+    """As _shape, of the kinds that follow from others."""
+    if kind == CLOSING:
+        rows = _rows(
+            "a closing row",
+            (("point", _INDEX), ("quality", _QUALITY), ("exponent", _EXPONENT), ("increment", _VALUE),
+             ("max", _VALUE), ("min", _VALUE)),
+            2, 3,
+        )  # fmt: skip
+        return (("period", _PERIOD), ("start_ms", _TIME), ("rows", _array)), _closing_rule(rows)
+    if kind == EMISSION:
+        rows = _rows(
+            "an emission row",
+            (("source", _INDEX), ("quality", _QUALITY), ("exponent", _EXPONENT), ("mantissa", _VALUE),
+             ("digest", _digest)),
+            3, 3,
+        )  # fmt: skip
+        fields = ("period", _PERIOD), ("start_ms", _TIME), ("version", _whole(0, 1 << 32)), ("rows", _array)
+        return fields, _emission_rule(rows)
+    if kind == FILL:
+        return (("point", _INDEX), ("method", _whole(FILL_LINEAR, FILL_COUNTED)), ("from_ms", _TIME),
+                ("to_ms", _TIME), ("days", _days), ("exponent", _EXPONENT), ("first", _integer), ("last", _integer),
+                ("total exponent", _EXPONENT), ("before", _integer), ("after", _VALUE)), _fill_rule  # fmt: skip
+    return None
+
+
+_shapes = {}  # by kind, as they are asked for: all of them are kilobytes of a small heap, and many meet few kinds
