@@ -100,13 +100,14 @@ def _forget(name):
 
 
 def _write_down(error):
-    text = io.StringIO()
-    sys.print_exception(error, text)
-    print(text.getvalue())
+    gc.collect()
     try:
+        text = io.StringIO()
+        sys.print_exception(error, text)
+        print(text.getvalue())
         with open(CRASH, "w") as file:
             file.write(text.getvalue()[-1000:])
-    except OSError:
+    except (OSError, MemoryError):  # the reset that follows needs none of it
         print("it cannot be written down")
 
 

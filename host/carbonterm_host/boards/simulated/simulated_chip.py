@@ -56,28 +56,35 @@ def partition(name):
 
 
 class _Flash:
-    """NOR flash: programming clears bits, erasing a block sets them. Power may fail in any of these."""
+    """NOR flash: programming clears bits, erasing a block sets them. Power may fail in any of these.
+
+    What it does takes no room in the heap, as on a chip: its buffers are there from the start.
+    """
 
     def open(self, path, block, size):
         self._file = files.open(path, "r+b")
         self.block = block
         self.size = size
+        self._blank = memoryview(b"\xff" * block)
+        self._before = memoryview(bytearray(block))
 
     def read(self, at, buffer):
         self._file.seek(at)
         self._file.readinto(buffer)
 
     def program(self, at, data):
-        data = bytes(data)
-        before = bytearray(len(data))
-        self.read(at, before)
-        if before != b"\xff" * len(data):
-            both = int.from_bytes(data, "big") & int.from_bytes(before, "big")
-            data = both.to_bytes(len(data), "big")
-        self._change(at, data)
+        data, size = memoryview(data), len(data)
+        for done in range(0, size, self.block):
+            part = data[done : done + self.block]
+            before = self._before[: len(part)]
+            self.read(at + done, before)
+            if before != self._blank[: len(part)]:
+                both = int.from_bytes(part, "big") & int.from_bytes(before, "big")
+                part = both.to_bytes(len(part), "big")
+            self._change(at + done, part)
 
     def erase(self, number):
-        self._change(number * self.block, b"\xff" * self.block)
+        self._change(number * self.block, self._blank)
 
     def _change(self, at, data):
         part = self._power()
