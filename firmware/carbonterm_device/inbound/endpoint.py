@@ -9,28 +9,22 @@ import json
 from carbonterm.errors import CarbonError
 from carbonterm.field import said
 from carbonterm.gm import sm3
+from carbonterm_device.inbound.http import (
+    LINGER_S,
+    REASONS,
+    Answer,
+    body_size,
+    linger,
+    parse_head,
+    read_body,
+    read_head,
+)
 from carbonterm_device.inbound.inbox import LOST, Inbox
 from carbonterm_device.wires import hang_up
 
-MAX_HEAD = 4096
 CONNECTIONS = 8
 IDLE_S = 30  # so long a connection may take for a request, or wait for the next one
-LINGER_S = 2
 PATH = b"/v1/readings"
-_REASONS = {
-    200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 409: "Conflict",
-    411: "Length Required", 413: "Content Too Large", 422: "Unprocessable Content", 501: "Not Implemented",
-    503: "Service Unavailable",
-}  # fmt: skip
-
-
-class Answer(Exception):
-    """An answer that ends the work on a request: status, what is wrong, what to do."""
-
-    def __init__(self, status, what, hint=""):
-        super().__init__(status)
-        self.status = status
-        self.body = {"error": what, "hint": hint}
 
 
 class Endpoint(Inbox):
@@ -66,14 +60,14 @@ class Endpoint(Inbox):
         """One request and its answer; False: the connection ends."""
         keep = True
         try:
-            head, rest = await asyncio.wait_for(_head(reader), IDLE_S)
+            head, rest = await asyncio.wait_for(read_head(reader), IDLE_S)
             if not head:
                 return False
             keep, size, token, waits = self._check(head)
             if waits and not rest:
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 await writer.drain()
-            body = await asyncio.wait_for(_body(reader, rest, size), IDLE_S)
+            body = await asyncio.wait_for(read_body(reader, rest, size), IDLE_S)
             status, answer = 200, {"result": await self._message(body, token)}
         except Answer as refusal:
             status, answer = refusal.status, refusal.body
@@ -82,7 +76,7 @@ class Endpoint(Inbox):
                 self.warn("inbound refused", answer["error"])
             keep = keep and status in (409, 422, 503)  # of the others the body was not read, or is no message
         text = json.dumps(answer).encode()
-        lines = ["HTTP/1.1 %d %s" % (status, _REASONS[status]), "Content-Type: application/json",
+        lines = ["HTTP/1.1 %d %s" % (status, REASONS[status]), "Content-Type: application/json",
                  "Content-Length: %d" % len(text)]  # fmt: skip
         if status == 503:
             lines.append("Retry-After: 5")
@@ -91,17 +85,13 @@ class Endpoint(Inbox):
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + text)
         await writer.drain()
         if not keep:
-            await asyncio.wait_for(_linger(reader), LINGER_S)
+            await asyncio.wait_for(linger(reader), LINGER_S)
         return keep
 
     def _check(self, head):
         """(whether the connection is kept, bytes of the body, SM3 of the token, whether the client waits for a word
         before it sends the body) of a request's head."""
-        lines = head.split(b"\r\n")
-        words = lines[0].split(b" ")
-        if len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
-            raise Answer(400, "this is no HTTP/1.1 request")
-        fields = _fields(lines[1:])
+        words, fields = parse_head(head)
         if words[1] != PATH:
             raise Answer(404, "there is nothing here", "POST to " + PATH.decode())
         if words[0] != b"POST":
@@ -110,15 +100,11 @@ class Endpoint(Inbox):
         token = sm3.digest(given[7:].strip())
         if given[:7].lower() != b"bearer " or not [1 for s in self.senders.values() if s.row.dialect == token]:
             raise Answer(401, "this token is not known here", "send Authorization: Bearer and the source's token")
-        if b"transfer-encoding" in fields:
-            raise Answer(501, "a body in pieces is not taken", "send a Content-Length")
-        size = fields.get(b"content-length")
+        size = body_size(fields, said.MAX_BODY)
         if size is None:
             raise Answer(411, "there is no Content-Length")
-        if not size.isdigit() or len(size) > 9 or int(size) > said.MAX_BODY:
-            raise Answer(413, "a message has at most %d bytes" % said.MAX_BODY, "send the values in several messages")
         keep = words[2] == b"HTTP/1.1" and fields.get(b"connection", b"").lower() != b"close"
-        return keep, int(size), token, fields.get(b"expect", b"").lower() == b"100-continue"
+        return keep, size, token, fields.get(b"expect", b"").lower() == b"100-continue"
 
     async def _message(self, body, token):
         """STORED or KNOWN, when the message is durable; Answer otherwise."""
@@ -158,50 +144,3 @@ class Endpoint(Inbox):
             self._ids[key] = digest
         elif known != digest:
             raise Answer(409, "a message with this id came with other content", "give each message an id of its own")
-
-
-def _fields(lines):
-    """{name in small letters: value} of header fields; Answer 400 for what is none, or stands twice."""
-    fields = {}
-    for line in lines:
-        colon = line.find(b":")
-        name = line[:colon].lower()
-        if colon < 1 or name.strip() != name or name in fields:
-            raise Answer(400, "a header field is broken, or stands twice")
-        fields[name] = line[colon + 1 :].strip()
-    return fields
-
-
-async def _head(reader):
-    """(head without its empty line, what came behind it); (b"", b"") where the other end hung up before."""
-    data = b""
-    while True:
-        end = data.find(b"\r\n\r\n")
-        if end >= 0:
-            return data[:end], data[end + 4 :]
-        if len(data) > MAX_HEAD:
-            raise Answer(400, "the head has more than %d bytes" % MAX_HEAD)
-        more = await reader.read(1024)
-        if not more:
-            return b"", b""
-        data += more
-
-
-async def _linger(reader):
-    """Reads what still comes: a connection closed over unread bytes is reset, and the answer may be lost with it."""
-    for _ in range(64):
-        if not await reader.read(1024):
-            return
-
-
-async def _body(reader, data, size):
-    parts, missing = [data], size - len(data)
-    while missing > 0:
-        more = await reader.read(min(missing, 2048))
-        if not more:
-            raise EOFError
-        parts.append(more)
-        missing -= len(more)
-    if missing < 0:
-        raise Answer(400, "bytes follow the body", "wait for the answer before the next request")
-    return b"".join(parts)

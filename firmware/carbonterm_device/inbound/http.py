@@ -42,7 +42,7 @@ def body_size(fields, most):
     if size is None:
         return None
     if not size.isdigit() or len(size) > 9 or int(size) > most:
-        raise Answer(413, "a message has at most %d bytes" % most, "send less at once")
+        raise Answer(413, "a message has at most %d bytes" % most, "send it in several messages")
     return int(size)
 
 
