@@ -7,6 +7,7 @@ sm3_viper.py compiles to machine code on MicroPython; it is taken if it loads an
 
 import struct
 import sys
+from array import array
 
 _IV = (b"\x73\x80\x16\x6f\x49\x14\xb2\xb9\x17\x24\x42\xd7\xda\x8a\x06\x00"
        b"\xa9\x6f\x30\xbc\x16\x31\x38\xaa\xe3\x8d\xee\x4d\xb0\xfb\x0e\x4e")
@@ -25,13 +26,13 @@ _SELF_TEST = (
 
 
 def _rounds():
-    """T_j <<< j of GB/T 32905-2016 4.2 and 5.3.3 for j = 0 … 63."""
-    constants = []
+    """T_j <<< j of GB/T 32905-2016 4.2 and 5.3.3 for j = 0 … 63, as an array: on 32 bits each would be an object."""
+    constants = array("I")
     for j in range(64):
         t = 0x79CC4519 if j < 16 else 0x7A879D8A
         j %= 32
         constants.append((t << j | t >> (32 - j)) & _MASK)
-    return tuple(constants)
+    return constants
 
 
 CONSTANTS = _rounds()

@@ -12,13 +12,11 @@ import micropython
 
 from carbonterm.gm.sm3 import CONSTANTS
 
-_T = array("I", CONSTANTS)
-
 
 @micropython.viper
 def _blocks(state: ptr8, data: ptr8, span: ptr32, w: ptr32):
     """span: [start, end] in `data`, whole blocks; w: room for 68 words."""
-    t = ptr32(_T)
+    t = ptr32(CONSTANTS)
     half = uint(0xFFFF)
     m = (half << 16) | half
     at = int(span[0])
