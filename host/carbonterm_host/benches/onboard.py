@@ -31,7 +31,7 @@ class Board:
     host = process.HOST
     watchdog = 0  # seconds of one that may bite while the prompt is used
     arch = None  # of the image's machine code, None: board.toml's
-    _romfs = 0  # bytes of a ROMFS's copy in the heap
+    _beside = 0  # bytes of the heap that are the simulation's
 
     def __init__(self, scenario, row, folder, offset_ms):
         self.board = boards.load(row["board"])
@@ -96,7 +96,7 @@ class Board:
 
     def status(self):
         found = self.console.look()
-        return {**found, "heap_peak": max(0, found["heap_peak"] - self._romfs)} if found else {}
+        return {**found, "heap_peak": max(0, found["heap_peak"] - self._beside)} if found else {}
 
     def say(self, line):
         self.console.say(line)
@@ -132,7 +132,7 @@ class Virtual(Board):
         super().__init__(scenario, row, folder, offset_ms)
         self.chip = virtual.VirtualBoard(self.board, folder / "board", binary=row.get("micropython"))
         self.arch = virtual.arch(self.chip.binary)
-        self._romfs = self.board.partition("romfs").size
+        self._beside = self.chip.beside
         self._entered = False
 
     def port(self):

@@ -31,6 +31,7 @@ from carbonterm_host.screen import USAGE, Failure
 START = Path(__file__).parent / "simulated" / "start.py"
 EPOCH_2000 = 946684800
 POWER_ON, PIN, WATCHDOG, SOFTWARE = 1, 2, 3, 5  # reset causes, as machine has them
+_MODULES = 40 << 10  # bytes that the simulated chip takes: 36 KB when it is up, the rest as it is used
 _WAIT_S = 1.0  # so long output waits for who reads the port; then nobody does
 _RAW, _FRIENDLY = b"raw REPL; CTRL-B to exit\r\n", b'Type "help()"'
 _LFLAG, _CC = 3, 6
@@ -47,7 +48,8 @@ class VirtualBoard:
     """`board`: a Board that is no Linux one. uarts: {name of board.toml: device}, of lines that something is on.
 
     binary: the interpreter, default runtime.find(). On 64 bits the heap is half as large again as board.toml's, since
-    pointers are twice as wide; the copy of the ROMFS, which a chip has in its address space, comes on top.
+    pointers are twice as wide; `beside` comes on top: the copy of the ROMFS, which a chip has in its address space, and
+    the modules that stand for the chip.
     """
 
     def __init__(self, board, folder, uarts=None, binary=None):
@@ -202,9 +204,13 @@ class VirtualBoard:
 
     def heap(self):
         """Bytes for -X heapsize."""
-        wide = self._wide()
+        return self.board.memory["heap"] * (3 if self._wide() else 2) // 2 + self.beside
+
+    @property
+    def beside(self):
+        """Bytes of the heap that a chip does not spend."""
         room = self.board.partition("romfs")
-        return self.board.memory["heap"] * (3 if wide else 2) // 2 + (room.size if room else 0)
+        return _MODULES + (room.size if room else 0)
 
     def _wide(self):
         if not hasattr(self, "_is_wide"):
