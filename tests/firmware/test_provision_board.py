@@ -89,11 +89,11 @@ def measured_and_delivered(tmp_path, board, platform, operator, yaml, made):
     assert sm2.verify(public, line["record"].encode(), signature) and line["public_key"] == operator[1]
     store = tmp_path / "platform.db"
     held = lambda: cursor(store)  # noqa: E731
-    board.wait(lambda b: held() >= 8, 60)
+    board.wait(lambda b: held() >= 8)
     board.power_off()
     board.power_on()  # the clock chip knows the time, the log goes on
     before = held()
-    board.wait(lambda b: held() > before + 4, 60)
+    board.wait(lambda b: held() > before + 4)
     code, out, err = carbonterm("pull", "--port", board.port, "-o", tmp_path / "x.bundle", "--json")
     assert code == 0, out + err
     code, out, _ = carbonterm("verify", tmp_path / "x.bundle", "--operator", operator[1], "--json")
@@ -138,7 +138,7 @@ def test_provisioning_cut_at_any_write(tmp_path, built, operator):
 
 
 def vanish(board, done):
-    board.wait(lambda b: not b.powered or done, 60)
+    board.wait(lambda b: not b.powered or done)
     board.unplug()
 
 
@@ -217,18 +217,15 @@ def test_a_crash_is_told(tmp_path, built, operator, plant):
             good = remote.get("/site.bin")
             remote.put("/site.bin", b"\x00")
             remote.restart()
-        board.wait(lambda b: b.resets.count(5) >= 2, 30)
+        board.wait(lambda b: b.said.count(b"Traceback") >= 2)  # it tried, wrote it down, and tried again
         with Remote(board.port) as remote:
-            assert b"Error" in (remote.get("/crash.txt") or b"Error")
+            assert b"Error" in remote.get("/crash.txt")
             remote.put("/crash.txt", b"Traceback\nSiteError: broken")
             remote.put("/site.bin", good)
             remote.restart()
-        board.wait(lambda b: b"T1 runs" in b.said)
-        for _ in range(20):  # it is in the log when the next group of entries is
-            code, out, _ = carbonterm("board", "logs", "--port", board.port)
-            if code or "SiteError: broken" in out:
-                break
-        assert code == 0 and "SiteError: broken" in out
+        board.wait(lambda b: b"T1 runs" in b.said)  # which it says when its first entries are durable
+        code, out, err = carbonterm("board", "logs", "--port", board.port)
+        assert code == 0 and "SiteError: broken" in out, (out, err, board.said)
 
 
 def test_the_command_virtual_and_its_orders(tmp_path):
@@ -237,7 +234,7 @@ def test_the_command_virtual_and_its_orders(tmp_path):
     words = program, "board", "virtual", NAME, "--folder", tmp_path / "v", "--port-file", port_file
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        assert "simulated" in process.stdout.readline() or True
+        assert "simulated" in process.stdout.readline()
         with Remote(port_file.read_text().strip()) as remote:
             assert remote.about["simulated"]
         process.stdin.write("power off\npower on\nreset\nnetwork down\nclock lost\n")
@@ -245,7 +242,7 @@ def test_the_command_virtual_and_its_orders(tmp_path):
         with Remote(port_file.read_text().strip()) as remote:
             assert remote.value("1 + 1") == 2
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
     finally:
         process.kill()
         process.stdout.close()

@@ -17,7 +17,7 @@ SITE = """
 terminal: T1
 name: a collector
 zone: "+08:00"
-buses: [{{name: line, kind: modbus-rtu, device: {device}, baud: 9600}}]
+buses: [{{name: line, kind: modbus-rtu, device: {device}, baud: 9600, timeout: 10s}}]
 meters:
   - {{name: m1, bus: line, unit: 1, model: {model}}}
 points:
