@@ -164,6 +164,7 @@ def main():
         print("stopped")
     except Exception as error:
         _write_down(error)
+        print("crashed")
         if crash:
             for _ in range(AGAIN_S):
                 if dog:

@@ -1,4 +1,4 @@
-"""The console of a board whose firmware runs: its lines, and its status, which it says when it is asked."""
+"""The console of a board whose firmware runs: its lines, its status, which it says when asked, its crashes."""
 
 import json
 import time
@@ -8,6 +8,8 @@ import serial
 ASK_S = 1.0  # between two questions
 FORGET_S = 10.0  # so long an answer is awaited
 PROMPT = b">>> "
+RUNS, CRASHED = b" runs: epoch ", b"crashed"  # what carbonterm_device.boot says
+ENDED = "the firmware ended"
 
 
 class Console:
@@ -20,6 +22,9 @@ class Console:
         self._asked = self._answered = 0.0
         self.status = {}
         self.said = b""  # the last of what it said
+        self.awaited = 0  # starts that were asked for
+        self._runs, self._crashes = 0, []
+        self._last, self._typed = "", False  # the last error; whether what follows is the prompt's
 
     def close(self):
         """Lets go of the port; what was known is of no use any more."""
@@ -42,6 +47,15 @@ class Console:
         except (OSError, serial.SerialException):
             self.close()
         return self.status
+
+    def starts(self):
+        """The board was switched on, or reset."""
+        self.awaited += 1
+
+    def crashes(self):
+        """Why it restarted or ended of itself, a text for each time."""
+        found = self._crashes + ["it restarted by itself"] * (self._runs - self.awaited - len(self._crashes))
+        return found + ([f"{ENDED}: {self._last}"] if self.ended else [])
 
     @property
     def ended(self):
@@ -67,6 +81,14 @@ class Console:
         self.said = (self.said + data)[-20000:]
         *lines, self._held = (self._held + data).split(b"\n")
         for line in lines:
+            if RUNS in line:
+                self._runs, self._typed = self._runs + 1, False
+            elif line.strip() == CRASHED:
+                self._crashes.append(self._last)
+            elif line.startswith(PROMPT):
+                self._typed = True
+            elif not self._typed and b"Error" in line.partition(b":")[0] and line[:1].isalpha():  # ends a traceback
+                self._last = line.decode(errors="replace").strip()[:200]
             if line.startswith(b"status "):
                 try:
                     self.status = json.loads(line[7:])

@@ -27,6 +27,7 @@ DEFECTS = {
     "off": (),  # the terminal does not come back after its first power cut
     "unsent": (),  # an entry that a centre has not got
     "worn": ("cycles",),  # a flash that stands fewer erases
+    "cramped": ("heap",),  # a heap of so many KiB
 }
 
 

@@ -11,10 +11,9 @@ from carbonterm_host.screen import Failure
 
 class Evidence:
     """For expectations and the report. `result`: of compare; `log`: Entries in their order; `power`: [(off ms, on ms or
-    None)]; `cuts`: [(meter names, from ms, until ms)]; `lines`: {bus: counters and busy_ms}; `alarms`, `errors`: texts;
-    `samples`: [{"time_ms", "entries", "cursors", "heap"}]; `centres`: [{"name", "entries": {(epoch, seq): bytes},
-    "twice"}]; `wear` of a flash and
-    the `cycles` that it stands, or None; `begin_ms`, `end_ms`."""
+    None)]; `cuts`: [(meter names, from ms, until ms)]; `lines`: {bus: counters and busy_ms}; `alarms`, `errors`,
+    `crashes`: texts; `samples`: [{"time_ms", "entries", "cursors", "heap"}]; `centres`: [{"name", "entries": {(epoch,
+    seq): bytes}, "twice"}]; `wear` of a flash and the `cycles` that it stands, or None; `begin_ms`, `end_ms`."""
 
     def __init__(self, scenario, folder, saw):
         self.scenario = scenario
@@ -25,6 +24,7 @@ class Evidence:
         self.lines = saw.get("lines", {})
         self.alarms = saw.get("alarms", [])
         self.errors = saw.get("errors", [])
+        self.crashes = saw.get("crashes", [])
         self.samples = saw.get("samples", [])
         self.centres = saw.get("centres", [])
         self.faults = saw.get("faults", {})

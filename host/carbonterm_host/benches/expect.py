@@ -55,9 +55,11 @@ _KINDS = {
 
 
 def judge(evidence):
-    """[{"expect", "title", "clause", "wanted", "found", "ok"}], a row for each word of [expect]."""
+    """[{"expect", "title", "clause", "wanted", "found", "ok"}], a row for each word of [expect]; one for crashes where
+    there were any."""
     verdicts = []
-    for name, wanted in evidence.scenario.expect.items():
+    unasked = {"crashes": 0} if evidence.crashes else {}
+    for name, wanted in {**unasked, **evidence.scenario.expect}.items():
         expectation = EXPECTATIONS[name]
         ok, found = expectation.judge(evidence, wanted)
         verdicts.append({"expect": name, "title": expectation.title, "clause": expectation.clause,
@@ -216,6 +218,11 @@ def _tampered(evidence, wanted):
     return seen == wanted, f"{seen} of {wanted} flipped bits seen"
 
 
+def _crashes(evidence, wanted):
+    found = evidence.crashes
+    return len(found) <= wanted, f"{len(found)}: {found[-1][:240]}" if found else "none"
+
+
 def _no_errors(evidence, wanted):
     return not evidence.errors, evidence.errors[0][:200] if evidence.errors else "none"
 
@@ -238,6 +245,7 @@ EXPECTATIONS = {
     "flash_years": Expectation(_flash_years, "number", "the flash lasts 闪存寿命", "flash_years = 10"),
     "heap_kb": Expectation(_heap, "count", "heap at most 堆内存", "heap_kb = 8192"),
     "tamper_seen": Expectation(_tampered, "count", "a flipped bit is seen 篡改可见", "tamper_seen = 10", "7.4"),
+    "crashes": Expectation(_crashes, "count", "restarts and ends of itself 自行重启", "crashes = 0", "7.6"),
     "no_errors": Expectation(_no_errors, "yes", "no task failed 无任务异常", "no_errors = true"),
     **{name: Expectation(*row) for name, row in clauses.CLAUSES.items()},
 }

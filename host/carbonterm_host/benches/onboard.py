@@ -105,6 +105,9 @@ class Board:
         """The board's own clock stands at the bench's beginning; the word is of what is to be added."""
         self.say(f"clock {offset_ms - self._set_ms}")
 
+    def crashes(self):
+        return self.console.crashes()
+
     def said(self):
         return self.console.said[-3000:].decode(errors="replace")
 
@@ -126,11 +129,12 @@ class Board:
 
 
 class Virtual(Board):
-    """carbonterm_host.boards.virtual, in the folder "board"."""
+    """carbonterm_host.boards.virtual, in the folder "board"; heap: bytes in the place of board.toml's while it runs."""
 
-    def __init__(self, scenario, row, folder, offset_ms):
+    def __init__(self, scenario, row, folder, offset_ms, heap=None):
         super().__init__(scenario, row, folder, offset_ms)
         self.chip = virtual.VirtualBoard(self.board, folder / "board", binary=row.get("micropython"))
+        self._heap = heap
         self.arch = virtual.arch(self.chip.binary)
         self._beside = self.chip.beside
         self._entered = False
@@ -149,6 +153,8 @@ class Virtual(Board):
             self.chip.connect(self.row["lines"][name], path)
 
     def start(self):
+        self.console.starts()
+        self.chip.room = self._heap
         self.chip.reset()
 
     @property
@@ -156,6 +162,7 @@ class Virtual(Board):
         return self._entered and self.chip.powered
 
     def on(self):
+        self.console.starts()
         self.chip.power_on()
 
     def cut(self, torn=False):
@@ -167,6 +174,10 @@ class Virtual(Board):
                 raise RuntimeError(f"the board wrote nothing: {error}") from None
         self.chip.power_off()
         self.console.close()
+
+    def pull(self, path):
+        self.chip.room = None
+        super().pull(path)
 
     def close(self):
         super().close()
@@ -194,10 +205,12 @@ class Connected(Board):
         return self.row["devices"][name]
 
     def start(self):
+        self.console.starts()
         with self._remote() as remote:
             remote.restart()
 
     def on(self):
+        self.console.starts()
         self._switch("on")
         self.running = True
 

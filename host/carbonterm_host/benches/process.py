@@ -4,8 +4,8 @@ The interface, which benches.onboard has for boards: `prepare()` gives epoch and
 where this machine is on its line, None for a pty; `connect({bus: pty})`; `place(bus)` what the site document calls a
 line; `configure(document)`; `start()`; `cut(torn)` and `on()` of its power; `running`; `status()`; `say(line)`;
 `set_clock(offset)`; `stop(wait)`, where wait(condition, seconds) waits; `pull(path)`; `close()`; `said()` its last
-words. `about` says what board it is, None: none; `clocks_ms` how far its clock may be from the bench's; `host` where it
-finds the bench.
+words; `crashes()` why it restarted or ended of itself, texts. `about` says what board it is,
+None: none; `clocks_ms` how far its clock may be from the bench's; `host` where it finds the bench.
 """
 
 from carbonterm_host.benches import compare
@@ -17,14 +17,14 @@ HOST = "127.0.0.1"
 
 
 class Process:
-    """A terminal as a process of this machine, in `folder`; offset_ms: of its clock to the machine's."""
+    """A terminal as a process of this machine, in `folder`; offset_ms: of its clock to the machine's; heap: bytes."""
 
     clocks_ms = compare.CLOCKS_MS
     host = HOST
 
-    def __init__(self, scenario, folder, offset_ms):
+    def __init__(self, scenario, folder, offset_ms, heap=None):
         self.terminal = Terminal(
-            folder / "terminal", heap=scenario.board.get("heap", HEAP), offset_ms=offset_ms,
+            folder / "terminal", heap=heap or scenario.board.get("heap", HEAP), offset_ms=offset_ms,
             segment_size=scenario.board.get("segment_size"),
         )  # fmt: skip
         self.about = None
@@ -67,6 +67,10 @@ class Process:
 
     def set_clock(self, offset_ms):
         self.terminal.set_clock(offset_ms)
+
+    def crashes(self):
+        """The process is not started again: who looks sees that it does not run."""
+        return []
 
     def said(self):
         return self.terminal.console()[-3000:]

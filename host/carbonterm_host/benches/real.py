@@ -1,7 +1,8 @@
 """A scenario in real time: simulated meters on ptys, serial devices, TCP; what stands on the bench; centres over TLS.
 
 Nothing hangs on the machine's speed: what the scenario says happens in time, but the power is not cut before the
-terminal has read something since its last start, and the end waits for what is still to come (`PATIENCE_S`).
+terminal has read something since its last start, and the end waits for what is still to come (`PATIENCE_S`). A firmware
+that crashes again and again ends it.
 """
 
 import heapq
@@ -10,11 +11,13 @@ import time
 
 from carbonterm import clock
 from carbonterm import site as sites
+from carbonterm.errors import CarbonError
 from carbonterm.field import models
 from carbonterm.ledger import manual as records
 from carbonterm.number import Number
 from carbonterm_host.benches import standing
 from carbonterm_host.benches.centre import Centre
+from carbonterm_host.benches.console import ENDED
 from carbonterm_host.benches.defective import KINDS, defective
 from carbonterm_host.benches.events import OPERATOR
 from carbonterm_host.platform import keys
@@ -28,6 +31,7 @@ LOOK_S = 0.1
 DAY_MS = 86400000
 FIRST_S = PATIENCE_S = 180
 UNDER_WAY_MS = 10000  # from an answer to its commit at most, besides the time that commits are apart
+CRASHES = 3  # a firmware that crashed so often is waited for no longer
 COUNTERS = ("requests", "replies", "timeouts", "errors", "exceptions", "dropped")
 
 
@@ -36,7 +40,7 @@ class Real:
 
     def __init__(self, scenario, folder, defect, tell):
         self.scenario, self.folder, self.defect, self.tell = scenario, folder, defect, tell
-        self.power, self.cuts, self.samples = [], [], []
+        self.power, self.cuts, self.samples, self.crashes = [], [], [], []
         self.alarms, self.errors, self.spent = [], [], {}
         self.status = {}
         self.queue, self.order = [], itertools.count()
@@ -51,7 +55,7 @@ class Real:
 
     def run(self):
         scenario = self.scenario
-        self.subject = subject = standing.make(scenario, self.folder, self.offset_ms)
+        self.subject = subject = standing.make(scenario, self.folder, self.offset_ms, self.defect)
         self.centres, self.plant = [], None
         try:
             identity = scenario.site.terminal_id, *subject.prepare()
@@ -65,7 +69,7 @@ class Real:
             with self.plant:
                 self._configure()
                 self._operate()
-            subject.pull(self.folder / "log.bundle")
+            self._pull()
         finally:
             subject.close()
             for centre in self.centres:
@@ -73,7 +77,8 @@ class Real:
         return {
             "power": self.power, "cuts": self.cuts, "samples": self.samples,
             "lost_ms": self.site.settings.commit_ms + UNDER_WAY_MS, "clocks_ms": subject.clocks_ms,
-            "alarms": self.alarms, "errors": self.errors, "lines": self._lines(), "board": subject.about,
+            "alarms": self.alarms, "errors": self.errors, "crashes": self.crashes,
+            "lines": self._lines(), "board": subject.about,
             "centres": [centre.held() for centre in self.centres], "faults": self.plant.faults.table(),
             "begin_ms": self.begin_ms, "end_ms": self.end_ms,
         }  # fmt: skip
@@ -119,7 +124,7 @@ class Real:
         time_of = self.plant.clock  # faults and events have one beginning
         self.begin_ms = time_of.start_ms
         self.subject.start()
-        self._wait(lambda: self.subject.status().get("readings"), FIRST_S)
+        self._wait(lambda: self.subject.status().get("readings") or self._broken(), FIRST_S)
         for event in self.scenario.events:
             self._at(event.at_ms, self._happen, event)
         for row in self.scenario.faults:
@@ -127,7 +132,7 @@ class Real:
                 since = self.begin_ms + 1000 * row[3]
                 self.cuts.append([[row[2]], since, self.begin_ms + 1000 * row[4]])
         due = None  # entries that there were at the planned end
-        while (elapsed := self._elapsed()) < self.scenario.ms + 1000 * PATIENCE_S:
+        while (elapsed := self._elapsed()) < self.scenario.ms + 1000 * PATIENCE_S and not self._broken():
             while self.queue and self.queue[0][0] <= elapsed:
                 _, _, act, given = heapq.heappop(self.queue)
                 act(*given)
@@ -137,11 +142,26 @@ class Real:
                 if not self.queue and not self._awaits(due):
                     break
             time.sleep(LOOK_S)
-        if self.subject.running:
+        if self.subject.running and not self._broken():
             self.subject.stop(self._wait_looking)
             self._look(True)
-            self._spend()
+        self._spend()
         self.end_ms = self.now_ms()
+
+    def _broken(self):
+        """Whether the firmware crashes again and again, or has ended of itself: nothing is waited for any more."""
+        self.crashes = self.subject.crashes() if self.subject.running else self.crashes
+        return len(self.crashes) >= CRASHES or any(text.startswith(ENDED) for text in self.crashes)
+
+    def _pull(self):
+        path = self.folder / "log.bundle"
+        try:
+            self.subject.pull(path)
+        except (CarbonError, RuntimeError, OSError) as error:
+            if not self.crashes:
+                raise
+            self.tell("log", str(error))
+            path.write_bytes(b"")
 
     def _elapsed(self):
         return self.plant.clock.elapsed_s() * 1000

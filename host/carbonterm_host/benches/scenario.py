@@ -255,6 +255,10 @@ class Scenario:
             raise self.bad(where, f"'{does}' is no defect", "does = one of: " + ", ".join(events.DEFECTS))
         self._table(row, where, ("does", *events.DEFECTS[does]), ("title", "every"))
         self.meter(row, where)
+        if does == "cramped":
+            self._whole(row, "heap", 0, 32, 1 << 20)
+            if self.simulated:
+                raise self.bad(where, "the heap is cramped in real time only", 'time = "real"')
         return row
 
 

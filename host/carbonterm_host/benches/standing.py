@@ -6,7 +6,7 @@ from pathlib import Path
 from carbonterm_host.benches.process import Process
 from carbonterm_host.boards import board as boards
 from carbonterm_host.boards import provision
-from carbonterm_host.screen import Failure
+from carbonterm_host.screen import USAGE, Failure
 
 VIRTUAL, PORT = "virtual", "port"
 _MORE = {
@@ -16,14 +16,18 @@ _MORE = {
 _SERIAL = ("serial", "modbus-rtu")
 
 
-def make(scenario, folder, offset_ms):
-    """What the scenario puts on the bench."""
+def make(scenario, folder, offset_ms, defect=None):
+    """What the scenario puts on the bench; defect: a row of [defects] or None."""
+    heap = defect["heap"] << 10 if defect and defect["does"] == "cramped" else None
     if scenario.row is None:
-        return Process(scenario, folder, offset_ms)
+        return Process(scenario, folder, offset_ms, heap)
     from carbonterm_host.benches import onboard  # who has no boards needs no tools for them
 
-    kind = onboard.Virtual if scenario.row["kind"] == VIRTUAL else onboard.Connected
-    return kind(scenario, scenario.row, folder, offset_ms)
+    if scenario.row["kind"] == VIRTUAL:
+        return onboard.Virtual(scenario, scenario.row, folder, offset_ms, heap)
+    if heap is not None:
+        raise Failure(USAGE, "the heap of a real board is what it is", "another defect, or a virtual board")
+    return onboard.Connected(scenario, scenario.row, folder, offset_ms)
 
 
 def read(scenario, row, where):

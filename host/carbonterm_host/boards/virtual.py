@@ -61,6 +61,7 @@ class VirtualBoard:
         self.port = None
         self.starts = 0  # of MicroPython
         self.resets = []  # causes of the hard ones
+        self.room = None  # bytes of the heap from the next start on, None: by board.toml
         self.said = bytearray()  # the last of what it has said, for tests and people
         self._uarts = dict(uarts or {})
         self._lock = threading.RLock()
@@ -204,7 +205,7 @@ class VirtualBoard:
 
     def heap(self):
         """Bytes for -X heapsize."""
-        return self.board.memory["heap"] * (3 if self._wide() else 2) // 2 + self.beside
+        return (self.room or self.board.memory["heap"] * (3 if self._wide() else 2) // 2) + self.beside
 
     @property
     def beside(self):
