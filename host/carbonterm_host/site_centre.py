@@ -38,6 +38,17 @@ def centre(reader, node):
     return row[0], row
 
 
+def same_way_twice(reader, node, centres):
+    """Notes centres behind one broker with one prefix; centres are rows, None where one is bad."""
+    seen = {}
+    for item, row in zip(reader.rows(node, "centres"), centres, strict=True):
+        if row is not None and len(row) > 5:
+            other = seen.setdefault((row[1], row[2], row[5][0]), row[0])
+            if other != row[0]:
+                what = f"centres '{other}' and '{row[0]}' are behind one broker with one prefix, {row[5][0]}"
+                reader.note(item, what, "an answer of one might be taken for the other's; give each its own")
+
+
 def address(text):
     """(scheme, host, port, what stands behind it) of a centre's url, mqtt:// included; UplinkError where it is none."""
     parts = urlsplit(text)
@@ -45,7 +56,7 @@ def address(text):
         port = parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError:
         port = 0
-    plain = parts.hostname and port and not parts.username and not parts.query and not parts.fragment
+    plain = parts.hostname and port and not parts.username and not [sign for sign in "?#" if sign in text]
     if not plain or (parts.scheme == "https" and parts.path not in ("", "/")):
         raise UplinkError("a centre's url is https://host[:port] or mqtts://host[:port][/prefix] and nothing more")
     prefix = parts.path.strip("/") or topics.PREFIX

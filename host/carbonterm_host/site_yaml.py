@@ -99,6 +99,7 @@ class _Reader(Reader):
         sources, self.source_index = self.each(top.get("sources"), "sources", self._source)
         boundary = site_boundary.read(self, top.get("boundary"), sources)
         centres, _ = self.each(top.get("centres"), "centres", partial(site_centre.centre, self))
+        site_centre.same_way_twice(self, top.get("centres"), centres)
         settings = self._settings(top.get("settings"))
         site_series.check_months(self, top["points"], self.series, settings[0])
         calendar = site_series.calendar(self, top.get("calendar"))

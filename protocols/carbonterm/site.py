@@ -453,6 +453,11 @@ class Site:
                 if names.count(name) > 1:
                     raise SiteError("two rows are named %s" % quoted(name), "give each a name of its own")
         self._check_serials()
+        ways = [(row.host, row.port, row.mqtt[0]) for row in self.centres if row.mqtt]
+        for way in ways:
+            if ways.count(way) > 1:
+                raise SiteError("two centres are behind one broker with one prefix, %s" % quoted(way[2]),
+                                "an answer of one might be taken for the other's; give each its own")  # fmt: skip
         for source in self.sources:
             fed = [feed.parameter for feed in source.inputs]
             from carbonterm.accounting import source as accounting

@@ -75,7 +75,7 @@ def serve(
     verify = partial(gm_backends.verify, backend=backend)
     digest = partial(gm_backends.digest, backend=backend)
     intake = Intake(opened, name, signer, verify, digest)
-    broker = platform_mqtt.broker(intake, mqtt, mqtt_ca, mqtt_login, mqtt_cert, mqtt_key) if mqtt else None
+    broker = platform_mqtt.broker(intake, mqtt, mqtt_ca, mqtt_login, mqtt_cert, mqtt_key)
     registrar = Registrar(opened, operators, verify, digest)
     listener = _listen(host, port)
     traps = [_listen(host, number) for number in trap]

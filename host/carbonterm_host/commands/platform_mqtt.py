@@ -16,7 +16,12 @@ KEY = typer.Option(None, exists=True, help="its key, PEM · 客户端私钥")
 
 
 def broker(intake, url, ca, login, cert, key):
-    """The Broker of these options; Failure for what can't be."""
+    """The Broker of these options, None without a url; Failure for what can't be."""
+    if not url:
+        if ca or login or cert or key:
+            raise Failure(USAGE, "--mqtt-ca, --mqtt-login, --mqtt-cert and --mqtt-key are of a broker",
+                          "name it: --mqtt mqtts://HOST")  # fmt: skip
+        return None
     try:
         scheme, host, port, prefix = address(url)
     except CarbonError as error:
