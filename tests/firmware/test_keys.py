@@ -14,6 +14,7 @@ from carbonterm_host.firmware import Terminal
 from carbonterm_host.platform import keys as platform_keys
 from serving import Platform, get
 from shell import carbonterm
+from station import patient
 
 YAML = """
 terminal: T1
@@ -102,7 +103,7 @@ def test_a_rotation_is_delivered_and_the_old_key_erased(centre, terminal, tmp_pa
 
 @pytest.mark.slow
 def test_a_restored_backup_signs_nothing(centre, terminal, tmp_path):
-    registered(centre, terminal)
+    registered(centre, patient(terminal))
     terminal.start()
     terminal.wait(delivered(0))
     terminal.stop()

@@ -13,7 +13,7 @@ from carbonterm.uplink.message import Batch
 from carbonterm_host import site_yaml
 from memory_storage import MemoryStorage
 from serving import post
-from station import Station, delivered
+from station import Station, delivered, patient
 
 
 def configured(one, good, bad, centres, stop):
@@ -51,7 +51,7 @@ def log_of(one):
 def test_one_centre_of_two_has_another_history(tmp_path):
     (tmp_path / "bad").mkdir()
     with Station(tmp_path, meters=False) as good, Station(tmp_path / "bad", meters=False) as bad:
-        one = good.registered()
+        one = patient(good.registered())
         configured(one, good, bad, ["good"], "any")
         for _ in range(3):
             one.start()
