@@ -103,7 +103,7 @@ class App:
             if self.monitor:
                 self._recall = asyncio.create_task(self.monitor.recall(self._latest(), self.found))
         port.tend_heap(2)
-        beat = None
+        beat, installed = None, release.mark(self.release_file or "")
         while not self.stopping:
             await port.wait_ms(self._full, self.site.settings.commit_ms)
             self._full.clear()
@@ -112,6 +112,9 @@ class App:
             if beat is None or port.ticks_diff(now, beat) >= 1000:
                 beat = now
                 self._heartbeat(status_file)
+                if installed and release.ousted(self.release_file, installed):
+                    print("another version was installed: the next start runs it · 已安装其他版本，重启后生效")
+                    self.stopping = True
         for acquisition in self.acquisitions:
             acquisition.stopping = True
         for _, task in self.readers:

@@ -1,8 +1,11 @@
 """Which firmware this is: said in the log by an `upgrade` entry at the first start after it changed (docs/formats.md).
 
 A release is canonical bytes of [version, SM3 of the image's manifest, key (64 bytes) that signed it or null]. What was
-installed leaves it outside of the data folder; what the log knows of lies in the data folder, under NAME.
+installed leaves it outside of the data folder; what the log knows of lies in the data folder, under NAME. On a Linux
+gateway it is FOLDER/SLOT/release, and FOLDER/current leads to the slot that the next start runs (docs/boards.md).
 """
+
+import os
 
 from carbonterm import cbor
 from carbonterm.errors import CarbonError
@@ -18,6 +21,23 @@ def read(path):
             return file.read(MAX_BYTES)
     except OSError:
         return None
+
+
+def mark(path):
+    """What tells one file from another that comes to lie in its place; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found[1], found[8]
+
+
+def ousted(path, own):
+    """Whether the firmware whose release was `own` = mark(path) at its start is no longer the installed one: another
+    slot is current, or all was taken away. Elsewhere than in a slot, only the latter."""
+    parts = path.rsplit("/", 2)
+    now = mark(parts[0] + "/current/release") if len(parts) == 3 else None
+    return own is not None and (mark(path) if now is None else now) != own
 
 
 def tell(terminal, storage, raw):

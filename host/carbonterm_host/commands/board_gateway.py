@@ -1,4 +1,5 @@
-"""The firmware on a Linux gateway: `carbonterm board install | uninstall | installed | start` (docs/boards.md)."""
+"""The firmware on a Linux gateway: `carbonterm board install | uninstall | installed | start | updates`
+(docs/boards.md)."""
 
 import contextlib
 import io
@@ -22,6 +23,8 @@ from carbonterm_host.screen import FINDING, JSON, OK, UNREACHABLE, USAGE, Failur
 
 FOLDER = typer.Option(..., "--folder", metavar="DIR", help="where the firmware lives, e.g. /opt/carbonterm · 程序目录")
 VIA = typer.Option(None, "--via", metavar="COMMAND", help='on another machine: "ssh user@gateway carbonterm" · 远程')
+TRUST = "the maker's public key · 制造方公钥"
+ORDER = "SSH_ORIGINAL_COMMAND"  # what the other end asked for, as sshd hands it to the command of a key
 LARGEST = 64 << 20
 BEATS = 3  # of the status that a version on trial has to show
 PARTS = (images.ROMFS, images.MANIFEST, images.SIGNATURE, images.BOM)
@@ -80,6 +83,25 @@ def installed(folder: Path = FOLDER, via: str | None = VIA, as_json: bool = JSON
         state = say("it runs", "运行正常") if found["starts_left"] is None else say("on trial", "试运行")
         print(f"{found['version'] or '-'} ({say('slot', '槽')} {found['current'] or '-'}), {state}")
     return OK if found["version"] else FINDING
+
+
+def updates(folder: Path = FOLDER, trust: str = typer.Option(..., "--trust", metavar="HEX", help=TRUST)):
+    """What an SSH key may do that brings upgrades, as its command= in authorized_keys. 远程升级入口
+
+    It takes install, uninstall and installed of one folder, and images of one maker.
+    """
+    from carbonterm_host.commands.key import public_of
+
+    key = public_of(trust, "--trust").hex()
+    known = rf" --folder {re.escape(str(folder))}( --trust {key})?( --image -)?( --json)?"
+    order = re.fullmatch(r"\S+ board (install|uninstall|installed)" + known, os.environ.get(ORDER, ""))
+    if order is None:
+        hint = f"--via 'ssh … carbonterm' --folder {folder}: install, uninstall or installed, images by {key[:16]}…"
+        raise Failure(USAGE, "this way in takes upgrades and nothing else", hint)
+    what, as_json = order[1], order[4] is not None
+    if what == "install":
+        return install("-", folder, key, None, as_json)
+    return (installed if what == "installed" else uninstall)(folder, None, as_json)
 
 
 def start(
@@ -183,5 +205,5 @@ def _image(name):
 
 def add(app):
     """Registers the commands with `carbonterm board`."""
-    for command in (install, uninstall, installed, start):
+    for command in (install, uninstall, installed, updates, start):
         app.command(command.__name__)(command)
