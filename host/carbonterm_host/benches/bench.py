@@ -32,12 +32,9 @@ def run(scenario, folder, defect=None, tell=lambda what, text: None):
         known = ", ".join(scenario.defects) or "none"
         raise Failure(USAGE, f"{scenario.name} knows no defect '{defect}'", f"there are: {known}")
     folder = Path(folder).absolute()
-    _empty(folder)
+    empty(folder)
     began = time.monotonic()
-    try:
-        saw = observe(scenario, folder, scenario.defects.get(defect), tell)
-    except (RuntimeError, OSError, CarbonError) as error:
-        raise Failure(UNREACHABLE, f"{scenario.name}: {error}", f"see {folder}") from None
+    saw = observe(scenario, folder, scenario.defects.get(defect), tell)
     return conclude(scenario, folder, saw, defect, time.monotonic() - began)
 
 
@@ -63,15 +60,20 @@ def conclude(scenario, folder, saw, defect, took_s):
 
 
 def observe(scenario, folder, defect, tell):
-    """Lets everything happen; leaves the log's bundle and ground truth, and returns what the bench saw."""
-    if not scenario.simulated:
-        return Real(scenario, folder, defect, tell).run()
-    saw = simulated(scenario, folder, defect)
-    pull.to_file(folder / "log", folder / "log.bundle")
-    return saw
+    """Lets everything happen; leaves the log's bundle and ground truth, and returns what the bench saw. Failure where
+    that cannot be."""
+    try:
+        if not scenario.simulated:
+            return Real(scenario, folder, defect, tell).run()
+        saw = simulated(scenario, folder, defect)
+        pull.to_file(folder / "log", folder / "log.bundle")
+        return saw
+    except (RuntimeError, OSError, CarbonError) as error:
+        raise Failure(UNREACHABLE, f"{scenario.name}: {error}", f"see {folder}") from None
 
 
-def _empty(folder):
+def empty(folder):
+    """Makes a folder for a bench; what an earlier bench left in it goes."""
     if folder.exists():
         if any(folder.iterdir()) and not (folder / MARK).exists():
             raise Failure(USAGE, f"{folder} is not empty and not of an earlier bench", "name another folder with -o")

@@ -29,6 +29,7 @@ DEFECTS = {
     "worn": ("cycles",),  # a flash that stands fewer erases
     "cramped": ("heap",),  # a heap of so many KiB
 }
+LIVE = ("swap", "mute", "off", "cramped")  # which have to be there while the scenario runs
 
 
 class Event:

@@ -1,4 +1,4 @@
-"""`carbonterm bench run | list | check | verify`: a terminal on a bench with simulated meters (docs/bench.md)."""
+"""`carbonterm bench run | trial | list | check | verify`: a terminal on a bench, with simulated meters (docs/bench.md)."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from carbonterm_host.benches import bench, scenario, signing, standing
+from carbonterm_host.benches import trial as trials
 from carbonterm_host.screen import FINDING, JSON, OK, UNVERIFIED, USAGE, Failure, console, note, put, say
 
 app = typer.Typer(no_args_is_help=True, help="hardware in the loop: scenarios, verdicts · 测试台")
@@ -32,7 +33,7 @@ def run(
     green = True
     for one, inner in standing.each(found):
         folder = output / inner
-        result = bench.run(one, folder, defect, lambda what, text: note(f"  {what}: {text}"))
+        result = bench.run(one, folder, defect, _tell)
         green = green and result["green"]
         if signer:
             signing.sign(folder, *signer)
@@ -41,6 +42,53 @@ def run(
         else:
             _show(result, folder)
     return OK if green else FINDING
+
+
+@app.command()
+def trial(
+    name: list[str] = typer.Argument(None, metavar="[SCENARIO…]", help="default: all that are shipped · 缺省全部"),
+    output: Path = typer.Option(Path("bench-trial"), "-o", "--output", help="folder · 输出目录"),
+    quick: bool = typer.Option(False, help="no defect that needs a run of its own · 只判改动过的结果"),
+    as_json: bool = JSON,
+):
+    """Each scenario as it is, and with each of its defects: green then, and red with every one. 缺陷试验"""
+    rows = []
+    for one in name or scenario.shipped():
+        found = _load(one)
+        for given, inner in standing.each(found):
+            tried = trials.trial(given, output / found.name / str(inner), _tell, not quick)
+            for defect, result in tried:
+                row = {"scenario": given.name, "defect": defect, "green": result["green"],
+                       "right": trials.right(defect, result), "red": trials.reds(result),
+                       "took_s": result["took_s"]}  # fmt: skip
+                rows.append(row)
+                if as_json:
+                    put(row)
+                else:
+                    note(f"{given.name}, {defect or say('as it is', '原样')}: {_colour(result['green'])}")
+    if not as_json:
+        _table_of(rows)
+    return OK if all(row["right"] for row in rows) else FINDING
+
+
+def _tell(what, text):
+    note(f"  {what}: {text}")
+
+
+def _colour(green):
+    return say("green", "通过") if green else say("red", "未通过")
+
+
+def _table_of(rows):
+    table = Table()
+    for heading in (say("scenario", "场景"), say("defect", "缺陷"), say("verdict", "判定"),
+                    say("turned red", "未通过项"), "s", ""):  # fmt: skip
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        defect = row["defect"] or say("as it is", "原样")
+        table.add_row(row["scenario"], defect, _colour(row["green"]), " ".join(row["red"]), f"{row['took_s']:.0f}",
+                      "✓" if row["right"] else "✗")  # fmt: skip
+    console().print(table)
 
 
 def _stands(found, board, port, lines):
@@ -103,8 +151,7 @@ def verify(
     elif wrong:
         print("✗ " + wrong)
     else:
-        colour = say("green", "通过") if result["green"] else say("red", "未通过")
-        print(say("signed and whole: ", "签名有效：") + colour)
+        print(say("signed and whole: ", "签名有效：") + _colour(result["green"]))
     return UNVERIFIED if wrong else OK
 
 
