@@ -1,4 +1,4 @@
-"""`carbonterm bench run | trial | list | check | verify`: a terminal on a bench, with simulated meters (docs/bench.md)."""
+"""`carbonterm bench run | trial | list | check | verify`: a terminal between simulated meters (docs/bench.md)."""
 
 from pathlib import Path
 
