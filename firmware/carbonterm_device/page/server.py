@@ -29,6 +29,7 @@ _HEADERS = (
     ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin"), ("X-Frame-Options", "DENY"),
 )  # fmt: skip
 _HTML = "text/html; charset=UTF-8"
+_UPLOADS = b"/upload", b"/manual/enter"
 _HEX = b"0123456789abcdefABCDEF"
 
 
@@ -146,7 +147,7 @@ class Server:
         session = self.sessions.find(_cookie(fields.get(b"cookie", b"").decode()), False)
         if session is None and path != b"/login":
             raise Answer(401, "nobody is logged in")
-        size = body_size(fields, MAX_UPLOAD if path == b"/upload" else MAX_FORM if session else 1024)
+        size = body_size(fields, MAX_UPLOAD if path in _UPLOADS else MAX_FORM if session else 1024)
         if size is None:
             raise Answer(411, "there is no Content-Length")
         return size
@@ -311,7 +312,8 @@ def to(path, cookie=None):
 
 
 def form(request):
-    """{name: value} of a form, the first of each name, files as bytes; Refused where it is none."""
+    """{name: value} of a form, the first of each name, files as bytes; "name.all": [(file's name, bytes)] of all files
+    of an input. Refused where it is none."""
     kind = request.content_type or ""
     try:
         if kind.startswith("multipart/form-data"):
@@ -330,6 +332,10 @@ def _parts(body, boundary):
     for part in (b"\r\n" + body).split(b"\r\n" + mark)[1:]:
         head, _, data = part.partition(b"\r\n\r\n")
         name = head.partition(b' name="')[2].partition(b'"')[0].decode()
+        title = head.partition(b' filename="')[2].partition(b'"')[0].decode()
+        if title:
+            title = title.replace("\\", "/").split("/")[-1]
+            found.setdefault(name + ".all", []).append((title[:64], data))
         if name and name not in found:
             found[name] = data if b' filename="' in head else data.decode()
     return found

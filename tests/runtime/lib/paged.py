@@ -75,8 +75,9 @@ class Plant:
         for name, value in words:
             text = text.replace(name, str(value))
         entrance.certificates(folder)
-        document = site_yaml.compile_text(text).canonical()
-        self.terminal = Terminal(folder / "terminal", document, binary=binary, heap=heap)
+        self.site = site_yaml.compile_text(text)
+        document = self.site.canonical()
+        self.terminal = Terminal(folder / "terminal", document, binary=binary, heap=heap, maintenance=True)
         self.terminal.data.mkdir()
         for name, source in (("page.crt", "server.der"), ("page.key", "key.der")):
             (self.terminal.data / name).write_bytes((folder / source).read_bytes())
@@ -175,6 +176,16 @@ class Client:
     def post(self, path, **words):
         """(status, text, headers) of a form of the page's."""
         return self.ask("POST", path, {"token": self.token(), **words})
+
+    def send(self, path, *files, **words):
+        """(status, text, headers) of a form with files: (input, name, bytes) each."""
+        body, line = b"", b"--a line\r\nContent-Disposition: form-data; name="
+        for name, text in {"token": self.token(), **words}.items():
+            body += line + b'"%s"\r\n\r\n%s\r\n' % (name.encode(), text.encode())
+        for name, title, data in files:
+            body += line + b'"%s"; filename="%s"\r\n\r\n%s\r\n' % (name.encode(), title.encode(), data)
+        kind = 'multipart/form-data; boundary="a line"'
+        return self.ask("POST", path, body + b"--a line--\r\n", **{"Content-Type": kind})
 
     def inputs(self, path):
         """{name: text} of a form's inputs, as a browser would send them."""
