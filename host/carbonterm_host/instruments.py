@@ -9,6 +9,7 @@ from carbonterm import site as sites
 from carbonterm.errors import CarbonError, quoted
 from carbonterm.ledger import entry as formats
 from carbonterm.number import Number
+from carbonterm.site_certificate import day_of
 
 IDENTIFIED = ("identified", "identity mismatch")  # what the terminal's audit entries say
 _CERTIFICATE = ("number", "authority", "date", "due", "result", "standard")
@@ -158,7 +159,7 @@ class Instruments:
 def moment(text, zone):
     """Milliseconds of a date in a zone, or of a time in ISO 8601 with offset; CarbonError for others."""
     if len(text) == 10:
-        return sites.day_of(text) * 86_400_000 - zone * 60_000
+        return day_of(text) * 86_400_000 - zone * 60_000
     try:
         return clock.parse(text)
     except CarbonError:
@@ -169,7 +170,7 @@ def _holds(certificate, at_ms, zone):
     """Whether a certificate is on record and covers the day of a moment."""
     if certificate is None:
         return False
-    begin = sites.day_of(certificate.date) * 86_400_000 - zone * 60_000
+    begin = day_of(certificate.date) * 86_400_000 - zone * 60_000
     return begin <= at_ms and certificate.days_left(at_ms, zone) > 0
 
 

@@ -4,11 +4,12 @@
 day. The mistakes themselves are noted with the reader of carbonterm_host.site_yaml.
 """
 
-from carbonterm import clock, site, units
+from carbonterm import clock, units
 from carbonterm.errors import CarbonError
 from carbonterm.field import identity, models
 from carbonterm.gm import sm3
 from carbonterm.number import Number
+from carbonterm.site_certificate import day_of
 
 KEYS = ("serial", "asset", "place", "certificate")
 REQUIRED = ("number", "authority", "date", "due", "result")
@@ -55,7 +56,7 @@ def warnings(plan, now_ms, days=DUE_DAYS):
         elif left <= days:
             found.append(f"meter '{meter.name}': certificate {certificate.number} is due on {certificate.due}, "
                          f"in {left} days")  # fmt: skip
-        if clock.start(clock.DAY, now_ms, plan.zone) < site.day_of(certificate.date) * 86400000 - plan.zone * 60000:
+        if clock.start(clock.DAY, now_ms, plan.zone) < day_of(certificate.date) * 86400000 - plan.zone * 60000:
             found.append(f"meter '{meter.name}': certificate {certificate.number} is dated {certificate.date}, "
                          "which is still to come")  # fmt: skip
     return found
@@ -66,7 +67,7 @@ def _certificate(reader, node):
     text = {key: _short(reader, keys[key], _CERTIFICATE_LIMITS[key]) if key in keys else None
             for key in _CERTIFICATE_LIMITS}  # fmt: skip
     dates = {key: _date(reader, keys[key]) for key in ("date", "due")}
-    if site.day_of(dates["due"]) <= site.day_of(dates["date"]):
+    if day_of(dates["due"]) <= day_of(dates["date"]):
         what = f"the certificate is due on {dates['due']}, which is not after its date {dates['date']}"
         raise reader.bad(keys["due"], what, "due is the first day on which it no longer holds")
     amount, unit = _uncertainty(reader, keys["uncertainty"]) if "uncertainty" in keys else (None, None)
@@ -90,7 +91,7 @@ def _short(reader, node, limit):
 def _date(reader, node):
     try:
         value = reader.text(node)
-        site.day_of(value)
+        day_of(value)
         return value
     except CarbonError as error:
         raise reader.bad(node, error.what, "write a date like 2026-01-31") from None

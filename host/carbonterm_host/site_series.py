@@ -7,6 +7,7 @@ from carbonterm import clock, site, units
 from carbonterm.errors import CarbonError
 from carbonterm.series import gaps
 from carbonterm.series.instant import AMOUNT, MEAN
+from carbonterm.site_certificate import day_of
 from carbonterm_host.yaml_reader import Bad
 
 KEYS = ("integrate", "average", "fill", "history")
@@ -73,7 +74,7 @@ def calendar(reader, node):
         days = set()
         for item in reader.rows(keys[key], key) if key in keys else ():
             try:
-                ends = [site.day_of(part) for part in reader.text(item).split("/")]
+                ends = [day_of(part) for part in reader.text(item).split("/")]
                 if len(ends) > 2 or ends[-1] < ends[0] or ends[-1] - ends[0] > 366:
                     raise reader.bad(item, "this is no span of days", "write 2026-10-01/2026-10-07")
                 days |= set(range(ends[0], ends[-1] + 1))

@@ -309,7 +309,7 @@ class _Reader(Reader):
 
     def _settings(self, node):
         """Each key on its own, so that a wrong one hides no other."""
-        later = [value for _, _, value in site.Settings.LATER]
+        later = [value for _, _, value in site.Settings.later()]
         row = [[clock.HOUR, clock.DAY, clock.MONTH, clock.YEAR], 1000, *later]
         readers = {
             "closings": (0, self._closings),

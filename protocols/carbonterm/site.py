@@ -6,7 +6,7 @@ It is one canonical array of rows; rows refer to each other by index. docs/site.
 """
 
 from carbonterm import cbor
-from carbonterm.clock import DAY, HOUR, MINUTE, MONTH, YEAR, stamp
+from carbonterm.clock import DAY, HOUR, MINUTE, MONTH, YEAR
 from carbonterm.errors import CarbonError, SiteError, quoted
 from carbonterm.field import places
 from carbonterm.site_rows import INSTANT, MANUAL, REGISTER, Row
@@ -56,23 +56,32 @@ class Bus(Row):
     the terminal listens on, and timeout_ms is how long a message may take to become durable."""
 
     NAME = "bus"
-    FIELDS = (
-        ("name", _NAME),
-        ("kind", _choice(*BUS_KINDS)),
-        ("address", _text(255)),
-        ("port", _integer(1, 4000000)),
-        ("parity", _choice(*PARITIES)),
-        ("stop", _integer(1, 2)),
-        ("timeout_ms", _integer(10, 60000)),
-        ("retries", _integer(0, 9)),
-        ("gap_ms", _integer(0, 10000)),
-    )
-    LATER = (("sync_hour", _optional(_integer(0, 23)), None),)
-    SENDS = (("inbound", _as_it_is, None),)  # only an entrance has it
+
+    @staticmethod
+    def shape():
+        return (
+            ("name", _NAME),
+            ("kind", _choice(*BUS_KINDS)),
+            ("address", _text(255)),
+            ("port", _integer(1, 4000000)),
+            ("parity", _choice(*PARITIES)),
+            ("stop", _integer(1, 2)),
+            ("timeout_ms", _integer(10, 60000)),
+            ("retries", _integer(0, 9)),
+            ("gap_ms", _integer(0, 10000)),
+        )
+
+    @staticmethod
+    def later():
+        return (("sync_hour", _optional(_integer(0, 23)), None),)
+
+    @staticmethod
+    def extra():  # only an entrance has it
+        return (("inbound", _as_it_is, None),)
 
     def __init__(self, values, where, first=False):
         if isinstance(values, list) and len(values) > 1 and values[1] in places.SENDERS:
-            self.LATER = Bus.LATER + Bus.SENDS
+            self._extra = True
         self.inbound = None
         Row.__init__(self, values, where, first)
         if self.kind not in places.SENDERS and self.inbound is None:
@@ -85,67 +94,9 @@ class Bus(Row):
             raise SiteError("%s, inbound: %s" % (where, error.what), error.hint)
 
 
-def day_of(text):
-    """Day number from 1970-01-01 of a date written YYYY-MM-DD; SiteError or ClockError otherwise."""
-    parts = text.split("-") if isinstance(text, str) and len(text) == 10 else ()
-    if [len(part) for part in parts] != [4, 2, 2] or not all("0" <= c <= "9" for part in parts for c in part):
-        raise SiteError("%s is no date" % quoted(str(text)), "write it like 2026-01-31")
-    return stamp(int(parts[0]), int(parts[1]), int(parts[2])) // 86400000
-
-
-def _date(value):
-    day_of(value)
-    return value
-
-
-def _above_zero(value):
-    number = _number(value)
-    if not number > 0:
-        raise SiteError("must be above 0")
-    return number
-
-
-def _unit(value):
-    try:
-        from carbonterm import units  # only certificates need it
-    except ImportError:  # on a collector: the host has checked it
-        return value
-    units.parse(value)
-    return value
-
-
-class Certificate(Row):
-    """A certificate of verification or calibration (检定证书, 校准证书), dates YYYY-MM-DD; due: the first day on which
-    it no longer holds. uncertainty: expanded, in `unit` ("%" is relative), with coverage factor k; standard: what the
-    values are traced to; digest: SM3 of the certificate's file."""
-
-    NAME = "certificate"
-    FIELDS = (
-        ("number", _NAME),
-        ("authority", _text(128)),
-        ("date", _date),
-        ("due", _date),
-        ("result", _NAME),
-        ("uncertainty", _optional(_above_zero)),
-        ("unit", _optional(_unit)),
-        ("k", _optional(_above_zero)),
-        ("standard", _optional(_text(200))),
-        ("digest", _optional(_bytes(32, 32))),
-    )
-
-    def __init__(self, values, where):
-        Row.__init__(self, values, where)
-        if day_of(self.due) <= day_of(self.date):
-            raise SiteError("%s is due on %s, not after its date %s" % (where, self.due, self.date))
-        if (self.uncertainty is None) != (self.unit is None):
-            raise SiteError("%s: an uncertainty has a unit, and a unit an uncertainty" % where)
-
-    def days_left(self, at_ms, zone):
-        """Days from the civil date of a moment in a zone (minutes east) to the due date; 0 or less: it has expired."""
-        return day_of(self.due) - (at_ms + zone * 60000) // 86400000
-
-
 def _certificate(value):
+    from carbonterm.site_certificate import Certificate  # few meters of a collector have one
+
     return Certificate(value, "certificate")
 
 
@@ -169,31 +120,37 @@ class Meter(Row):
     serial = asset = place = identity = certificate = dialect = baud = parity = stop = timeout_ms = retries = None
     ct = pt = None
     protocol, gap, silence_ms = places.MODBUS, 8, 0
-    FIELDS = (
-        ("name", _NAME),
-        ("bus", _INDEX),
-        ("unit", _as_it_is),
-        ("model", _NAME),
-        ("most", _integer(1, 125)),
-        ("serial", _NAME_OR_NONE),
-        ("asset", _NAME_OR_NONE),
-        ("place", _optional(_text(128))),
-        ("identity", _optional(_identity)),
-        ("certificate", _optional(_certificate)),
-    )
-    LATER = (
-        ("protocol", _choice(*(places.PROTOCOLS + places.CHANNELS + places.SENDERS)), places.MODBUS),
-        ("dialect", _as_it_is, None),
-        ("baud", _optional(_integer(300, 4000000)), None),
-        ("parity", _optional(_choice(*PARITIES)), None),
-        ("stop", _optional(_integer(1, 2)), None),
-        ("gap", _integer(0, 124), 8),
-        ("silence_ms", _integer(0, 10000), 0),
-        ("timeout_ms", _optional(_integer(10, 60000)), None),
-        ("retries", _optional(_integer(0, 9)), None),
-        ("ct", _optional(_text(24)), None),
-        ("pt", _optional(_text(24)), None),
-    )
+
+    @staticmethod
+    def shape():
+        return (
+            ("name", _NAME),
+            ("bus", _INDEX),
+            ("unit", _as_it_is),
+            ("model", _NAME),
+            ("most", _integer(1, 125)),
+            ("serial", _NAME_OR_NONE),
+            ("asset", _NAME_OR_NONE),
+            ("place", _optional(_text(128))),
+            ("identity", _optional(_identity)),
+            ("certificate", _optional(_certificate)),
+        )
+
+    @staticmethod
+    def later():
+        return (
+            ("protocol", _choice(*(places.PROTOCOLS + places.CHANNELS + places.SENDERS)), places.MODBUS),
+            ("dialect", _as_it_is, None),
+            ("baud", _optional(_integer(300, 4000000)), None),
+            ("parity", _optional(_choice(*PARITIES)), None),
+            ("stop", _optional(_integer(1, 2)), None),
+            ("gap", _integer(0, 124), 8),
+            ("silence_ms", _integer(0, 10000), 0),
+            ("timeout_ms", _optional(_integer(10, 60000)), None),
+            ("retries", _optional(_integer(0, 9)), None),
+            ("ct", _optional(_text(24)), None),
+            ("pt", _optional(_text(24)), None),
+        )
 
     def __init__(self, values, where, first=False):
         Row.__init__(self, values, where, first)
@@ -217,23 +174,26 @@ class Point(Row):
     NAME = "point"
     order = "ABCD"
     modulus = limit = minimum = maximum = None
-    FIELDS = (
-        ("name", _NAME),
-        ("meter", _INDEX),
-        ("quantity", _NAME),
-        ("unit", _text(32)),
-        ("function", _as_it_is),
-        ("address", _as_it_is),
-        ("type", _as_it_is),
-        ("order", _as_it_is),
-        ("scale", _number),
-        ("kind", _choice(REGISTER, INSTANT)),
-        ("modulus", _NUMBER),
-        ("limit", _NUMBER),
-        ("minimum", _NUMBER),
-        ("maximum", _NUMBER),
-        ("interval_ms", _integer(100, 86400000)),
-    )
+
+    @staticmethod
+    def shape():
+        return (
+            ("name", _NAME),
+            ("meter", _INDEX),
+            ("quantity", _NAME),
+            ("unit", _text(32)),
+            ("function", _as_it_is),
+            ("address", _as_it_is),
+            ("type", _as_it_is),
+            ("order", _as_it_is),
+            ("scale", _number),
+            ("kind", _choice(REGISTER, INSTANT)),
+            ("modulus", _NUMBER),
+            ("limit", _NUMBER),
+            ("minimum", _NUMBER),
+            ("maximum", _NUMBER),
+            ("interval_ms", _integer(100, 86400000)),
+        )
 
 
 def _feed(value):
@@ -248,7 +208,10 @@ class Input(Row):
     unit to the parameter's."""
 
     NAME = "input"
-    FIELDS = (("parameter", _NAME), ("points", _list(_feed)))
+
+    @staticmethod
+    def shape():
+        return (("parameter", _NAME), ("points", _list(_feed)))
 
 
 def _compiled(value):
@@ -266,7 +229,10 @@ class Source(Row):
     """An emission source: a compiled source of a method (with its factors) and the points that feed it."""
 
     NAME = "source"
-    FIELDS = (("name", _NAME), ("compiled", _compiled), ("inputs", _inputs))
+
+    @staticmethod
+    def shape():
+        return (("name", _NAME), ("compiled", _compiled), ("inputs", _inputs))
 
     def scope(self):
         from carbonterm.accounting import source as accounting
@@ -285,18 +251,24 @@ class Centre(Row):
     where host and port are a broker's over which it is reached, what carbonterm.uplink.topics says; None by HTTPS."""
 
     NAME = "centre"
-    FIELDS = (
-        ("name", _NAME),
-        ("host", _text(255)),
-        ("port", _integer(1, 65535)),
-        ("ca", _bytes(1, 8192)),
-        ("public", _bytes(64, 64)),
-    )
-    LATER = (("mqtt", _broker, None),)
+
+    @staticmethod
+    def shape():
+        return (
+            ("name", _NAME),
+            ("host", _text(255)),
+            ("port", _integer(1, 65535)),
+            ("ca", _bytes(1, 8192)),
+            ("public", _bytes(64, 64)),
+        )
+
+    @staticmethod
+    def later():
+        return (("mqtt", _broker, None),)
 
     def __init__(self, values, where, first=False):
         """One that is reached by HTTPS has no last place."""
-        Row.__init__(self, values, where, first or (isinstance(values, list) and len(values) == len(self.FIELDS)))
+        Row.__init__(self, values, where, first or (isinstance(values, list) and len(values) == len(self.shape())))
 
 
 class Node(Row):
@@ -304,12 +276,15 @@ class Node(Row):
     the reason (gap)."""
 
     NAME = "node"
-    FIELDS = (
-        ("name", _NAME),
-        ("class_", _choice(*NODES)),
-        ("meters", _list(_integer(0, 65535), 4096)),
-        ("gap", _optional(_text(200))),
-    )
+
+    @staticmethod
+    def shape():
+        return (
+            ("name", _NAME),
+            ("class_", _choice(*NODES)),
+            ("meters", _list(_integer(0, 65535), 4096)),
+            ("gap", _optional(_text(200))),
+        )
 
     def __init__(self, values, where, first=False):
         Row.__init__(self, values, where, first)
@@ -323,27 +298,38 @@ class Settings(Row):
     """What holds for the whole site."""
 
     NAME = "settings"
-    FIELDS = (
-        ("closings", _list(_choice(*LOGGED_PERIODS), 5)),  # the periods whose settlements and emissions are logged
-        ("commit_ms", _integer(10, 600000)),  # the longest that a reading waits for its flush
-    )
-    LATER = (
-        ("commit_bytes", _integer(256, 1 << 20), 4096),  # so many waiting bytes are flushed at once
-        ("keep_days", _integer(0, 36500), 0),  # what all centres hold is kept for so long; 0: as long as there is room
-        ("keep_mb", _integer(0, 1 << 20), 0),  # and up to so many MiB of log; 0: as much as there is room for
-        ("stop", _choice(*STOPS), "any"),  # how many centres' signed words against the log end the signing in an epoch
-    )
 
-    # written only where it is not a terminal's
-    ROLE = (("profile", _choice(COLLECTOR), TERMINAL),)
+    @staticmethod
+    def shape():
+        return (
+            ("closings", _list(_choice(*LOGGED_PERIODS), 5)),  # the periods whose settlements and emissions are logged
+            ("commit_ms", _integer(10, 600000)),  # the longest that a reading waits for its flush
+        )
+
+    @staticmethod
+    def later():
+        return (
+            ("commit_bytes", _integer(256, 1 << 20), 4096),  # so many waiting bytes are flushed at once
+            # what all centres hold is kept for so many days and MiB of log; 0: as long, as much as there is room
+            ("keep_days", _integer(0, 36500), 0),
+            ("keep_mb", _integer(0, 1 << 20), 0),
+            # how many centres' signed words against the log end the signing in an epoch
+            ("stop", _choice(*STOPS), "any"),
+        )
+
+    @staticmethod
+    def extra():  # written only where it is not a terminal's
+        return (("profile", _choice(COLLECTOR), TERMINAL),)
+
     profile = TERMINAL
 
     def __init__(self, values, where, first=False):
-        """The four of LATER may be left out together, in either format."""
+        """The four of `later` may be left out together, in either format."""
         count = len(values) if isinstance(values, list) else 0
-        if count > len(self.FIELDS) + len(self.LATER):
-            self.LATER = Settings.LATER + Settings.ROLE
-        Row.__init__(self, values, where, first or count == len(self.FIELDS))
+        few, most = len(self.shape()), len(self.shape()) + len(self.later())
+        if count > most:
+            self._extra = True
+        Row.__init__(self, values, where, first or count == few)
 
 
 def _share(values, texts):

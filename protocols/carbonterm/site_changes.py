@@ -60,7 +60,7 @@ def _series_changes(found, old, new):
 
 
 def _row_changes(found, who, before, after, old, new):
-    for name in [rule[0] for rule in before.FIELDS + before.LATER]:
+    for name in [rule[0] for rule in before.shape() + before.later() + before.extra()]:
         one, other = getattr(before, name), getattr(after, name)
         if name == "bus":
             one, other = old.buses[one].name, new.buses[other].name

@@ -21,7 +21,10 @@ class Operator(Row):
     """Who may give manual data: the name in the record, the key that signs it; None: the page's user of that name."""
 
     NAME = "operator"
-    FIELDS = (("name", name), ("public", optional(octets(64, 64))))
+
+    @staticmethod
+    def shape():
+        return (("name", name), ("public", optional(octets(64, 64))))
 
 
 class Manual(Row):
@@ -31,14 +34,17 @@ class Manual(Row):
     NAME = "manual point"
     kind = MANUAL
     meter = minimum = maximum = None
-    FIELDS = (
-        ("name", name),
-        ("quantity", name),
-        ("unit", text(32)),
-        ("minimum", number_or_none),
-        ("maximum", number_or_none),
-        ("mean", choice(False, True)),
-    )
+
+    @staticmethod
+    def shape():
+        return (
+            ("name", name),
+            ("quantity", name),
+            ("unit", text(32)),
+            ("minimum", number_or_none),
+            ("maximum", number_or_none),
+            ("mean", choice(False, True)),
+        )
 
 
 class Virtual(Row):
@@ -48,14 +54,17 @@ class Virtual(Row):
     NAME = "virtual point"
     kind = VIRTUAL
     meter = None
-    FIELDS = (
-        ("name", name),
-        ("quantity", name),
-        ("unit", text(32)),
-        ("op", as_it_is),
-        ("parts", as_it_is),
-        ("note", optional(text(200))),
-    )
+
+    @staticmethod
+    def shape():
+        return (
+            ("name", name),
+            ("quantity", name),
+            ("unit", text(32)),
+            ("op", as_it_is),
+            ("parts", as_it_is),
+            ("note", optional(text(200))),
+        )
 
     def __init__(self, values, where, first=False):
         Row.__init__(self, values, where, first)

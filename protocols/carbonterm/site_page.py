@@ -23,10 +23,13 @@ class Page(Row):
     as carbonterm_device.page.users reads it."""
 
     NAME = "page"
-    FIELDS = (
-        ("address", text(255)),
-        ("port", integer(1, 65535)),
-        ("certificate", _file),
-        ("key", _file),
-        ("users", _file),
-    )
+
+    @staticmethod
+    def shape():
+        return (
+            ("address", text(255)),
+            ("port", integer(1, 65535)),
+            ("certificate", _file),
+            ("key", _file),
+            ("users", _file),
+        )

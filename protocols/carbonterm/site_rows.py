@@ -87,16 +87,29 @@ index = integer(0, 65535)
 
 
 class Row:
-    """A row of the document: FIELDS names its places and how each is checked.
+    """A row of the document: `shape`, `later` and `extra` name its places and how each is checked.
 
-    LATER: places that a document of the first format does not have: (name, check, the value it then stands for).
-    What is usually the same is an attribute of the class, and a row's own where it is not: rows are most of a site.
+    They are functions, so that a device does not keep what it needs for a moment; for the same reason what is usually
+    the same is an attribute of the class, and a row's own where it is not: rows are most of a site.
     """
 
-    FIELDS = ()
-    LATER = ()
     NAME = "row"
-    _first = False
+    _first = _extra = False
+
+    @staticmethod
+    def shape():
+        """((name, check), …) of the places that every document has."""
+        return ()
+
+    @staticmethod
+    def later():
+        """((name, check, the value it then stands for), …) of those that one of the first format does not have."""
+        return ()
+
+    @staticmethod
+    def extra():
+        """As `later`, of those at the end that only some rows have."""
+        return ()
 
     def __init__(self, values, where, first=False):
         if first:
@@ -104,7 +117,7 @@ class Row:
         fields = self.fields()
         if not isinstance(values, list) or len(values) != len(fields):
             raise SiteError("%s must have %d fields" % (where, len(fields)))
-        for name, _, value in self.LATER:
+        for name, _, value in self.later():
             self._set(name, value)
         for (name, check), value in zip(fields, values):
             try:
@@ -119,7 +132,8 @@ class Row:
 
     def fields(self):
         """[(name, check)] of the places that this row has in its document."""
-        return list(self.FIELDS) + ([] if self._first else [row[:2] for row in self.LATER])
+        more = () if self._first else self.later()
+        return list(self.shape()) + [row[:2] for row in (more + self.extra() if self._extra else more)]
 
     def canonical(self):
         return [plain(getattr(self, name)) for name, _ in self.fields()]

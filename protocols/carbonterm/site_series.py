@@ -24,15 +24,18 @@ class Settling(Row):
     """What becomes of one point's values; see above."""
 
     NAME = "series"
-    FIELDS = (
-        ("point", integer(0, 65535)),
-        ("settles", choice(None, AMOUNT, MEAN)),
-        ("rule", choice(None, gaps.LINEAR, gaps.STEP)),
-        ("per_ms", choice(None, *PER_MS)),
-        ("unit", optional(text(32))),
-        ("fill", choice(None, gaps.LINEAR, gaps.NEAREST)),
-        ("history", choice(False, True)),
-    )
+
+    @staticmethod
+    def shape():
+        return (
+            ("point", integer(0, 65535)),
+            ("settles", choice(None, AMOUNT, MEAN)),
+            ("rule", choice(None, gaps.LINEAR, gaps.STEP)),
+            ("per_ms", choice(None, *PER_MS)),
+            ("unit", optional(text(32))),
+            ("fill", choice(None, gaps.LINEAR, gaps.NEAREST)),
+            ("history", choice(False, True)),
+        )
 
     def check(self, site):
         """SiteError unless the row fits its point."""

@@ -165,7 +165,7 @@ def test_rates_fills_and_versions_are_replayed(tmp_path):
     doc = document(points=[point("E1", 0, interval_ms=hour), flow], sources=[["steam", steam, [["AD", [[1, 1, 1]]]]]])
     doc[0] = FORMATS[1]
     doc[5] = [[*Bus(row, "bus", True).canonical(), None] for row in doc[5]]
-    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.LATER] for row in doc[6][:2]]
+    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.later()] for row in doc[6][:2]]
     log = Log([*doc, [], [], [], [[1, 0, 0, hour, "t", 0, False]]])  # a rate, an amount by the linear rule, gaps filled
     for n in range(168):
         if not 74 <= n < 79:

@@ -34,7 +34,7 @@ def test_a_fault_of_more_than_three_working_days(tmp_path):
     doc = document(points=[point(f"E{i + 1}", i, interval_ms=2 * HOUR) for i in range(2)], sources=[], closings=(3, 4))
     doc[0] = FORMATS[1]
     doc[5] = [[*Bus(row, "bus", True).canonical(), None] for row in doc[5]]
-    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.LATER] for row in doc[6][:2]]
+    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.later()] for row in doc[6][:2]]
     tuesday = (T + 480 * 60000) // 86400000 + 1
     site, time, storage = Site([*doc, [], [], [], [], [[tuesday], []]]), Clock(), MemoryStorage()
     terminal = Terminal(Log(storage, "CT-TEST-1", 0, SIGNER), time, "test")

@@ -26,7 +26,7 @@ class Unsigned:
         doc = document(points=[point("E1", 0, interval_ms=HOUR), flow], sources=[])
         doc[0] = FORMATS[1]
         doc[5] = [[*Bus(row, "bus", True).canonical(), None] for row in doc[5]]
-        doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.LATER] for row in doc[6][:2]]
+        doc[6] = [Meter(row, "meter", True).canonical() + [one[2] for one in Meter.later()] for row in doc[6][:2]]
         holiday = (T + 480 * 60000) // 86400000 + 1
         data = Site([*doc, [], [], [], SERIES, [[holiday], []]]).canonical()
         self.add(T, entry.CONFIG, [entry.sm3.digest(data), data])

@@ -31,7 +31,7 @@ FLOORS = (
     ("series", "uplink"),
     ("accounting",),
     ("site_rows",),
-    ("site_formed", "site_page", "site_series"),
+    ("site_certificate", "site_formed", "site_page", "site_series"),
     ("site",),
     ("figures", "fold", "site_changes"),
     ("pipeline",),

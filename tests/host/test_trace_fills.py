@@ -33,7 +33,7 @@ def written(seed, hours, holes):
     doc = document(points=points, sources=STEAM)
     doc[0] = FORMATS[1]
     doc[5] = [[*Bus(row, "bus", True).canonical(), None] for row in doc[5]]
-    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.LATER] for row in doc[6]]
+    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.later()] for row in doc[6]]
     made = Written(storage, SIGNER, [*doc, [], [], [], SERIES], T0 - 1000)
     total = 0
     for half in range(hours * 2):

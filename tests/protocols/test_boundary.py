@@ -14,7 +14,7 @@ from sites import compiled, document, point
 
 
 def later(row):
-    return [value for _, _, value in row.LATER]
+    return [value for _, _, value in row.later()]
 
 
 def whole(rows=None, **parts):

@@ -68,7 +68,7 @@ def site(random, version, gone, factor):
     doc = document(points=[METERS[name][0] for name in names], sources=sources, version=version, closings=CLOSINGS)
     doc[0] = FORMATS[1]
     doc[5] = [Bus(row, "bus", True).canonical() + [None] for row in doc[5]]
-    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.LATER] for row in doc[6]]
+    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.later()] for row in doc[6]]
     people = [["zhang", ZHANG.public], ["li", LI.public]]
     rows = [[name, "mass", "t", None, None, False] for name in manual]
     made = []

@@ -25,7 +25,7 @@ def site(series, sources=(), unit="t/h"):
     doc = document(points=[point("E1", 0, interval_ms=HOUR_MS), flow], sources=list(sources))
     doc[0] = FORMATS[1]
     doc[5] = [Bus(row, "bus", True).canonical() + [None] for row in doc[5]]
-    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.LATER] for row in doc[6][:2]]
+    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.later()] for row in doc[6][:2]]
     return Site(doc + [[], [], [], series])
 
 

@@ -18,7 +18,7 @@ KINDS = ("combustion", "feedstock", "carbonate", "recovery", "process", "electri
 
 
 def later(row):
-    return [value for _, _, value in row.LATER]
+    return [value for _, _, value in row.later()]
 
 
 def source(name, kind="combustion", gases=("CO2",), feeds=(), sign=1, constants=(), unit="MWh"):

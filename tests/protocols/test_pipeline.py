@@ -191,7 +191,7 @@ def test_a_series_goes_on_when_the_document_gets_the_second_format():
     newer[0] = FORMATS[1]
     for rows, row in ((newer[5], Bus), (newer[6], Meter)):
         for one in rows:
-            one += [value for _, _, value in row.LATER]
+            one += [value for _, _, value in row.later()]
     book.configure(document())
     book.read(NIGHT, 100000, 200000, 5000000)
     book.configure(newer, NIGHT + MINUTE)

@@ -59,7 +59,7 @@ def test_what_is_wrong_is_named(path, named):
 
 def later(row, **own):
     """The places of a row that the second format has and the first has not."""
-    return [own.get(name, value) for name, _, value in row.LATER]
+    return [own.get(name, value) for name, _, value in row.later()]
 
 
 METER_97 = ["D", 1, "000012345678", "dlt645-1997", 1, None, None, None, None, None] + later(
@@ -68,7 +68,7 @@ METER_97 = ["D", 1, "000012345678", "dlt645-1997", 1, None, None, None, None, No
 METER_188 = ["W", 1, "00112233445566", "cjt188-water", 1, None, None, None, None, None] + later(
     site.Meter, protocol="cjt188", dialect=[16, "90 1F", False]
 )
-CT = [name for name, _ in site.Meter.FIELDS + tuple([rule[:2] for rule in site.Meter.LATER])].index("ct")
+CT = [name for name, _ in site.Meter.shape() + tuple([rule[:2] for rule in site.Meter.later()])].index("ct")
 
 
 def mixed():

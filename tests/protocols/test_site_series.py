@@ -18,7 +18,7 @@ def second(series, kind="instant", unit="t/h", closings=(2, 3, 4, 5), sources=()
     doc = document(points=[point("E1", 0), point("E2", 1), flow], sources=list(sources), closings=closings)
     doc[0] = FORMATS[1]
     doc[5] = [Bus(row, "bus", True).canonical() + [None] for row in doc[5]]
-    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.LATER] for row in doc[6]]
+    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.later()] for row in doc[6]]
     return doc + [[], [], [], series] if series else doc
 
 

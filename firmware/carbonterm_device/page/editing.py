@@ -28,7 +28,7 @@ def begin(part):
     """A new row, to be filled in."""
     kind = drafts.PARTS[part]
     row = {name: None for name in drafts.order(part)}
-    for name, _, usual in kind.LATER:
+    for name, _, usual in kind.later():
         row[name] = usual
     row.update(_BEGINS.get(part, {}))
     return row
@@ -119,7 +119,7 @@ def _read(draft, part, before, words):
 def _checked(part, row):
     """What the checks of the row's own fields say."""
     kind, wrong = drafts.PARTS[part], {}
-    for name, check in [one[:2] for one in kind.FIELDS + kind.LATER]:
+    for name, check in [one[:2] for one in kind.shape() + kind.later()]:
         if name in _REFERENCES:
             continue
         try:

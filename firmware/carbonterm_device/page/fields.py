@@ -11,6 +11,7 @@ from carbonterm.errors import SiteError, quoted
 from carbonterm.field.registers import TYPES
 from carbonterm.number import Number
 from carbonterm.series.combine import OPS
+from carbonterm.site_certificate import day_of
 
 MODBUS = sites.places.MODBUS
 
@@ -79,7 +80,7 @@ def _zone(text):
 
 
 def _days(text):
-    return sorted([sites.day_of(word) for word in text.split()])
+    return sorted([day_of(word) for word in text.split()])
 
 
 def _day_list(value):

@@ -15,6 +15,7 @@ from carbonterm.ledger import entry as entries
 from carbonterm.number import Number
 from carbonterm.series import gaps
 from carbonterm.series.manual import STATES
+from carbonterm.site_rows import Row
 from carbonterm.uplink.message import Receipt
 from carbonterm_host import bundles, tracer_formed
 from carbonterm_host.proofs import Book
@@ -293,7 +294,7 @@ def _meter(figure):
 
 def _shown(value):
     """A field of a site row as JSON."""
-    if hasattr(value, "FIELDS"):
+    if isinstance(value, Row):
         return {name: _shown(getattr(value, name)) for name, _ in value.fields()}
     if isinstance(value, bytes):
         return value.hex()

@@ -8,7 +8,7 @@ def second(doc, *tail):
     """A document of sites.document() in the second format, with its tail: nodes, boundary, formed, …"""
     doc[0] = FORMATS[1]
     doc[5] = [Bus(row, "bus", True).canonical() + [None] for row in doc[5]]
-    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.LATER] for row in doc[6]]
+    doc[6] = [Meter(row, "meter", True).canonical() + [value for _, _, value in Meter.later()] for row in doc[6]]
     return doc + list(tail)
 
 
