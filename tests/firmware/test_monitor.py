@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import disks
 from carbonterm.clock import parse
 from carbonterm.ledger import entry as entries
 from carbonterm_device import selfcheck
@@ -30,7 +31,7 @@ terminal: CT-MON-1
 name: 状态监视
 zone: "+08:00"
 buses:
-  - {name: line, kind: serial, device: DEVICE, baud: 19200, timeout: 500ms, retries: 0, gap: 5ms}
+  - {name: line, kind: serial, device: DEVICE, baud: 19200, timeout: 2s, retries: 0, gap: 5ms}
   - {name: lan, kind: modbus-tcp, host: 127.0.0.1, port: PORT, timeout: 5s}
 meters:
   - {name: gas, bus: line, unit: 3, model: generic-gas-modbus}
@@ -137,12 +138,7 @@ def test_a_line_that_is_pulled_a_clock_without_time_and_a_full_storage(tmp_path)
             terminal.set_clock(0)
             terminal.wait(lambda status: ("F401", "clock") not in codes(status), SECONDS)
             terminal.set_clock(7200000)
-            with open(data / "fill", "wb", 0) as file:
-                try:
-                    while True:
-                        file.write(bytes(4096))
-                except OSError:
-                    pass
+            disks.fill(data / "fill")
             terminal.wait(shows(("F301", "storage")), SECONDS)
             (data / "fill").unlink()
             terminal.wait(lambda status: ("F301", "storage") not in codes(status), SECONDS)

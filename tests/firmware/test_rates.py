@@ -36,7 +36,7 @@ def site_of(plant):
     names = ("host", "port") if row["kind"] == "modbus-tcp" else ("device", "baud")
     place = f"{names[0]}: {row['address']}, {names[1]}: {row['port']}"
     head = ["terminal: CT-TEST-1", "name: test", 'zone: "+08:00"', "buses:",
-            f"  - {{name: {row['bus']}, kind: {row['kind']}, timeout: 150ms, retries: 0, {place}}}"]  # fmt: skip
+            f"  - {{name: {row['bus']}, kind: {row['kind']}, timeout: 10s, retries: 0, {place}}}"]  # fmt: skip
     tail = TAIL.replace("BUS", row["bus"]).replace("UNIT", str(meter.unit)).replace("MODEL", meter.model["id"])
     return site_yaml.compile_text("\n".join(head) + "\n" + tail)
 

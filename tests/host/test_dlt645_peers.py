@@ -61,7 +61,7 @@ def test_both_agree_on_every_vector():
 @pytest.fixture
 def meter():
     """Their meter on a TCP line: its MeterServerService."""
-    service = peer.MeterServerService.new_tcp_server("127.0.0.1", 0, 5.0)
+    service = peer.MeterServerService.new_tcp_server("127.0.0.1", 0, 60.0)
     service.address = bytearray(WIRE)
     assert service.server.start()
     yield service
@@ -91,7 +91,7 @@ def test_their_meter_is_read(meter):
              "02030000": 6.25, "02060000": 0.998, "02800002": 50.01}  # fmt: skip
     for identifier, value in given.items():
         assert (meter.set_00 if identifier[1] == "0" else meter.set_02)(int(identifier, 16), value)
-    with socket.create_connection(("127.0.0.1", meter.server.port), timeout=10) as line:
+    with socket.create_connection(("127.0.0.1", meter.server.port), timeout=60) as line:
         for identifier, value in given.items():
             reply = ask(line, ADDRESS, dlt645.read_request(identifier))
             assert reply.address == ADDRESS
@@ -124,7 +124,7 @@ def test_their_master_reads_our_meter():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
-        client = peer.MeterClientService.new_tcp_client("127.0.0.1", listener.getsockname()[1], 10.0)
+        client = peer.MeterClientService.new_tcp_client("127.0.0.1", listener.getsockname()[1], 60.0)
         client.address = bytearray(WIRE)
         assert client.connect()
         try:
@@ -133,7 +133,7 @@ def test_their_master_reads_our_meter():
             assert float(client.read_02(0x02800002).value) == 49.98
         finally:
             client.disconnect()
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ name: 解释
 zone: "+08:00"
 factors_on: 2026-11-21
 buses:
-  - {name: line, kind: serial, device: DEVICE, baud: 19200, parity: even, timeout: 400ms, retries: 0, gap: 5ms}
+  - {name: line, kind: serial, device: DEVICE, baud: 19200, parity: even, timeout: 2s, retries: 0, gap: 5ms}
 meters:
   - {name: main, bus: line, address: "201000000012", model: dlt645-2007-three-phase, ct: 200/5}
   - {name: heat, bus: line, address: "42590008210438", model: cjt188-heat-unit-first}

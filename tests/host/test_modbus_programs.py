@@ -183,7 +183,7 @@ def test_our_master_reads_a_tcp_server_of_libmodbus():
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     numbers = iter(range(1, 1000))
-    with socket.create_connection(("127.0.0.1", port), 30) as link:
+    with socket.create_connection(("127.0.0.1", port), 120) as link:
 
         def ask(pdu):
             exchange = modbus.Exchange(1, pdu, next(numbers))
@@ -194,7 +194,7 @@ def test_our_master_reads_a_tcp_server_of_libmodbus():
             return frame
 
         ask_all(ask, held, table)
-    thread.join(30)
+    thread.join(120)
     library.end(server)
 
 
@@ -216,12 +216,12 @@ def test_our_master_reads_an_rtu_meter_of_libmodbus():
         os.write(master, exchange.frame)
         frame = None
         while frame is None:
-            assert select.select([master], [], [], 30)[0], "no answer"
+            assert select.select([master], [], [], 120)[0], "no answer"
             frame = exchange.feed(os.read(master, 300))
         return frame
 
     ask_all(ask, held, table)
     os.close(slave)
     os.close(master)  # hangs the line up, which ends the meter
-    thread.join(30)
+    thread.join(120)
     library.end(meter)

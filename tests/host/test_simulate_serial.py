@@ -99,7 +99,7 @@ def test_command_bus_of_three_protocols(tmp_path):
         exchange = dlt645.Exchange("201000000012", dlt645.read_request(identifier))
         os.write(fd, exchange.frame)
         reply = None
-        while reply is None and select.select([fd], [], [], 10)[0]:
+        while reply is None and select.select([fd], [], [], 60)[0]:
             reply = exchange.feed(os.read(fd, 256))
         return reply.payload
 
@@ -112,7 +112,7 @@ def test_command_bus_of_three_protocols(tmp_path):
     assert len(block) == 20 and dlt645_items.read("XXXXXX.XX", block[:4]) >= energy
     os.close(fd)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=180)
     assert (process.returncode, err) == (0, "") and json.loads(out)["line_ms"]["bus"] > 0
     rows = [json.loads(line) for line in (tmp_path / "truth").read_text().splitlines()]
     assert Number(rows[0]["registers"]["active_energy_import"]) == energy
@@ -131,7 +131,7 @@ def test_command_bus_of_three_protocols(tmp_path):
 )
 def test_command_refusals(arguments, words):
     process = carbonterm(*arguments, "--seconds", 0)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=180)
     assert process.returncode in (1, 2) and words in err and out == ""
 
 
