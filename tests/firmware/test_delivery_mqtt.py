@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import subprocess
+import threading
 from datetime import UTC, datetime, timedelta
 
 import paho.mqtt.client as paho
@@ -31,20 +32,24 @@ EVERY = ("micropython", "micropython32", "cpython")
 
 
 class Device:
-    """tests/firmware/deliver.py as a process, over a broker: its log in `folder`, which also has the files of `way`."""
+    """tests/firmware/deliver.py as a process, over a broker: its log in `folder`, which also has the files of `way`.
+    patience: seconds that it waits for an answer; few only where answers are lost on purpose."""
 
-    def __init__(self, runtime, folder, port, ca, public, total=0, way=None, host="127.0.0.1", seed=1):
+    def __init__(self, runtime, folder, port, ca, public, total=0, way=None, patience=60):
         try:
             command, environment = runtimes.command(runtime, heap="4M")
         except runtimes.Unavailable as reason:
             pytest.skip(str(reason))
         way = json.dumps(way or ["carbonterm", None, None, None, 5])
-        arguments = (folder, host, port, ca, public.hex(), seed, total, way)
+        arguments = (folder, "127.0.0.1", port, ca, public.hex(), 1, total, way, patience)
         self.folder, self.lines = folder, []
         self.process = subprocess.Popen(
             [*command, "tests/firmware/deliver.py", *map(str, arguments)],
             cwd=runtimes.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
         )  # fmt: skip
+        self._limit = threading.Timer(400, self.process.kill)  # ends a test that would wait for ever
+        self._limit.daemon = True
+        self._limit.start()
 
     def until(self, begin):
         """Reads on to the next line that begins so; gives it."""
@@ -64,10 +69,12 @@ class Device:
     def ended(self):
         """Its status, when it is done."""
         status = json.loads(self.until("status ")[7:])
-        assert self.process.wait(60) == 0
+        assert self.process.wait(120) == 0
+        self._limit.cancel()
         return status
 
     def kill(self):
+        self._limit.cancel()
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
@@ -146,7 +153,7 @@ def test_whoever_is_killed_every_entry_arrives_once(tmp_path, runtime):
     broker = entrance.Broker(tmp_path / "broker", tmp_path / "tls").start()
     with platform_on(broker, tmp_path) as platform:
         address = (tmp_path / "data", broker.port, tmp_path / "tls" / "ca.der", platform.public)
-        device, count = Device(runtime, *address), 0
+        device, count = Device(runtime, *address, patience=5), 0
         for victim in ("broker", "platform", "device"):
             count += 25
             device.acked(count)
@@ -158,7 +165,7 @@ def test_whoever_is_killed_every_entry_arrives_once(tmp_path, runtime):
                 platform.start()
             else:
                 device.kill()
-                device = Device(runtime, *address)
+                device = Device(runtime, *address, patience=5)
         device.acked(count + 25)
         device.kill()
         device = Device(runtime, *address, len(logged(tmp_path / "data")) + 10)
@@ -280,7 +287,8 @@ def test_whatever_is_answered_every_entry_arrives_once(tmp_path, runtime):
     faults = [fault for each in FAULTS for fault in (each, "none")]
     random.Random(11).shuffle(faults)
     liar = Liar(broker, store, ["forged", *faults])
-    device = Device(runtime, tmp_path / "data", broker.secure, tmp_path / "tls" / "ca.der", SIGNER.public, 700)
+    device = Device(runtime, tmp_path / "data", broker.secure, tmp_path / "tls" / "ca.der", SIGNER.public, 700,
+                    patience=3)  # fmt: skip
     try:
         status = device.ended()
     finally:
@@ -357,7 +365,8 @@ def test_a_broker_that_speaks_nonsense_is_left_and_tried_again(tmp_path, runtime
     with Platform(tmp_path, *REGISTER, "--mqtt", f"mqtt://127.0.0.1:{broker.port}") as platform:
         front = Front(broker.port, nonsense(5))
         with Loop(front.handle, server_context(made)) as server:
-            device = Device(runtime, tmp_path / "data", server.port, made["ca.der"], platform.public, 40)
+            device = Device(runtime, tmp_path / "data", server.port, made["ca.der"], platform.public, 40,
+                            patience=3)  # fmt: skip
             try:
                 status = device.ended()
             finally:
@@ -380,7 +389,7 @@ def test_a_broker_that_keeps_long_messages_gets_shorter_ones(tmp_path):
         log.commit()
         log.storage.close()
         address = (tmp_path / "data", broker.port, tmp_path / "tls" / "ca.der", platform.public)
-        device = Device("micropython", *address, 61)
+        device = Device("micropython", *address, 61, patience=3)
         status = device.ended()
         assert (status["backlog"], status["stopped"]) == (0, False)
         assert [line for line in device.lines if "but no answer came from the centre" in line]

@@ -32,7 +32,8 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("T-4-2", "T-4-5", "T-7.6-1", "T-8.2.1-1", "T-9.1-1", "T-11.3-4")
+@pytest.mark.requirement("T-4-2", "T-4-5", "T-8.2.1-1", "T-9.1-1", "T-11.3-4")
+@pytest.mark.requirement("T-7.6-1", part="a terminal that is killed once, in the whole chain")
 @pytest.mark.requirement("T-4-1", part="terminal, platform, smart instruments, a third party's Modbus server")
 def test_the_whole_chain(run):
     folder, said = run

@@ -84,7 +84,7 @@ def test_a_good_batch_is_signed_for(platform):
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("T-7.6-1", "T-7.6-2")
+@pytest.mark.requirement("T-7.6-1", "T-7.6-2", part="the centre holds once what comes twice")
 def test_what_comes_twice_is_there_once(platform):
     source = known(platform, "twice", 50)
     first = post(platform, "twice", source.batch(0, 30))[1]
@@ -450,7 +450,7 @@ def test_certificates_keep_their_ca(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("T-7.6-1")
+@pytest.mark.requirement("T-7.6-1", part="a centre that is killed 30 times")
 def test_killed_at_random_moments_it_has_all_that_it_signed_for(tmp_path):
     """30 kills in the middle of batches of two terminals: every receipt is kept, every entry is there once."""
     seed = 762

@@ -46,7 +46,7 @@ def mistakes(whole, folder):
     return [(line, what, hint) for _, line, _, what, hint in caught.value.rows]
 
 
-@pytest.mark.requirement("T-7.4-1", part="a centre behind a broker is configured: address, TLS, login, prefix")
+@pytest.mark.requirement("T-7.3-2", part="a centre behind a broker is configured: address, TLS, login, prefix")
 def test_what_is_left_out_has_its_usual_value(folder):
     for row, address, options in (
         (ROW, ("mq.example", 8883), ["carbonterm", None, None, None, 60]),

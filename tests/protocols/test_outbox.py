@@ -124,7 +124,7 @@ def test_limits_of_a_batch_and_a_large_entry_alone():
     assert len(Batch.decode(box.batch([(one, FINGERPRINT) for one in log])).pairs) == 2
 
 
-@pytest.mark.requirement("T-7.6-1", "T-7.6-2")
+@pytest.mark.requirement("T-7.6-1", "T-7.6-2", part="the same bytes go again until they are signed for")
 def test_the_same_bytes_until_they_are_acknowledged():
     log = [entry(n) for n in range(5)]
     centre, box = Centre(), outbox()
@@ -390,7 +390,8 @@ def test_a_receipt_whose_checkpoint_is_nonsense_is_none():
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("T-7.6-1", "T-7.6-2")
+@pytest.mark.requirement("T-7.6-1", part="lines that lose, repeat and change, and restarts; the state machine alone")
+@pytest.mark.requirement("T-7.6-2")
 def test_every_entry_arrives_once_over_any_line():
     """15 seeded lines that lose requests and answers, answer with errors, old, foreign, cut and changed receipts,
     and restarts of the terminal in between."""
