@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import patience
 from carbonterm.field import dlt645, models
 from carbonterm.number import Number
 from carbonterm_host import desk, recognise
@@ -25,13 +26,15 @@ def found_in(events):
 
 def scan(line, **question):
     with desk.Desk.at(line.path) as asked:
-        return list(asked.ask(QUICK | question))
+        question = QUICK | question
+        return list(asked.ask(question | {name: patience.of(question[name]) for name in ("timeout_ms", "wildcard_ms")}))
 
 
 # --- finding ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_meters_of_all_kinds_at_their_rates_and_their_models():
     gas = {(3, 100): ("12345", "uint64", "ABCD")}
     meters = [
@@ -42,7 +45,7 @@ def test_meters_of_all_kinds_at_their_rates_and_their_models():
     with PtyLine(meters) as line:
         code, out, err = carbonterm(
             "scan", line.path, "--baud", "19200", "--baud", "9600", "--parity", "even", "--units", "1-4",
-            "--timeout", "80", "--wildcard-timeout", "150", "--json",
+            "--timeout", patience.of(80), "--wildcard-timeout", patience.of(150), "--json",
         )  # fmt: skip
         requests = {data for _, data in line.asked}
     told = json.loads(out)
@@ -58,6 +61,7 @@ def test_meters_of_all_kinds_at_their_rates_and_their_models():
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_a_crowd_is_taken_apart_by_the_last_digits():
     addresses = ["201000000012", "201000000013", "000000004412"]
     with PtyLine([dlt645_meter(address, 19200) for address in addresses]) as line:
@@ -79,6 +83,7 @@ def test_answers_that_collide_are_no_answer():
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_meters_without_shortened_addresses_stay_a_crowd():
     meters = [dlt645_meter(address, 19200, shortened=False) for address in ("000000000012", "000000000077")]
     with PtyLine(meters) as line:
@@ -88,6 +93,7 @@ def test_meters_without_shortened_addresses_stay_a_crowd():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("burst", [b"\x00", b"\x55" * 30, b"\x68\x12\x00\x00\x00\x10\x20\x68\x93\x06", b"\xfe" * 9])
+@patience.unhurried
 def test_a_noise_is_no_crowd(burst):
     with PtyLine([dlt645_meter("201000000012", 19200)], bursts=[burst]) as line:
         events = scan(line, protocols=["dlt645-2007"], wildcard_ms=150)
@@ -97,6 +103,7 @@ def test_a_noise_is_no_crowd(burst):
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_a_line_that_echoes():
     with PtyLine([modbus_meter(2, baud=19200), dlt645_meter("000000000001", 19200)], echo=True) as line:
         events = scan(line, protocols=["dlt645-2007", "modbus"], to=3, wildcard_ms=150)
@@ -105,6 +112,7 @@ def test_a_line_that_echoes():
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_two_meters_with_one_unit_are_a_crowd():
     meters = [modbus_meter(2, {(3, 0): (text, "uint16", "ABCD")}, 19200) for text in ("100", "7777")]
     with PtyLine(meters) as line:
@@ -113,16 +121,17 @@ def test_two_meters_with_one_unit_are_a_crowd():
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_a_wrong_rate_is_told_as_noise_and_nothing_is_found():
     with PtyLine([dlt645_meter("000000000001", 2400)], noise=b"\xff\x00\xe6\x9e") as line:
         events = scan(line, protocols=["cjt188", "dlt645-2007"], wildcard_ms=20)
-        with desk.Desk.at(line.path) as asked:
-            crowd = next(e for e in asked.ask(QUICK | {"protocols": ["modbus"], "to": 1}) if e["event"] == "crowd")
+        crowd = next(e for e in scan(line, protocols=["modbus"], to=1) if e["event"] == "crowd")
     assert [e["bytes"] for e in events if e["event"] == "noise"] == [4, 4] and found_in(events) == []
     assert crowd["bytes"] == 4
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_a_cjt188_meter_with_the_identifier_the_other_way_round():
     with PtyLine([cjt188_meter("42590008210438", HEAT, baud=19200, only="1F 90")]) as line:
         (found,) = [e for e in scan(line, protocols=["cjt188"], wildcard_ms=150) if e["event"] == "found"]
@@ -130,6 +139,7 @@ def test_a_cjt188_meter_with_the_identifier_the_other_way_round():
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_thorough_asks_by_function_4_too():
     def input_registers_only(data):
         answer = modbus_meter(2, {(4, 0): ("1", "uint16", "ABCD")})[1]
@@ -141,10 +151,12 @@ def test_thorough_asks_by_function_4_too():
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_nothing_there():
     with PtyLine([]) as line:
-        code, out, _ = carbonterm("scan", line.path, "--baud", "9600", "--parity", "none", "--units", "1-2",
-                                  "--timeout", "30", "--wildcard-timeout", "30", lang="zh")  # fmt: skip
+        times = ("--timeout", patience.of(30), "--wildcard-timeout", patience.of(30))
+        words = ("--baud", "9600", "--parity", "none", "--units", "1-2", *times)
+        code, out, _ = carbonterm("scan", line.path, *words, lang="zh")
         assert len(line.asked) == 2 + 1 + 3 + 2
     assert code == 1 and "没有仪表应答" in out
 
@@ -153,13 +165,15 @@ def test_nothing_there():
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_models_of_a_simulated_plant_are_recognised():
     with six_meters(seed=3) as plant:
         for bus in plant.buses:
             if not hasattr(bus, "port"):
                 continue
             with desk.Desk.at(f"127.0.0.1:{bus.port}") as asked:
-                found = [e for e in asked.ask({"do": "scan", "from": 1, "to": 3, "timeout_ms": 150}) if "unit" in e]
+                question = {"do": "scan", "from": 1, "to": 3, "timeout_ms": patience.of(150)}
+                found = [e for e in asked.ask(question) if "unit" in e]
                 ((unit, meter),) = bus.meters.items()
                 assert [row["unit"] for row in found] == [unit]
                 wanted = meter.model["id"]
@@ -170,6 +184,7 @@ def test_models_of_a_simulated_plant_are_recognised():
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_of_models_that_share_a_map_those_are_left_that_it_can_be():
     for wanted, others in (("eastron-sdm630", ["eastron-sdm72-v2"]), ("chint-dtsu666", [])):
         with Simulation([TcpServer("lan", [Meter("m", 1, models.load(wanted))])]) as plant:
@@ -177,11 +192,12 @@ def test_of_models_that_share_a_map_those_are_left_that_it_can_be():
             with desk.Desk.at(place) as asked:
                 named = recognise.candidates(asked, {"protocol": "modbus", "unit": 1})
             assert [one.model["id"] for one in named] == [wanted, *others]
-            code, out, _ = carbonterm("scan", place, "--units", "1-1", "--timeout", "150", lang="en")
+            code, out, _ = carbonterm("scan", place, "--units", "1-1", "--timeout", patience.of(150), lang="en")
             assert code == 0 and ("one of" in out) == bool(others)
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_a_model_of_one_phase_and_of_1997():
     with PtyLine([dlt645_meter("000000000012", 19200)]) as line, desk.Desk.at(line.path) as asked:
         found = {"protocol": "dlt645-2007", "unit": "000000000012", "baud": 19200, "parity": "even", "stop": 1}
@@ -196,6 +212,7 @@ def test_a_model_of_one_phase_and_of_1997():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "zh"])
+@patience.unhurried
 def test_probe_puts_the_displays_value_first(lang):
     with PtyLine([modbus_meter(5, {(4, 6): ("-12.5", "float32", "CDAB")}, 9600)]) as line:
         words = ("probe", line.path, "--unit", "5", "--function", "4", "--address", "6", "--expect=-12.5")
@@ -210,6 +227,7 @@ def test_probe_puts_the_displays_value_first(lang):
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_probe_of_dlt645_and_cjt188():
     with PtyLine([dlt645_meter("201000000012", 9600), cjt188_meter("42590008210438", HEAT, baud=9600)]) as line:
         code, out, _ = carbonterm("probe", line.path, "--protocol", "dlt645-2007", "--unit", "201000000012",
