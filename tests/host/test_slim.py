@@ -1,4 +1,4 @@
-"""What a small board's modules lose before they are compiled: only what nobody asks for, and only names nobody says."""
+"""What a small board's modules lose before they are compiled: only what nobody in the image asks for."""
 
 import os
 import subprocess
@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from carbonterm_host.boards import modules, slim
+from carbonterm_host import site_yaml
+from carbonterm_host.boards import image, modules, slim
 
 SOURCES = {
     "p": "",
@@ -15,7 +16,6 @@ from p.table import WORDS as _WORDS, unused
 
 _LIMIT = 7
 _OTHER = 8
-SPOKEN = "spoken"
 
 class Base:
     __slots__ = ("_hidden", "open")
@@ -31,35 +31,41 @@ class Base:
     def never(self):
         return _OTHER
 
+    def by_text(self):
+        return 11
+
     def ioctl(self, what, value):
         return what
 
 def run(first, second=2):
     try:
         return Base(first, openness=second)._step(second)
-    except ValueError as first_error:
-        return _WORDS[first_error.args[0]]
-
-def by_text(alpha, **limits):
-    limits.setdefault("later", 1)
-    return other(alpha, **limits)
-
-def other(alpha, later):
-    return alpha + later
+    except ValueError as error:
+        return _WORDS[error.args[0]]
 
 def _forgotten(x):
     return x
 ''',
-    "p.table": "WORDS = {1: 'one'}\nunused = 3\ndef gone():\n    return WORDS\n",
+    "p.table": "WORDS = {1: 'one'}\nunused = 3\ndef decode():\n    return WORDS\n",
+    "p.part": "def decode():\n    return 5\n",
+    "p.streams": "def open_tls():\n    return 'tls'\ndef close():\n    return 'closed'\n",
+    "p.common": "from p.streams import open_tls, close\nNAME = 'common'\n",
+    "p.chip": "from p.common import *\ndef reset():\n    return 'reset'\n",
+    "p.ports": "from p import chip as port\n",
     "p.child": '''
-from p import base
+from p import base, part
+from p.ports import port
 
 class Child(base.Base):
     def _own(self):
         return self._hidden * 2
 
 def made(value):
-    return Child(value)._own() + Child(value, openness=1)._step(1) + base.run(1)
+    own = getattr(Child(value), "by_text")() + part.decode()
+    return Child(value)._own() + Child(value, openness=1)._step(1) + base.run(1) + own
+
+def link(port=port):
+    return port.open_tls(), port.NAME
 ''',
 }  # fmt: skip
 
@@ -94,25 +100,29 @@ def loaded(sources):
 
 
 def test_what_is_asked_for_stays_and_works_as_before():
-    out, names = slim.slim(SOURCES, ["made", "run", "by_text", "second"])
+    out = slim.slim(SOURCES, ["child", "made", "link", "second"])
     before, after = loaded(SOURCES), loaded(out)
     for value in range(5):
         assert after["p.child"]["made"](value) == before["p.child"]["made"](value)
-        assert after["p.base"]["by_text"](value) == before["p.base"]["by_text"](value) == value + 1
     assert after["p.base"]["run"](3, second=4) == 14 and after["p.base"]["Base"](1).ioctl(5, 6) == 5
+    assert after["p.child"]["link"]() == ("tls", "common"), "through an import of all, and through an argument"
     text = "\n".join(out.values())
-    for gone in ("_forgotten", "never", "_OTHER", "gone", "unused", "_hidden", "_LIMIT", "amount"):
+    for gone in ("_forgotten", "never", "_OTHER", "unused", "close", "reset", "KIND"):
         assert gone not in text, gone
-    for kept in ("openness", "later", "ioctl", "second"):
-        assert kept in text, kept
-    assert set(names["p.base"].values()) >= {"_hidden", "_LIMIT", "_step"}
-    assert slim.missing(out) == [] and slim.reached(out, ["p.child"]) == {"p", "p.base", "p.child", "p.table"}
+    assert "decode" in out["p.part"] and "decode" not in out["p.table"], "a function is asked of its own module"
+    assert slim.missing(out) == [] and slim.reached(out, ["p.child"]) == set(SOURCES)
 
 
 def test_a_name_that_is_said_from_outside_keeps_itself():
-    out, _ = slim.slim(SOURCES, ["made", "never", "_LIMIT", "amount", "gone"])
-    text = "\n".join(out.values())
-    assert "def never" in text and "_LIMIT" in text and "amount" in text and "def gone" in text
+    out = slim.slim(SOURCES, ["child", "made", "never", "table", "decode", "ports", "reset"])
+    assert "def never" in out["p.base"] and "_OTHER" in out["p.base"]
+    assert "def decode" in out["p.table"] and "def reset" in out["p.chip"]
+
+
+def test_a_module_inside_a_package_is_asked_by_its_path():
+    sources = {"p": "", "p.q": "", "p.q.r": "def f():\n    return 1\ndef g():\n    return 2\n",
+               "p.m": "from p import q\ndef run():\n    return q.r.f()\n"}  # fmt: skip
+    assert "def f" in slim.slim(sources, ["m", "run"])["p.q.r"]
 
 
 @pytest.mark.parametrize("text, lacks", [
@@ -120,6 +130,7 @@ def test_a_name_that_is_said_from_outside_keeps_itself():
     ("from p.table import nothing\n", ("m", "p.table.nothing")),
     ("from p import table\nx = table.nothing\n", ("m", "p.table.nothing")),
     ("from q.absent import x\n", ("m", "q.absent")),
+    ("def f(x, y):\n    return getattr(x, '_' + y)\n", ("m", "'_' + y")),
 ])  # fmt: skip
 def test_what_is_missing_is_found(text, lacks):
     assert slim.missing({**SOURCES, "m": text}, ["q.absent"]) == [lacks]
@@ -131,14 +142,16 @@ def test_what_is_absent_on_purpose_may_be_asked_for_later():
     assert slim.missing({**SOURCES, "m": text}, ["q"]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("port", ["esp32", "unix"])
 def test_a_collectors_modules_find_all_they_ask_for(port):
     sources = {name: path.read_text() for name, path in modules.needed("collector", port).items()}
-    out, _ = slim.slim(sources, modules.asked())
+    out = slim.slim(sources, modules.asked())
     assert slim.missing(out, modules.left_out("collector", port)) == []
     assert sum(map(len, out.values())) < sum(map(len, sources.values()))
 
 
+@pytest.mark.slow
 def test_the_same_sources_become_the_same_whatever_a_sets_order():
     program = ("from carbonterm_host.boards import modules, slim; import hashlib; "
                "s = {n: p.read_text() for n, p in modules.needed('collector', 'esp32').items()}; "
@@ -148,3 +161,32 @@ def test_the_same_sources_become_the_same_whatever_a_sets_order():
                        capture_output=True, text=True, check=True).stdout for seed in ("1", "2", "3")
     }  # fmt: skip
     assert len(said) == 1
+
+
+SITE = """
+terminal: C1
+name: c
+zone: "+08:00"
+buses: [{name: line, kind: serial, device: rs485-1, baud: 9600}]
+meters: [{name: m, bus: line, unit: 1, model: eastron-sdm630}]
+points: [{name: P, meter: m, register: active_energy_import, every: 1min}]
+settings: {profile: collector}
+centres: [{name: p, url: "https://centre.example:8443", ca: ca.der, public: "%s"}]
+""" % ("01" * 64)
+
+
+@pytest.mark.slow
+def test_an_image_for_one_site_holds_what_it_needs(tmp_path):
+    """Modbus meters on lines, a centre by HTTPS: the target of 160 KiB; what else it can do is left out and said."""
+    (tmp_path / "ca.der").write_bytes(b"\x30\x00")
+    site = site_yaml.compile_text(SITE, folder=tmp_path)
+    without = modules.unused(site)
+    assert "carbonterm.field.modbus" not in without and "carbonterm.field.dlt645" in without
+    manifest = image.build("esp32-s3-n8r2", tmp_path, site=site)
+    assert manifest["without"] == list(without)
+    names = [row["name"] for row in manifest["modules"]]
+    assert "carbonterm/field/modbus.mpy" in names and "carbonterm/field/cjt188.mpy" not in names
+    assert next(row["size"] for row in manifest["files"] if row["name"] == image.ROMFS) <= 160 << 10
+    stamp = image.unpacked((tmp_path / image.ROMFS).read_bytes())[image.STAMP].decode().split()
+    assert stamp[0] == "esp32-s3-n8r2" and stamp[2:] == list(without)
+    image.load(tmp_path)

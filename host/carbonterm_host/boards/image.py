@@ -30,7 +30,7 @@ ROMFS, DATA, PARTITIONS, MANIFEST, SIGNATURE, BOM = (
 )  # fmt: skip
 README = b"data of a carbonterm terminal or collector: keys, site document, log. docs/storage.md\n"
 DESCRIPTION = "carbonterm_board"
-STAMP = "carbonterm.txt"  # a line in the ROMFS: board and version, for who may not import anything from it
+STAMP = "carbonterm.txt"  # a line in the ROMFS for who may not import from it: board, version, modules it lacks
 _NATIVE = "_viper"  # modules of machine code; without an architecture they stay source, and the runtime tries them
 _MAGIC, _MD5_MAGIC = 0x50AA, 0xEBEB
 _UART = "name", "id", "tx", "rx", "direction", "device"
@@ -61,12 +61,14 @@ def described(board):
     return "\n".join(rows)
 
 
-def compiled(board, without=(), names=None):
-    """[Module] of a board's ROMFS in order of paths. without: modules that it does without (modules.unused); names: a
-    dict that is told the short names of each module. Failure where mpy-cross refuses a module."""
+def compiled(board, without=()):
+    """[Module] of a board's ROMFS in order of paths. without: modules that it does without (modules.unused). Failure
+    where mpy-cross refuses a module."""
     found = []
     paths = modules.needed(board.profile, board.family, without)
     sources = {name: path.read_text() for name, path in paths.items()}
+    if board.profile == "collector":
+        sources = _slim(board, sources, without)
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "module.py"
         for name, source in sorted(sources.items()):
@@ -81,14 +83,13 @@ def compiled(board, without=(), names=None):
         found.append(Module(DESCRIPTION + ".mpy", _mpy(board, text, DESCRIPTION + ".py", Path(folder) / "out.mpy")))
     if "carbonterm_device.page.server" in paths:
         found.append(Module("microdot.py", runtime.microdot().read_bytes()))  # foreign: as it was published
-    found.append(Module(STAMP, f"{board.name} {carbonterm.__version__}\n".encode()))
+    found.append(Module(STAMP, " ".join([board.name, carbonterm.__version__, *without]).encode() + b"\n"))
     return sorted(found, key=lambda one: one.path.split("/"))
 
 
-def _slim(board, sources, without, names):
-    """The sources of a small board: what is not asked for is not there, and private names are short."""
-    sources, short = slim.slim(sources, modules.asked())
-    names.update(short)
+def _slim(board, sources, without):
+    """The sources of a small board without what nothing in them asks for."""
+    sources = slim.slim(sources, modules.asked())
     reached = slim.reached(sources, modules.roots(board.family))
     sources = {name: text for name, text in sources.items() if name in reached}
     lacking = slim.missing(sources, modules.left_out(board.profile, board.family, without))
@@ -202,13 +203,15 @@ def partition_table(board):
     return rows.ljust(0xC00, b"\xff")
 
 
-def build(name, folder, sign=None, arch=None):
+def build(name, folder, sign=None, arch=None, site=None):
     """Writes the image of a board into `folder` and returns its manifest (dict). sign: sm2.Signer or None; arch: of
-    the machine code, where it is not the board's: "x64" or "x86" for a virtual board on a machine of that kind."""
+    the machine code, where it is not the board's: "x64" or "x86" for a virtual board on a machine of that kind; site:
+    the Site of a collector whose image holds no more than it needs."""
     board = boards.load(name)
     if arch is not None:
         board.mpy = {**board.mpy, "arch": arch}
-    found = compiled(board)
+    without = modules.unused(site) if site is not None and board.profile == "collector" else ()
+    found = compiled(board, without)
     files = {ROMFS: romfs(found)}
     if board.family != "unix":
         room = board.partition("romfs").size
@@ -223,7 +226,8 @@ def build(name, folder, sign=None, arch=None):
         files[PARTITIONS] = partition_table(board)
     manifest = {
         "format": FORMAT, "carbonterm": carbonterm.__version__, "board": board.name, "family": board.family,
-        "chip": board.chip, "profile": board.profile, "mpy": board.mpy, "micropython": board.firmware["at_least"],
+        "chip": board.chip, "profile": board.profile, "without": list(without), "mpy": board.mpy,
+        "micropython": board.firmware["at_least"],
         "files": [_row(name, data) for name, data in sorted(files.items())],
         "modules": [_row(one.path, one.data) for one in found],
     }  # fmt: skip

@@ -1,12 +1,12 @@
 """Which modules of the firmware a board needs: everything that its roots import, directly or later."""
 
 import ast
+import re
 from pathlib import Path
 
 from carbonterm.field.places import CJT188, DLT645
 from carbonterm_host import runtime
 from carbonterm_host.boards.board import FAMILIES
-from carbonterm_host.boards.slim import words
 
 _PACKAGES = {
     name: next(folder / name for folder in runtime.packages() if (folder / name).is_dir())
@@ -37,6 +37,8 @@ HOST_ONLY = (
     "carbonterm.ledger.bundle",
 )  # fmt: skip
 PORTS = "carbonterm_device.ports"
+_SAID = re.compile(r"\.([A-Za-z_]\w*)|\bimport ([\w, ]+)")
+_NAME = re.compile(r"[A-Za-z_]\w*")
 # what a collector needs for some site documents only: (protocols, modules), (by a broker, modules), (by TCP, modules)
 BY_PROTOCOL = (
     (DLT645, ("carbonterm.field.dlt645", "carbonterm.field.dlt645_items", "carbonterm.field.requests_dlt645")),
@@ -104,6 +106,7 @@ def unused(site):
     spoken = {meter.protocol for meter in site.meters}
     ways = {centre.mqtt is not None for centre in site.centres}
     found = [] if any(meter.identity for meter in site.meters) else ["carbonterm.field.identity"]
+    found += [] if any(meter.identifier for meter in site.meters) else ["carbonterm.field.identifier"]
     for protocols, modules in BY_PROTOCOL:
         found += () if spoken & set(protocols) else modules
     for broker, modules in BY_WAY:
@@ -114,15 +117,19 @@ def unused(site):
 
 
 def asked():
-    """Names that a computer asks a board for: those in the texts that it sends, and in the code that runs there."""
+    """Names that a computer asks a board for: in the texts that it sends what follows a dot or "import", and in code
+    that runs beside the image's every attribute and import."""
     found = set()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        text = path.read_text()
-        if path.name == "onboard.py" or path.parent.name == "simulated":
-            found |= words(text)
-        elif path.parent == Path(__file__).parent and path.stem not in ("slim", "modules", "image", "board"):
-            nodes = [one.value for one in ast.walk(ast.parse(text)) if isinstance(one, ast.Constant)]
-            found.update(*[words(one) for one in nodes if isinstance(one, str)])
+    for path in sorted({*Path(__file__).parent.rglob("*.py")} - {Path(__file__)}):
+        beside = path.name == "onboard.py" or path.parent.name == "simulated"
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
+                for name, names in _SAID.findall(str(node.value)):
+                    found |= {name, *_NAME.findall(names)}
+            elif beside and isinstance(node, ast.Attribute):
+                found.add(node.attr)
+            elif beside and isinstance(node, ast.ImportFrom):
+                found.update(alias.name for alias in node.names)
     return found
 
 

@@ -14,6 +14,7 @@ import time
 from carbonterm.errors import CarbonError
 from carbonterm.ledger.registry import MAX_BYTES, Registration
 from carbonterm.site import COLLECTOR
+from carbonterm_host.boards import modules
 from carbonterm_host.screen import FINDING, UNVERIFIED, USAGE, Failure
 
 EPOCH = 0
@@ -58,6 +59,14 @@ def check_site(board, site, terminal):
     if board.profile == "collector" and site.settings.profile != COLLECTOR:
         raise Failure(USAGE, f"{board.name} is a collector, and the site document is a terminal's",
                       "write settings: {profile: collector}; what that refuses belongs to its terminal")  # fmt: skip
+
+
+def check_image(remote, site):
+    """Failure where the board's image was made for another site document and lacks what this one needs."""
+    lacks = [one for one in remote.about["without"] if one not in modules.unused(site)]
+    if lacks:
+        raise Failure(FINDING, f"the board's image lacks {lacks[0]}, which this site document needs",
+                      "carbonterm board build --site this file, and deploy that")  # fmt: skip
 
 
 def set_time(remote, offset_ms=0):

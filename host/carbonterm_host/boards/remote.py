@@ -51,7 +51,8 @@ print(d)
 
 class Remote:
     """The board at `port`, its program stopped, at the raw prompt of a fresh interpreter. `about`: dict of version,
-    mpy ("6.3"), arch, platform, machine, board and carbonterm (both None without our firmware), simulated.
+    mpy ("6.3"), arch, platform, machine, board and carbonterm (both None without our firmware), without (modules
+    that its image lacks), simulated.
 
     watchdog: seconds of a watchdog that may run, which is then fed with each `run`. Leaving it closes the port;
     `restart()` lets the board begin.
@@ -114,7 +115,8 @@ class Remote:
 
     def _probe(self):
         found = self.value(None, _PROBE)
-        number, name = found["mpy"], [*found.pop("stamp").split(), None, None][:2]
+        number, stamp = found["mpy"], found.pop("stamp").split()
+        name, found["without"] = [*stamp, None, None][:2], stamp[2:]
         arch = number >> 10
         found.update(mpy=f"{number & 255}.{number >> 8 & 3}", board=name[0], carbonterm=name[1])
         found["arch"] = ARCHITECTURES[arch] if arch < len(ARCHITECTURES) else f"number {arch}"

@@ -85,6 +85,9 @@ def build(
     arch: str | None = typer.Option(
         None, help="of machine code, e.g. x64; 'here' for a virtual board on this machine · 目标架构"
     ),
+    site: Path | None = typer.Option(
+        None, "--site", exists=True, metavar="SITE.yaml", help="a collector's: only what it needs · 按站点裁剪"
+    ),
     as_json: bool = JSON,
 ):
     """Compiles the firmware for a board and makes its image: ROMFS, littlefs, manifest, bill of materials. 生成镜像"""
@@ -97,7 +100,12 @@ def build(
     signer = None
     if key is not None:
         signer = load(key)[1]
-    manifest = images.build(name, output, signer, arch)
+    document = None
+    if site is not None:
+        from carbonterm_host import site_yaml
+
+        document = site_yaml.compile_file(site)
+    manifest = images.build(name, output, signer, arch, document)
     mpy = manifest["mpy"]
     view = {**manifest, "modules": len(manifest["modules"]), "output": str(output),
             "signed": signer.public.hex() if signer else None}  # fmt: skip
