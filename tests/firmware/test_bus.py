@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import entrance
+import patience
 import runtimes
 from carbonterm.field import models
 from carbonterm_host.simulate import faults
@@ -143,7 +145,7 @@ def test_line_settings(baud, parity, stop):
         other = ["rtu", plant.buses[0].path, 9600, parity, stop]
         rows, _ = poll({"buses": [other], "reads": [[[7, *SDM_VOLTAGE]]], "rounds": 1, "timeout": 100})
         assert rows[0]["error"] == "NoAnswer"
-        assert plant.buses[0].lost == 8
+        entrance.wait(lambda: plant.buses[0].lost == 8)
 
 
 def test_two_tasks_share_a_bus():
@@ -178,12 +180,13 @@ def run(code, *arguments, runtime="micropython"):
 @pytest.mark.requirement("T-11.3-1")
 @pytest.mark.parametrize("kind", ["tcp", "rtu"])
 @pytest.mark.parametrize("fault", names(COMMON))
+@patience.unhurried
 def test_each_fault(fault, kind):
     """The meter with the fault gives right values or none; the meter beside it always gives right values."""
     with pair(kind) as plant:
         plant.faults.add(fault, 0.4, meter="a")
         # where answers are missing a time-out is short of what a busy machine may need, and is tried again
-        timeout = 10000 if fault in ("noise-before", "echo", "foreign", "exception") else 400
+        timeout = 10000 if fault in ("noise-before", "echo", "foreign", "exception") else patience.of(400)
         job = {"reads": [[[1, *SDM_READ], [2, *SDM_READ], [1, *SDM_TOTAL], [2, *SDM_VOLTAGE]]], "rounds": 6,
                "timeout": timeout, "retries": 2}  # fmt: skip
         rows, (counters,) = poll({"buses": [place(plant.buses[0])], **job})
@@ -213,12 +216,13 @@ def test_each_fault(fault, kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tcp", "rtu"])
+@patience.unhurried
 def test_all_faults_together(kind):
     with pair(kind) as plant:
         for fault in names(COMMON):
             plant.faults.add(fault, 0.05)
         rows, _ = poll({"buses": [place(plant.buses[0])], "reads": [[[1, *SDM_READ], [2, *SDM_READ], [2, *SDM_TOTAL]]],
-                        "rounds": 30, "timeout": 400, "retries": 2})  # fmt: skip
+                        "rounds": 30, "timeout": patience.of(400), "retries": 2})  # fmt: skip
         assert len(plant.faults.table()) >= len(names(COMMON)) - 3  # how many reads there are depends on the retries
         for row in rows:
             if row["error"] is None:
@@ -227,12 +231,13 @@ def test_all_faults_together(kind):
 
 
 @pytest.mark.slow
+@patience.unhurried
 def test_late_answer_is_not_taken_for_another_register(monkeypatch):
     """Two reads of as many registers: the late answer to the first would do for the second."""
-    monkeypatch.setattr(faults, "LATE_MS", 5000)
+    monkeypatch.setattr(faults, "LATE_MS", patience.of(5000))
     with pair("rtu") as plant:
         plant.faults.add("late", limit=1)
-        job = {"reads": [[[1, *SDM_VOLTAGE], [1, *SDM_TOTAL]]], "rounds": 3, "timeout": 2000}
+        job = {"reads": [[[1, *SDM_VOLTAGE], [1, *SDM_TOTAL]]], "rounds": 3, "timeout": patience.of(2000)}
         rows, _ = poll({"buses": [place(plant.buses[0])], **job})
         assert [row["error"] for row in rows] == ["NoAnswer"] + 5 * [None]
         for row in rows[1:]:
@@ -241,10 +246,11 @@ def test_late_answer_is_not_taken_for_another_register(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tcp", "rtu"])
+@patience.unhurried
 def test_dead_meter_costs_only_its_timeout(kind):
     with pair(kind) as plant:
         plant.faults.add("silent", meter="a")
-        job = {"reads": [[[1, *SDM_READ], [2, *SDM_READ]]], "rounds": 3, "timeout": 2000}
+        job = {"reads": [[[1, *SDM_READ], [2, *SDM_READ]]], "rounds": 3, "timeout": patience.of(2000)}
         rows, (counters,) = poll({"buses": [place(plant.buses[0])], **job})
         assert [row["error"] for row in rows] == ["NoAnswer", None] * 3
         assert counters["requests"] == 6 and counters["timeouts"] == 3

@@ -26,7 +26,7 @@ HEAPS = {"micropython": 312 << 10, "micropython32": 192 << 10}
 def _yaml(port, url, public):
     points = models.load(MODEL)["registers"][:2]
     lines = ["terminal: T1", "name: collector", 'zone: "+08:00"', "buses:"]
-    lines.append(f"  - {{name: lan, kind: modbus-tcp, host: 127.0.0.1, port: {port}}}")
+    lines.append(f"  - {{name: lan, kind: modbus-tcp, host: 127.0.0.1, port: {port}, timeout: 10s}}")
     lines.append("meters:")
     lines += [f"  - {{name: m{i}, bus: lan, unit: {i}, model: {MODEL}}}" for i in range(1, METERS + 1)]
     lines.append("points:")
@@ -73,7 +73,7 @@ def test_sixteen_meters_and_a_centre_in_the_heap_of_a_board(tmp_path, runtime, w
             terminal.environment = environment
             terminal.start()
             status = terminal.wait(
-                lambda s: s.get("buses") and s["buses"][0]["rounds"] >= 20 and s["centres"][0]["cursor"] >= 20, 90
+                lambda s: s.get("buses") and s["buses"][0]["rounds"] >= 20 and s["centres"][0]["cursor"] >= 20
             )
             assert terminal.stop() == 0
     finally:
