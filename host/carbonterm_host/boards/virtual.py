@@ -156,6 +156,11 @@ class VirtualBoard:
             self._raw = False
             self._start(cause)
 
+    def hang(self):
+        """The program goes no further, interrupts and all, until the watchdog bites or somebody resets the board."""
+        with self._lock:
+            self._process.send_signal(signal.SIGSTOP)
+
     def cut(self, after, part=0):
         """The power fails in the write or erase number `after` from now on (0: the next one), when `part` halves of it
         are done: 0, 1, 2. power_on() ends that."""
@@ -222,8 +227,8 @@ class VirtualBoard:
 
     def _start(self, cause):
         board, kept = self.board, self._kept()
-        if cause == SOFTWARE and board.family == "rp2":
-            cause = WATCHDOG  # an RP2350 resets itself by its watchdog
+        if board.family == "rp2":  # it resets itself by its watchdog, and does not tell its pin from its power
+            cause = {SOFTWARE: WATCHDOG, PIN: POWER_ON}.get(cause, cause)
         if self._clock_ns is None:
             zero = EPOCH_2000 + (0 if board.family != "rp2" else 21 * 365 * 86400 + 6 * 86400)
             self._clock_ns = zero * 10**9 - time.time_ns()

@@ -116,6 +116,7 @@ def start(
     if said:
         print(said, file=sys.stderr, flush=True)
     words, environment = gateway.command(folder, slot, arguments)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # of a serial line that is pulled out, which would end a first process
     if gateway.trial(folder) is None:
         os.execve(words[0], words, environment)
     return _watched(folder, words, environment, _after(arguments, "--status"))

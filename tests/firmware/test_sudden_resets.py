@@ -1,0 +1,15 @@
+"""Sudden resets of a running collector, a sample of the sweep that `make torture` runs longer."""
+
+import pytest
+
+from tools.torture import resets
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-11.13-3")
+def test_storage_and_watchdog_recover_from_sudden_resets():
+    """Power that fails in a write and at any moment, a reset, a hang that the watchdog ends; the log is whole behind
+    each. The chip is simulated; what vibration does to the housing is the maker's declaration (docs/boards.md)."""
+    (row,) = resets.run(20260102, len(resets.KINDS))
+    print(row["what"], row["cases"], row["note"])
+    assert row["cases"] == len(resets.KINDS) and row["violations"] == 0, row["failing"]
