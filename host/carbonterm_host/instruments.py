@@ -88,6 +88,7 @@ class Instruments:
         certificate = meter.certificate
         out = {
             "name": meter.name, "model": meter.model, "serial": meter.serial, "asset": meter.asset,
+            "identifier": meter.identifier,
             "place": meter.place, "bus": self.site.buses[meter.bus].name, "unit": meter.unit,
             "points": [point.name for point in self.site.points if self.site.meters[point.meter] is meter],
             "identified": None if said is None else said[1] == IDENTIFIED[0],

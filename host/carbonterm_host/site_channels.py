@@ -67,7 +67,7 @@ def meter(reader, node, keys, found):
             raise reader.bad(keys["span"], "a span must be above 0", "the mA or V at the converter's full scale")
         dialect = [full, _pair(span)]
     row = [name, at, unit, model["id"], 1, *site_instrument.read(reader, keys, model), protocol, dialect,
-           None, None, None, 0, 0, None, None, None, None]  # fmt: skip
+           None, None, None, 0, 0, None, None, None, None, *site_instrument.identifier(reader, keys)]  # fmt: skip
     return name, (row, model)
 
 

@@ -117,7 +117,7 @@ def meter(reader, node, kind):
         model = _model(reader, keys["model"])
     row = [name, at, unit, model["id"] if model else "json" if kind != inbound.HJ212 else "hj212", 1,
            *site_instrument.read(reader, keys, model or {}), kind, dialect, None, None, None, 0, 0, None, None,
-           None, None]  # fmt: skip
+           None, None, *site_instrument.identifier(reader, keys)]  # fmt: skip
     return name, (row, model)
 
 

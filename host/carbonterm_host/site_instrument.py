@@ -6,14 +6,16 @@ day. The mistakes themselves are noted with the reader of carbonterm_host.site_y
 
 from carbonterm import clock, units
 from carbonterm.errors import CarbonError
+from carbonterm.field import identifier as identifiers
 from carbonterm.field import identity, models
 from carbonterm.gm import sm3
 from carbonterm.number import Number
 from carbonterm.site_certificate import day_of
 
-KEYS = ("serial", "asset", "place", "certificate")
+KEYS = ("serial", "asset", "place", "certificate", "identifier")
 REQUIRED = ("number", "authority", "date", "due", "result")
 OPTIONAL = ("uncertainty", "k", "standard", "file")
+IDENTIFIER = 21  # place of the identifier in a meter's row, of those that have one
 DUE_DAYS = 60  # before a certificate's end that `site check` begins to warn
 
 
@@ -22,6 +24,16 @@ def read(reader, keys, model):
     texts = [_short(reader, keys[key], limit) if key in keys else None for key, limit in _LIMITS]
     certificate = _certificate(reader, keys["certificate"]) if "certificate" in keys else None
     return [*texts, models.identity(model), certificate]
+
+
+def identifier(reader, keys):
+    """What stands at the end of a meter's row: [its unique identifier], [] where it has none."""
+    if "identifier" not in keys:
+        return []
+    try:
+        return [identifiers.check(reader.text(keys["identifier"]))]
+    except CarbonError as error:
+        raise reader.bad(keys["identifier"], error.what, error.hint) from None
 
 
 _LIMITS = (("serial", 64), ("asset", 64), ("place", 128))
@@ -40,6 +52,20 @@ def same_serial_twice(reader, node):
                 what = f"meters '{other}' and '{name}' have one serial number: {serial}"
                 reader.note(item, what, "read both labels again; a meter stands in the list once")
         seen.append((name, model, serial))
+
+
+def same_identifier_twice(reader, node):
+    """Notes meters with one identifier; reader.meters as above."""
+    seen = []
+    for item, meter in zip(reader.rows(node, "meters"), reader.meters, strict=True):
+        if meter is None or len(meter[0]) <= IDENTIFIER:
+            continue
+        name, text = meter[0][0], meter[0][IDENTIFIER]
+        for other, known in seen:
+            if identifiers.same(known, text):
+                what = f"meters '{other}' and '{name}' have one identifier: {text}"
+                reader.note(item, what, "each device has an identity of its own (6.3)")
+        seen.append((name, text))
 
 
 def warnings(plan, now_ms, days=DUE_DAYS):

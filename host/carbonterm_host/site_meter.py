@@ -19,6 +19,7 @@ METER_KEYS = ("unit", "address", "baud", "parity", "stop", "gap", "silence", "ti
 POINT_KEYS = ("register", "item", "layout", "unit", "quantity", "kind", "multiplier", "decimals", "digits", "every",
               "limit", "min", "max")  # fmt: skip
 _OWN_KEYS = ("layout", "unit", "quantity", "kind")  # of a point that is no register of the model
+_CT, _PT = 19, 20  # places in a meter's row
 _SERIAL_ONLY = ("baud", "parity", "stop", "silence")
 _CJT188_ONLY = ("type", "order", "unit_first")
 
@@ -55,7 +56,7 @@ def meter(reader, node):
         if (own[key] or 0) > longest:
             raise reader.bad(keys[key], f"a {key} of more than {longest // 1000}s", "nothing else is read meanwhile")
     row = [name, bus, unit, model["id"], model.get("max_registers", 1), *site_instrument.read(reader, keys, model),
-           protocol, dialect, *own.values()]  # fmt: skip
+           protocol, dialect, *own.values(), *site_instrument.identifier(reader, keys)]  # fmt: skip
     return name, (row, model)
 
 
@@ -85,7 +86,7 @@ def point(reader, node):
     ratio = reader.number(keys["multiplier"]) if "multiplier" in keys else Number(1)
     if ratio <= 0:
         raise reader.bad(keys["multiplier"], "a multiplier must be above 0", "it is a ratio, e.g. of CT × PT")
-    for letter, text in (("ct", row[-2]), ("pt", row[-1])):
+    for letter, text in (("ct", row[_CT]), ("pt", row[_PT])):
         if text is not None and letter in models.transformers(register["quantity"]):
             ratio = ratio * _ratio(text)
     modulus = register["modulus"]

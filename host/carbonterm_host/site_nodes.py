@@ -103,6 +103,7 @@ def _told(plan, node, now_ms, findings):
         points = [_point(point, node.class_) for point in plan.points if point.meter == index]
         meters.append({
             "meter": meter.name, "model": meter.model, "place": meter.place, "serial": meter.serial,
+            "identifier": meter.identifier,
             "certificate": certificate and certificate.number, "due": certificate and certificate.due,
             "days_left": left, "state": state(left), "points": points,
         })  # fmt: skip

@@ -86,6 +86,7 @@ class _Reader(Reader):
         site_meter.same_address_twice(self, top["meters"])
         site_inbound.same_sender_twice(self, top["meters"])
         site_instrument.same_serial_twice(self, top["meters"])
+        site_instrument.same_identifier_twice(self, top["meters"])
         self.points, self.point_index = self.each(top["points"], "points", self._point)
         site_inbound.stack_without_carbon(self, top["meters"])
         self.series = site_series.read(self, top["points"])

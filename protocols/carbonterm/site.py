@@ -94,6 +94,12 @@ class Bus(Row):
             raise SiteError("%s, inbound: %s" % (where, error.what), error.hint)
 
 
+def _identifier(value):
+    from carbonterm.field import identifier
+
+    return identifier.check(value)
+
+
 def _certificate(value):
     from carbonterm.site_certificate import Certificate  # few meters of a collector have one
 
@@ -118,7 +124,7 @@ class Meter(Row):
     NAME = "meter"
     most = 125
     serial = asset = place = identity = certificate = dialect = baud = parity = stop = timeout_ms = retries = None
-    ct = pt = None
+    ct = pt = identifier = None
     protocol, gap, silence_ms = places.MODBUS, 8, 0
 
     @staticmethod
@@ -152,7 +158,13 @@ class Meter(Row):
             ("pt", _optional(_text(24)), None),
         )
 
+    @staticmethod
+    def extra():  # few have one
+        return (("identifier", _identifier, None),)
+
     def __init__(self, values, where, first=False):
+        if isinstance(values, list) and len(values) > len(self.shape()) + len(self.later()):
+            self._extra = True
         Row.__init__(self, values, where, first)
         for name, check in (("unit", places.check_unit), ("dialect", places.check_dialect)):
             try:
@@ -499,6 +511,14 @@ class Site:
                         both = quoted(other.name), quoted(meter.name), quoted(meter.serial)
                         raise SiteError("meters %s and %s have one serial number, %s" % both, "correct one of them")
                 known.append(meter)
+        named = [meter for meter in self.meters if meter.identifier is not None]
+        for at, meter in enumerate(named):
+            from carbonterm.field import identifier
+
+            for other in named[:at]:
+                if identifier.same(other.identifier, meter.identifier):
+                    both = quoted(other.name), quoted(meter.name), quoted(meter.identifier)
+                    raise SiteError("meters %s and %s have one identifier, %s" % both, "each device has its own (6.3)")
 
     def is_amount(self, point):
         """Whether the settlements of a point are amounts, which add up and may feed a source."""

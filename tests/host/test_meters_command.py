@@ -22,7 +22,13 @@ def pulled(path, certificate=CERTIFICATE, audit="identified", begin=True):
     source = Source("CT-MET")
     log = source.log
     rows = document(terminal="CT-MET")
+    rows[0] = site.FORMAT
+    for row in rows[5]:
+        row.append(None)
+    for row in rows[6]:
+        row += ["modbus", None, None, None, None, 8, 0, None, None, None, None]
     rows[6][0][5:10] = ["0012345678", "KS-17", "=place", None, certificate]
+    rows[6][0].append("88.118.12345678/M-0001")
     canonical = site.Site(rows).canonical()
     log.append(BEGIN, 3, entry.START, ["0.1.0", "micropython 1.25", "first", 0])
     if begin:
@@ -66,6 +72,7 @@ def test_certificates_are_shown_and_exported(log, tmp_path):
     assert (first["serial"], first["asset"], first["place"], first["points"]) == (
         "0012345678", "KS-17", "=place", ["E1"]
     )  # fmt: skip
+    assert [row["identifier"] for row in found["meters"]] == ["88.118.12345678/M-0001", None, None]
     assert first["identified"] is True and first["identification"] == "2026-03-01T00:00:00+08:00 12345678"
     certificate = first["certificate"]
     assert certificate.pop("days_left") > 20000 and certificate.pop("holds") is True
@@ -83,6 +90,7 @@ def test_certificates_are_shown_and_exported(log, tmp_path):
     assert table[0]["chain"].endswith("→ 国家电能基准") and table[0]["place"] == "'=place"  # no formula
     assert table[1]["certificate_number"] == "" == table[1]["chain"]
     text = said("list", log, code=1)
+    assert "88.118.12345678/M-0001" in text
     assert "JL-1" in text and "traceable to nothing" in text and "国家电能基准" in text
 
 

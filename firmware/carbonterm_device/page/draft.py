@@ -27,7 +27,7 @@ _FORMED = ("operators", "manual", "virtual")
 def order(part):
     """Names of the fields of a part's rows, in the document's order."""
     row = PARTS[part]
-    return [one[0] for one in row.shape() + row.later() + (row.extra() if part == "buses" else ())]
+    return [one[0] for one in row.shape() + row.later() + (row.extra() if part in ("buses", "meters") else ())]
 
 
 def is_sender(row):
@@ -111,7 +111,8 @@ def _copied(value):
 
 def _values(part, row):
     names = order(part)
-    if (part == "buses" and not is_sender(row)) or (part == "centres" and row["mqtt"] is None):
+    short = (part == "centres" and row["mqtt"] is None) or (part == "meters" and row["identifier"] is None)
+    if short or (part == "buses" and not is_sender(row)):
         names = names[:-1]
     if part == "settings" and not [1 for name, _, usual in PARTS[part].later() if row[name] != usual]:
         names = names[:2]  # as site.yaml becomes, where nothing is said of them

@@ -210,6 +210,7 @@ FIELDS = {
         ("silence_ms", "应答后静默", "rest after an answer, ms", INTEGER),
         ("timeout_ms", "超时", "timeout, ms", INTEGER),
         ("retries", "重试", "retries", INTEGER), ("ct", "CT", "", TEXT), ("pt", "PT", "", TEXT),
+        ("identifier", "工业互联网标识", "identifier, like 88.118.12345678/M-0001", TEXT),
         ("serial", "出厂编号", "serial number", TEXT), ("asset", "资产编号", "asset id", TEXT),
         ("place", "安装位置", "place", TEXT), ("identity", "编号寄存器", "identity", _IDENTITY),
         ("certificate", "检定证书", "certificate", _CERTIFICATE),

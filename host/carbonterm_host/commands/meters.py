@@ -21,7 +21,8 @@ app = typer.Typer(no_args_is_help=True, help="measuring instruments · 计量器
 
 LOG = typer.Argument(metavar="BUNDLE|DATA", help="a bundle, or the data folder of a terminal · 日志")
 CSV = typer.Option(False, "--csv", help="comma-separated values with a heading · 输出 CSV")
-LIST_COLUMNS = ("name", "model", "serial", "asset", "place", "bus", "unit", "identified", "identification")
+LIST_COLUMNS = ("name", "model", "serial", "identifier", "asset", "place", "bus", "unit", "identified",
+                "identification")  # fmt: skip
 CERTIFICATE_COLUMNS = ("number", "authority", "date", "due", "result", "uncertainty", "k", "standard", "file_sm3",
                        "days_left", "holds")  # fmt: skip
 REPORT_COLUMNS = ("start", "increment", "max", "min", "quality", "serial", "certificate", "certified")
@@ -125,8 +126,9 @@ def _show(rows):
         word = {True: say("identified", "标识相符"), False: say("IDENTITY MISMATCH", "标识不符"),
                 None: say("not identified", "未核对")}[row["identified"]]  # fmt: skip
         out.print(f"[bold]{escape(row['name'])}[/bold] {escape(row['model'])} · {word}", soft_wrap=True)
-        out.print("  " + say("serial, asset, place: ", "编号、资产号、位置：")
-                  + escape(" / ".join(str(row[name] or "–") for name in ("serial", "asset", "place"))))  # fmt: skip
+        told = (str(row[name] or "–") for name in ("serial", "identifier", "asset", "place"))
+        out.print("  " + say("serial, identifier, asset, place: ", "编号、标识、资产号、位置：")
+                  + escape(" / ".join(told)), soft_wrap=True)  # fmt: skip
         certificate = row["certificate"]
         if certificate is None:
             out.print("  " + say("! no certificate on record: traceable to nothing", "! 无证书：无法溯源"))

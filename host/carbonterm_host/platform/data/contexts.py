@@ -112,7 +112,8 @@ def _point(site, index):
     point = site.points[index]
     meter = site.meters[point.meter]
     bus = site.buses[meter.bus]
-    record = [f"{word} {value}" for word, value in (("asset", meter.asset), ("at", meter.place)) if value]
+    record = [f"{word} {value}" for word, value in (("identifier", meter.identifier), ("asset", meter.asset),
+                                                        ("at", meter.place)) if value]  # fmt: skip
     what = "settled: increments of the running total by period" if point.kind == sites.REGISTER else "instant value"
     row = site.series.get(index)
     if row is not None and row.settles is not None:
