@@ -92,16 +92,28 @@ def test_who_gets_in(plant):
     ]  # fmt: skip
 
 
+def must_wait(client, name):
+    """Whether a name that has had its wrong passwords is told to wait. The first wait is 2 s: where a busy machine has
+    slept through it, wrong passwords come again."""
+    for _ in range(10):
+        status, text, _ = client.login(name)
+        if "请稍候" in text:
+            return True
+        for _ in range(5 if status == 303 else 0):
+            client.login(name, "wrong")
+    return False
+
+
 @pytest.mark.slow
 def test_wrong_passwords_cost_time(plant):
     client = plant.client()
     for _ in range(5):
         status, text, headers = client.login("zhang", "wrong")
         assert status == 403 and "密码错误" in text and headers["Set-Cookie"] is None
-    assert "请稍候" in client.login("zhang")[1]  # the right one as well
+    assert must_wait(client, "zhang")  # with the right one as well
     for name in ("nobody", "x" * 40, "", "<b>", "nobody-2"):
         assert client.login(name, "x")[0] == 403
-    assert "请稍候" in client.login("nobody-3")[1]  # whom nobody knows waits with all of them
+    assert must_wait(client, "nobody-3")  # whom nobody knows waits with all of them
     assert plant.client("li")
     entrance.wait(lambda: client.login("zhang")[0] == 303)
     plant.terminal.stop()
