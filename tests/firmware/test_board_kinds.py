@@ -10,10 +10,11 @@ import entrance
 from carbonterm.ledger import entry as entries
 from carbonterm_host import site_yaml
 from carbonterm_host.boards import board as boards
-from carbonterm_host.boards import deploy, image, modules, virtual
+from carbonterm_host.boards import deploy, image, virtual
 from carbonterm_host.boards.remote import Remote
 from carbonterm_host.boards.virtual import VirtualBoard
 from carbonterm_host.platform import keys as platform_keys
+from carbonterm_host.screen import Failure
 from carbonterm_host.simulate.plant import meters_of
 from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.site import Simulation
@@ -54,6 +55,10 @@ def document(folder, port, url, platform):
     return path, site_yaml.compile_file(path)
 
 
+def way_of(site):
+    return "mqtts" if site.centres[0].mqtt else "https"
+
+
 def good(folder):
     """Names of the points of which the centre has a value, by their places in the site document."""
     with sqlite3.connect(f"file:{folder / 'platform.db'}?mode=ro", uri=True) as base:
@@ -75,7 +80,7 @@ def test_an_image_has_all_that_its_site_needs(tmp_path, way):
     try:
         with Simulation([lan]) as net:
             path, site = document(tmp_path, net.buses[0].port, urls.pop(way), platform)
-            other, _ = document(tmp_path, net.buses[0].port, urls.popitem()[1], platform)
+            other, there = document(tmp_path, net.buses[0].port, urls.popitem()[1], platform)
             image.build(NAME, tmp_path / "image", None, virtual.arch(), site)
             lines = [RtuLine(f"l{i}", meters_of(site, i), parity=site.buses[i].parity, kind="serial") for i in (0, 1)]
             with Simulation(lines) as plant:
@@ -84,12 +89,15 @@ def test_an_image_has_all_that_its_site_needs(tmp_path, way):
                     with Remote(board.port, 30) as remote:
                         deploy.deploy(remote, board.board, tmp_path / "image")
                     code, _, error = provision(board, tmp_path / "op.key", other)
-                    assert code == 1 and f"lacks {modules.unused(site)[0]}" in error and "--site" in error
+                    assert code == 1 and f"lacks {way_of(there)}," in error and "--site" in error
                     where = "--platform", platform.url, "--ca", made["ca.pem"]
                     done = provision(board, tmp_path / "op.key", path, *where)
                     assert done[0] == 0, done
-                    board.wait(lambda b: len(good(tmp_path)) == len(site.points), 240)
+                    board.wait(lambda b: len(good(tmp_path)) == len(site.points))
                     assert b"Error" not in board.said and board.said.count(b"T1 runs") == 1, board.said
+                    image.build(NAME, tmp_path / "image", None, virtual.arch(), there)
+                    with Remote(board.port, 30) as remote, pytest.raises(Failure, match=f"lacks {way}, which"):
+                        deploy.deploy(remote, board.board, tmp_path / "image")
     finally:
         platform.stop()
         broker.stop()

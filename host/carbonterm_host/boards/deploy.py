@@ -12,9 +12,11 @@ import zlib
 from pathlib import Path
 
 from carbonterm import cbor
+from carbonterm import site as sites
 from carbonterm_host.boards import image as images
-from carbonterm_host.boards import onboard
+from carbonterm_host.boards import modules, onboard
 from carbonterm_host.boards import staged as staging
+from carbonterm_host.boards.provision import SITE
 from carbonterm_host.boards.remote import encoded
 from carbonterm_host.screen import FINDING, Failure
 
@@ -90,6 +92,7 @@ def deploy(remote, board, folder, trust=None, files=False, step=lambda done, tot
     fits(manifest, remote.about, board.chip)
     release = staging.release(folder)
     _same_maker(remote, release)
+    _same_site(remote, manifest.get("without"))
     data = (Path(folder) / images.ROMFS).read_bytes()
     remote.run(staging.boot().decode(), "what its ROMFS is")
     room = 0 if files else remote.value("Rom().size")
@@ -117,6 +120,15 @@ def deploy(remote, board, folder, trust=None, files=False, step=lambda done, tot
     done["main"] = bool(done["main"] or starts)
     _say_release(remote, release)
     return done
+
+
+def _same_site(remote, without):
+    """Failure where the image lacks what the site document on the board needs."""
+    document = remote.get(SITE) if without else None
+    lacks = modules.lacking(without, sites.decode(document)) if document else None
+    if lacks:
+        raise Failure(FINDING, f"the image lacks {lacks}, which the board's site document needs",
+                      "carbonterm board build --site that document, or without --site")  # fmt: skip
 
 
 def _same_maker(remote, release):

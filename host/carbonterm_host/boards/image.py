@@ -30,7 +30,7 @@ ROMFS, DATA, PARTITIONS, MANIFEST, SIGNATURE, BOM = (
 )  # fmt: skip
 README = b"data of a carbonterm terminal or collector: keys, site document, log. docs/storage.md\n"
 DESCRIPTION = "carbonterm_board"
-STAMP = "carbonterm.txt"  # a line in the ROMFS for who may not import from it: board, version, modules it lacks
+STAMP = "carbonterm.txt"  # a line in the ROMFS for who may not import from it: board, version, modules.PARTS it lacks
 _NATIVE = "_viper"  # modules of machine code; without an architecture they stay source, and the runtime tries them
 _MAGIC, _MD5_MAGIC = 0x50AA, 0xEBEB
 _UART = "name", "id", "tx", "rx", "direction", "device"
@@ -62,7 +62,7 @@ def described(board):
 
 
 def compiled(board, without=()):
-    """[Module] of a board's ROMFS in order of paths. without: modules that it does without (modules.unused). Failure
+    """[Module] of a board's ROMFS in order of paths. without: parts that it does without (modules.PARTS). Failure
     where mpy-cross refuses a module."""
     found = []
     paths = modules.needed(board.profile, board.family, without)
@@ -210,7 +210,7 @@ def build(name, folder, sign=None, arch=None, site=None):
     board = boards.load(name)
     if arch is not None:
         board.mpy = {**board.mpy, "arch": arch}
-    without = modules.unused(site) if site is not None and board.profile == "collector" else ()
+    without = modules.unused(site) if site is not None and board.profile == "collector" else []
     found = compiled(board, without)
     files = {ROMFS: romfs(found)}
     if board.family != "unix":
@@ -226,7 +226,7 @@ def build(name, folder, sign=None, arch=None, site=None):
         files[PARTITIONS] = partition_table(board)
     manifest = {
         "format": FORMAT, "carbonterm": carbonterm.__version__, "board": board.name, "family": board.family,
-        "chip": board.chip, "profile": board.profile, "without": list(without), "mpy": board.mpy,
+        "chip": board.chip, "profile": board.profile, "without": without, "mpy": board.mpy,
         "micropython": board.firmware["at_least"],
         "files": [_row(name, data) for name, data in sorted(files.items())],
         "modules": [_row(one.path, one.data) for one in found],

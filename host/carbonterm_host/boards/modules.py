@@ -39,18 +39,19 @@ HOST_ONLY = (
 PORTS = "carbonterm_device.ports"
 _SAID = re.compile(r"\.([A-Za-z_]\w*)|\bimport ([\w, ]+)")
 _NAME = re.compile(r"[A-Za-z_]\w*")
-# what a collector needs for some site documents only: (protocols, modules), (by a broker, modules), (by TCP, modules)
-BY_PROTOCOL = (
-    (DLT645, ("carbonterm.field.dlt645", "carbonterm.field.dlt645_items", "carbonterm.field.requests_dlt645")),
-    ((CJT188,), ("carbonterm.field.cjt188", "carbonterm.field.requests_cjt188", "carbonterm.units",
-                 "carbonterm.nearest")),
-)
-BY_WAY = (
-    (False, ("carbonterm_device.https",)),
-    (True, ("carbonterm_device.mqtt_link", "carbonterm_device.mqtt_session", "carbonterm.field.mqtt",
-            "carbonterm.field.names", "carbonterm.field.utf8", "carbonterm.uplink.topics")),
-)  # fmt: skip
-BY_LINE = ((True, ("carbonterm_device.network",)), (False, ("carbonterm_device.line",)))
+# what a collector needs for some site documents only, by the word that its image says it lacks
+PARTS = {
+    "dlt645": ("carbonterm.field.dlt645", "carbonterm.field.dlt645_items", "carbonterm.field.requests_dlt645"),
+    "cjt188": ("carbonterm.field.cjt188", "carbonterm.field.requests_cjt188", "carbonterm.units", "carbonterm.nearest"),
+    "https": ("carbonterm_device.https",),
+    "mqtts": ("carbonterm_device.mqtt_link", "carbonterm_device.mqtt_session", "carbonterm.field.mqtt",
+              "carbonterm.field.names", "carbonterm.field.utf8", "carbonterm.uplink.topics"),
+    "serial": ("carbonterm_device.line",),
+    "tcp": ("carbonterm_device.network",),
+    "identity": ("carbonterm.field.identity",),
+    "certificate": ("carbonterm.site_certificate",),
+    "identifier": ("carbonterm.field.identifier",),
+}  # fmt: skip
 
 
 def path_of(module):
@@ -96,24 +97,26 @@ def roots(port):
 
 
 def left_out(profile, port, without=()):
-    """Modules and packages that an image does not hold; without: more of them."""
+    """Modules and packages that an image does not hold; without: words of PARTS."""
     others = tuple(f"{PORTS}.{other}" for other in FAMILIES if other != port)
-    return HOST_ONLY + (TERMINAL_ONLY if profile == "collector" else ()) + others + tuple(without)
+    parts = sum((PARTS[part] for part in without), ())
+    return HOST_ONLY + (TERMINAL_ONLY if profile == "collector" else ()) + others + parts
 
 
 def unused(site):
-    """Modules that a collector under this Site does without: protocols that no meter speaks, the way to no centre."""
-    spoken = {meter.protocol for meter in site.meters}
-    ways = {centre.mqtt is not None for centre in site.centres}
-    found = [] if any(meter.identity for meter in site.meters) else ["carbonterm.field.identity"]
-    found += [] if any(meter.identifier for meter in site.meters) else ["carbonterm.field.identifier"]
-    for protocols, modules in BY_PROTOCOL:
-        found += () if spoken & set(protocols) else modules
-    for broker, modules in BY_WAY:
-        found += () if broker in ways else modules
-    for tcp, modules in BY_LINE:
-        found += () if any((bus.kind == "modbus-tcp") == tcp for bus in site.buses) else modules
-    return tuple(found)
+    """The words of PARTS that a collector under this Site does without."""
+    words = {DLT645[0]: "dlt645", DLT645[1]: "dlt645", CJT188: "cjt188"}
+    used = {words.get(meter.protocol) for meter in site.meters}
+    used |= {"https" if centre.mqtt is None else "mqtts" for centre in site.centres}
+    used |= {"tcp" if bus.kind == "modbus-tcp" else "serial" for bus in site.buses}
+    for field in ("identity", "certificate", "identifier"):
+        used |= {field for meter in site.meters if getattr(meter, field)}
+    return [part for part in PARTS if part not in used]
+
+
+def lacking(without, site):
+    """The first of the words `without` that an image of them would need under this Site; None."""
+    return next((part for part in without if part not in unused(site)), None)
 
 
 def asked():

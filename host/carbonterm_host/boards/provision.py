@@ -18,6 +18,7 @@ from carbonterm_host.boards import modules
 from carbonterm_host.screen import FINDING, UNVERIFIED, USAGE, Failure
 
 EPOCH = 0
+SITE = "/site.bin"
 NO_FIRMWARE = "the board has no carbonterm firmware", "carbonterm board deploy NAME --image DIR --port PORT"
 _BEGIN = """
 import json, os, binascii
@@ -63,9 +64,9 @@ def check_site(board, site, terminal):
 
 def check_image(remote, site):
     """Failure where the board's image was made for another site document and lacks what this one needs."""
-    lacks = [one for one in remote.about["without"] if one not in modules.unused(site)]
+    lacks = modules.lacking(remote.about["without"], site)
     if lacks:
-        raise Failure(FINDING, f"the board's image lacks {lacks[0]}, which this site document needs",
+        raise Failure(FINDING, f"the board's image lacks {lacks}, which this site document needs",
                       "carbonterm board build --site this file, and deploy that")  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def folder(remote):
 def configure(remote, document, network=None):
     """Puts the canonical site document on the board, and name and secret of its Wi-Fi. Whether either was new."""
     changed = False
-    for path, data in (("/site.bin", document), ("/network.json", network and json.dumps(network).encode())):
+    for path, data in ((SITE, document), ("/network.json", network and json.dumps(network).encode())):
         if data is not None and remote.get(path) != data:
             remote.put(path, data)
             changed = True

@@ -51,7 +51,7 @@ print(d)
 
 class Remote:
     """The board at `port`, its program stopped, at the raw prompt of a fresh interpreter. `about`: dict of version,
-    mpy ("6.3"), arch, platform, machine, board and carbonterm (both None without our firmware), without (modules
+    mpy ("6.3"), arch, platform, machine, board and carbonterm (both None without our firmware), without (modules.PARTS
     that its image lacks), simulated.
 
     watchdog: seconds of a watchdog that may run, which is then fed with each `run`. Leaving it closes the port;
