@@ -7,10 +7,16 @@ import itertools
 from decimal import Decimal
 
 from carbonterm import clock
-from carbonterm.field import places
 from carbonterm.ledger import entry as entries
+from carbonterm_host.benches import entrances
 
 SUSPECT = 2
+# what shows that a terminal takes values by a protocol
+PROTOCOLS = {
+    "modbus-rtu": "T-11.3-1", "dlt645-2007": "T-11.3-2", "dlt645-1997": "T-11.3-2", "cjt188": "T-11.3-3",
+    "modbus-tcp": "T-11.3-4", "mqtt": "T-11.3-5", "https": "T-11.3-6", entrances.LOOP: "T-11.3-7",
+    entrances.OPC_UA: "T-11.3-9", entrances.ODBC: "T-11.3-10", "hj212": "T-6.3-2",
+}  # fmt: skip
 
 
 def _in_range(evidence, wanted):
@@ -143,17 +149,18 @@ def _by_hand(evidence, wanted):
 
 def _protocols(evidence, wanted):
     """11.3: values came by each of these protocols, and every one was said by its meter."""
-    heard = {}
+    heard, points = {}, {}
     for index, point in enumerate(evidence.site.points):
-        meter = evidence.site.meters[point.meter]
-        name = meter.protocol
-        if name == places.MODBUS:
-            name = evidence.site.buses[meter.bus].kind
-            name = "modbus-rtu" if name == "serial" else name
+        name = entrances.way(evidence.site, evidence.scenario.vias, point)
         heard[name] = heard.get(name, 0) + sum(1 for row in evidence.rows(index) if row[1] is not None)
-    missing = [name for name in wanted if not heard.get(name)]
-    said = ", ".join(f"{name} {count}" for name, count in sorted(heard.items()))
-    return not missing and not evidence.result.of("wrong"), f"no value by {missing[0]}" if missing else said
+        points.setdefault(name, []).append(point.name)
+    found = []
+    for name in wanted:
+        wrong = [text for text in evidence.result.of("wrong", "missing")
+                 if any(text.split()[1] == one for one in points.get(name, ()))]  # fmt: skip
+        said = wrong[0][:240] if wrong else f"{heard.get(name, 0)} values"
+        found.append((name, PROTOCOLS.get(name), heard.get(name) and not wrong, said))
+    return found
 
 
 def _prompt(evidence, wanted):
@@ -168,11 +175,13 @@ def _prompt(evidence, wanted):
 
 
 CLAUSES = {
-    "range_marked": (_in_range, "yes", "values out of range are marked 越限标记", "range_marked = true", "8.1.1"),
-    "settled": (_settled, "yes", "minutes, hours and days add up 结算相符", "settled = true", "8.2.1"),
-    "rollovers": (_rolled, "count", "full scale is counted through 满刻度跳转", "rollovers = 1", "8.2.2"),
-    "formed": (_formed, "formulas", "points formed of others 汇总计算", 'formed = {rest = "a -b"}', "8.3.2"),
-    "by_hand": (_by_hand, "formulas", "entered by hand 人工填报", 'by_hand = {coal = "12.5"}', "6.2"),
+    "range_marked": (_in_range, "yes", "values out of range are marked 越限标记", "range_marked = true",
+                     "8.1.1", "T-8.1.1-1"),
+    "settled": (_settled, "yes", "minutes, hours and days add up 结算相符", "settled = true", "8.2.1", "T-8.2.1-2"),
+    "rollovers": (_rolled, "count", "full scale is counted through 满刻度跳转", "rollovers = 1", "8.2.2", "T-8.2.2-1"),
+    "formed": (_formed, "formulas", "points formed of others 汇总计算", 'formed = {rest = "a -b"}',
+               "8.3.2", "T-8.3.2-1"),
+    "by_hand": (_by_hand, "formulas", "entered by hand 人工填报", 'by_hand = {coal = "12.5"}', "6.2", "T-6.2-2"),
     "protocols": (_protocols, "texts", "values by each protocol 各协议", 'protocols = ["modbus-rtu"]', "11.3"),
-    "prompt": (_prompt, "yes", "stored within the interval 实时性", "prompt = true", "6.3"),
+    "prompt": (_prompt, "yes", "stored within the interval 实时性", "prompt = true", "6.3", "T-6.3-1"),
 }

@@ -20,7 +20,7 @@ from carbonterm.field import models, places
 from carbonterm.field.plan import bits, plan
 from carbonterm.ledger import entry as entries
 from carbonterm_host import bundles
-from carbonterm_host.benches import clauses
+from carbonterm_host.benches import clauses, entrances, received
 from carbonterm_host.commands import pull
 from carbonterm_host.commands.replay import replay
 from carbonterm_host.commands.verify import tools
@@ -61,11 +61,14 @@ class Truth:
         self.lost_ms, self.clocks_ms = lost_ms, clocks_ms
         self.answers, self.events, self.cuts = {}, {}, []
         self.uploads, self.loop = {}, []
+        self.sent, self.shown = {}, {}
         with open(path, encoding="utf-8") as file:
             for line in file:
                 row = json.loads(line)
                 if row.get("event") == "power":
                     self.cuts.append(row["time_ms"])
+                elif row.get("event") in ("sent", "shown"):
+                    (self.sent if row["event"] == "sent" else self.shown).setdefault(row["point"], []).append(row)
                 elif "totals" in row and "event" in row:
                     self.events.setdefault(row["meter"], []).append(row)
                 elif "datatime" in row:
@@ -97,6 +100,11 @@ class Point:
         self.point = site.points[index]
         meter = site.meters[self.point.meter]
         self.meter = meter.name
+        self.rows = []  # (time, Decimal or None, quality)
+        self.before = None  # (total, register) where the log begins, if that is not the terminal's beginning
+        self.asked = site.buses[meter.bus].kind not in entrances.NOT_ASKED
+        if not self.asked:
+            return
         model = models.load(meter.model)
         here = self.point.function, self.point.address
         self.register = next(row["name"] for row in model["registers"] if models.place(model, row)[:2] == here)
@@ -107,8 +115,6 @@ class Point:
         self.eight_bits = meter.protocol != places.MODBUS  # of a checksum: one garbled frame in 256 looks right
         # where its meter is also asked for others, at other times, whose answers tell of this register as well
         self.shared = any(p.meter == self.point.meter and p.interval_ms != self.point.interval_ms for p in site.points)
-        self.rows = []  # (time, Decimal or None, quality)
-        self.before = None  # (total, register) where the log begins, if that is not the terminal's beginning
 
 
 def compare(folder, bundle=None, lost_ms=LOST_MS, clocks_ms=CLOCKS_MS):
@@ -128,6 +134,8 @@ def compare(folder, bundle=None, lost_ms=LOST_MS, clocks_ms=CLOCKS_MS):
     begins = _begins(result.found.entries, result.points)
     told = [one for one in (entries.decode(raw) for raw, _ in result.found.entries) if one.kind == entries.METER]
     for index, point in enumerate(result.points):
+        if not point.asked:
+            continue
         _nothing_wrong(result, truth, point)
         _nothing_missing(result, truth, point, begins)
         if site.settings.profile == sites.COLLECTOR:  # its terminal counts, by these rows and these words
@@ -139,6 +147,7 @@ def compare(folder, bundle=None, lost_ms=LOST_MS, clocks_ms=CLOCKS_MS):
         settler = result.fold.pipeline.settlers[index]
         if settler is not None:
             _totals(result, truth, point, Decimal(str(settler.total)))
+    received.compare(result, truth, result.points, result.fold)
     if (folder / "centres.json").exists():
         _stations(result, truth, json.loads((folder / "centres.json").read_text()))
     _loop(result, truth)

@@ -19,14 +19,16 @@ YEAR_HOURS = 8766
 
 
 class Expectation:
-    """`kind` of value: bool, int (at most, at least), number, texts or table; `clause` of T/CSMT that it shows."""
+    """`kind` of value: bool, int (at most, at least), number, texts or table; `clause` of T/CSMT that it shows, `id` of
+    the requirement. A judgement may also be a list of (word, id, ok, found), a verdict for each word of the value."""
 
-    def __init__(self, judge, kind, title, example, clause=None):
+    def __init__(self, judge, kind, title, example, clause=None, id=None):
         self.judge = judge
         self.kind = kind
         self.title = title
         self.example = "write it like " + example
         self.clause = clause
+        self.id = id
 
     def refuses(self, wanted, scenario):
         """Why a scenario can't expect `wanted`, or None."""
@@ -55,15 +57,21 @@ _KINDS = {
 
 
 def judge(evidence):
-    """[{"expect", "title", "clause", "wanted", "found", "ok"}], a row for each word of [expect]; one for crashes where
-    there were any."""
+    """[{"expect", "title", "clause", "id", "wanted", "found", "ok"}], a row for each word of [expect], or of its value;
+    one for crashes where there were any."""
     verdicts = []
     unasked = {"crashes": 0} if evidence.crashes else {}
     for name, wanted in {**unasked, **evidence.scenario.expect}.items():
         expectation = EXPECTATIONS[name]
-        ok, found = expectation.judge(evidence, wanted)
-        verdicts.append({"expect": name, "title": expectation.title, "clause": expectation.clause,
-                         "wanted": wanted, "found": found, "ok": bool(ok)})  # fmt: skip
+        judged = expectation.judge(evidence, wanted)
+        several = isinstance(judged, list)
+        for word, number, ok, found in judged if several else [("", expectation.id, *judged)]:
+            verdicts.append({
+                "expect": f"{name} {word}".strip(), "title": expectation.title,
+                "clause": expectation.clause, "id": number,
+                "wanted": wanted[word] if several and isinstance(wanted, dict) else True if several else wanted,
+                "found": found, "ok": bool(ok),
+            })  # fmt: skip
     return verdicts
 
 
@@ -169,13 +177,15 @@ def _line_use(evidence, wanted):
 
 
 def _polls(evidence, wanted):
-    said, good = [], True
+    found = []
     for bus, least in wanted.items():
         row = evidence.lines.get(bus, {})
         wrong = sum(row.get(name, 0) for name in ("timeouts", "errors", "exceptions"))
-        good = good and row.get("replies", 0) >= least and not wrong
-        said.append(f"{bus}: {row.get('replies', 0)} answers, {wrong} errors")
-    return good, "; ".join(said)
+        kind = next(one.kind for one in evidence.site.buses if one.name == bus)
+        number = {"modbus-tcp": "T-7.1-3", "analog": "T-7.1-4"}.get(kind, "T-7.1-2" if bus == "rs232" else "T-7.1-1")
+        replies = row.get("replies", 0)
+        found.append((bus, number, replies >= least and not wrong, f"{replies} answers, {wrong} errors"))
+    return found
 
 
 def _starts(evidence, wanted):
@@ -228,23 +238,28 @@ def _no_errors(evidence, wanted):
 
 
 EXPECTATIONS = {
-    "verified": Expectation(_verified, "yes", "the log verifies 日志验证", "verified = true", "7.4"),
-    "replayed": Expectation(_replayed, "yes", "replay is equal 重放一致", "replayed = true", "8.2.1"),
-    "wrong": Expectation(_among("wrong", "values"), "count", "values that no meter said 错误值", "wrong = 0", "11.3"),
+    "verified": Expectation(_verified, "yes", "the log verifies 日志验证", "verified = true", "7.4", "T-7.4-2"),
+    "replayed": Expectation(_replayed, "yes", "replay is equal 重放一致", "replayed = true", "8.2.1", "T-8.2.1-1"),
+    "wrong": Expectation(_among("wrong", "values"), "count", "values that no meter said 错误值", "wrong = 0",
+                         "11.3", "T-11.3-1"),
     "lost": Expectation(_among("missing", "readable answers"), "count", "answers without a value 丢失", "lost = 0",
-                        "6.3"),
-    "doubled": Expectation(_doubled, "count", "entries or readings there twice 重复", "doubled = 0", "7.6"),
-    "totals_equal": Expectation(_totals, "yes", "totals equal ground truth 总量一致", "totals_equal = true", "8.2.1"),
-    "delivered": Expectation(_delivered, "yes", "every centre has the log 各中心齐全", "delivered = true", "7.3"),
+                        "6.3", "T-6.3-1"),
+    "doubled": Expectation(_doubled, "count", "entries or readings there twice 重复", "doubled = 0", "7.6", "T-7.6-2"),
+    "totals_equal": Expectation(_totals, "yes", "totals equal ground truth 总量一致", "totals_equal = true",
+                                "8.2.1", "T-8.2.1-1"),
+    "delivered": Expectation(_delivered, "yes", "every centre has the log 各中心齐全", "delivered = true",
+                             "7.3", "T-7.3-1"),
     "alarms": Expectation(_alarms, "texts", "alarms and audit entries 报警", 'alarms = ["certificate"]'),
     "gaps_marked": Expectation(_gaps, "yes", "what was not read is marked 缺失已标记", "gaps_marked = true", "12.4"),
-    "restart_s": Expectation(_restart, "number", "readings after power is back 恢复时间", "restart_s = 5", "7.6"),
+    "restart_s": Expectation(_restart, "number", "readings after power is back 恢复时间", "restart_s = 5",
+                             "7.6", "T-7.6-1"),
     "line_use": Expectation(_line_use, "number", "the busiest line 线路占用", "line_use = 0.5"),
     "polls": Expectation(_polls, "table", "answers without an error 无差错轮询", "polls = {line = 1000}", "7.1"),
-    "starts": Expectation(_starts, "count", "starts of the terminal 启动次数", "starts = 3", "7.6"),
+    "starts": Expectation(_starts, "count", "starts of the terminal 启动次数", "starts = 3", "7.6", "T-7.6-1"),
     "flash_years": Expectation(_flash_years, "number", "the flash lasts 闪存寿命", "flash_years = 10"),
     "heap_kb": Expectation(_heap, "count", "heap at most 堆内存", "heap_kb = 8192"),
-    "tamper_seen": Expectation(_tampered, "count", "a flipped bit is seen 篡改可见", "tamper_seen = 10", "7.4"),
+    "tamper_seen": Expectation(_tampered, "count", "a flipped bit is seen 篡改可见", "tamper_seen = 10",
+                               "7.4", "T-7.4-2"),
     "crashes": Expectation(_crashes, "count", "restarts and ends of itself 自行重启", "crashes = 0", "7.6"),
     "no_errors": Expectation(_no_errors, "yes", "no task failed 无任务异常", "no_errors = true"),
     **{name: Expectation(*row) for name, row in clauses.CLAUSES.items()},

@@ -15,7 +15,7 @@ from carbonterm.errors import CarbonError
 from carbonterm.field import models
 from carbonterm.ledger import manual as records
 from carbonterm.number import Number
-from carbonterm_host.benches import standing
+from carbonterm_host.benches import entrances, standing
 from carbonterm_host.benches.centre import Centre
 from carbonterm_host.benches.console import ENDED
 from carbonterm_host.benches.defective import KINDS, defective
@@ -56,7 +56,7 @@ class Real:
     def run(self):
         scenario = self.scenario
         self.subject = subject = standing.make(scenario, self.folder, self.offset_ms, self.defect)
-        self.centres, self.plant = [], None
+        self.centres, self.senders, self.plant = [], [], None
         try:
             identity = scenario.site.terminal_id, *subject.prepare()
             names = (subject.host, "127.0.0.1", "localhost")
@@ -71,6 +71,7 @@ class Real:
                 self._operate()
             self._pull()
         finally:
+            self._silence()
             subject.close()
             for centre in self.centres:
                 centre.stop()
@@ -88,6 +89,8 @@ class Real:
     def _plant(self):
         scenario, buses = self.scenario, []
         for index, row in enumerate(scenario.site.buses):
+            if row.kind in entrances.NOT_ASKED:
+                continue
             meters = [self._meter(meter) for meter in meters_of(scenario.site, index, scenario.seed)]
             if row.kind == "modbus-tcp":
                 buses.append(TcpServer(row.name, meters, host=self.subject.host))
@@ -112,6 +115,13 @@ class Real:
         self.subject.connect({bus.name: bus.path for bus in lines})
         found = {bus.name: self.subject.place(bus) if bus in lines else (bus.address, bus.port)
                  for bus in self.plant.buses}  # fmt: skip
+        sent = {bus.name: entrances.place(bus.kind, self.folder) for bus in self.scenario.site.buses
+                if bus.kind in entrances.NOT_ASKED}  # fmt: skip
+        if sent:
+            from carbonterm_host.benches import senders  # what needs no entrance needs none of their tools
+
+            self.senders = senders.make(self, sent, self.defect)
+            found.update(sent)
         rows = [centre.row() for centre in self.centres]
         (self.folder / "site.yaml").write_text(self.scenario.site_text(found, rows), encoding="utf-8")
         self.site = self.scenario.compile(found, rows, self.folder)
@@ -125,6 +135,8 @@ class Real:
         self.begin_ms = time_of.start_ms
         self.subject.start()
         self._wait(lambda: self.subject.status().get("readings") or self._broken(), FIRST_S)
+        for sender in self.senders:
+            sender.start()
         for event in self.scenario.events:
             self._at(event.at_ms, self._happen, event)
         for row in self.scenario.faults:
@@ -137,7 +149,10 @@ class Real:
                 _, _, act, given = heapq.heappop(self.queue)
                 act(*given)
             self._look()
-            if elapsed >= self.scenario.ms:
+            failed = [sender.failure for sender in self.senders if sender.failure]
+            if failed:
+                raise RuntimeError(failed[0])
+            if elapsed >= self.scenario.ms and not self._sending():
                 due = self.status.get("entries") if due is None else due
                 if not self.queue and not self._awaits(due):
                     break
@@ -162,6 +177,21 @@ class Real:
                 raise
             self.tell("log", str(error))
             path.write_bytes(b"")
+
+    def _sending(self):
+        """Whether what was sent has still to come; nothing new is sent from here on."""
+        for sender in self.senders:
+            sender.stopping.set()
+            if not self.subject.running:
+                sender.given_up.set()
+        return any([sender.is_alive() for sender in self.senders])
+
+    def _silence(self):
+        for sender in self.senders:
+            sender.given_up.set()
+            sender.stopping.set()
+            if sender.ident is not None:
+                sender.join()
 
     def _elapsed(self):
         return self.plant.clock.elapsed_s() * 1000

@@ -70,7 +70,8 @@ def junit(result):
     bad = sum(not row["ok"] for row in result["verdicts"])
     cases = []
     for row in result["verdicts"]:
-        name = quoteattr(row["expect"] + (f" ({row['clause']})" if row["clause"] else ""))
+        told = ", ".join(filter(None, (row["clause"], row["id"])))
+        name = quoteattr(row["expect"] + (f" ({told})" if told else ""))
         head = f'  <testcase classname={quoteattr("bench." + result["scenario"])} name={name}'
         if row["ok"]:
             cases.append(head + "/>")
@@ -87,8 +88,9 @@ def junit(result):
 def _row(row):
     wanted = "yes 是" if row["wanted"] is True else str(row["wanted"])
     verdict = "<td class=ok>✓ ok" if row["ok"] else "<td class=no>✗ no"
+    number = f"<br><span class=faint>{row['id']}</span>" if row["id"] else ""
     return (f"<tr><td>{escape(row['title'])}<br><code class=faint>{escape(row['expect'])}</code><td>"
-            f"{escape(row['clause'] or '')}<td>{escape(wanted)}<td class=found>{escape(row['found'])}{verdict}</tr>")
+            f"{row['clause'] or ''}{number}<td>{escape(wanted)}<td class=found>{escape(row['found'])}{verdict}</tr>")
 
 
 def _span(seconds):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from carbonterm.errors import CarbonError
 from carbonterm.field import models
+from carbonterm.field import places as kinds
 from carbonterm_host import site_yaml
-from carbonterm_host.benches import events
+from carbonterm_host.benches import entrances, events
 from carbonterm_host.benches.expect import EXPECTATIONS
 from carbonterm_host.simulate import faults as fault_table
 from carbonterm_host.simulate.meter import Meter
@@ -56,7 +57,8 @@ class Scenario:
                                    "virtual", "factors_on"))  # fmt: skip
         self._check_places()
         self.row, self.boards = None, []
-        self.site = self.compile({bus.get("name"): f"/dev/{bus.get('name')}" for bus in self.source["buses"]})
+        self.site = self.compile({bus["name"]: self._anywhere(bus) for bus in self.source["buses"]})
+        self.vias = {}
         self.meters = self._meters(top.get("meters", {}))
         self.faults = [self._fault(row, f"[[faults]] number {n}") for n, row in enumerate(top.get("faults", []), 1)]
         self.faults.sort(key=lambda row: row[1] < 1)  # one at most befalls an answer: those that must come first
@@ -76,17 +78,22 @@ class Scenario:
     # --- the site ----------------------------------------------------------------------------------------------------
 
     def site_text(self, places, centres=()):
-        """site.yaml with a place for each bus, a path or (host, port), and rows of centres; one row a line."""
-        buses = []
+        """site.yaml with a place for each bus, a path, (host, port) or {key: value}, and rows of centres; one row a
+        line."""
+        buses, senders = [], [bus["name"] for bus in self.source["buses"] if bus["kind"] == kinds.HTTPS]
         for bus in self.source["buses"]:
             place = places[bus["name"]]
-            if bus["kind"] == "modbus-tcp":
+            if isinstance(place, dict):
+                buses.append({**bus, **place})
+            elif bus["kind"] == "modbus-tcp":
                 place = {"host": place[0], "port": place[1]} if isinstance(place, tuple) else {"host": "127.0.0.1"}
                 buses.append({**bus, **place})
             else:
                 buses.append({**bus, "device": place})
         head = {"terminal": TERMINAL, "name": self.title, "zone": "+08:00"}
-        document = {**head, **self.source, "buses": buses}
+        token = {"token": entrances.TOKEN_SM3}
+        meters = [{**row, **token} if row.get("bus") in senders else row for row in self.source["meters"]]
+        document = {**head, **self.source, "buses": buses, "meters": meters}
         if self.row and "settings" in self.row:
             document["settings"] = self.row["settings"]
         if "manual" in self.source:
@@ -118,8 +125,8 @@ class Scenario:
                 raise self.bad("[site] buses", "a bus needs 'name' and 'kind'", 'like {name = "line", kind = "serial"}')
             if "device" in bus or "host" in bus:
                 raise self.bad("[site] buses", f"bus {bus['name']} has a place", "leave it out: the bench gives it one")
-            if self.simulated and bus["kind"] == "modbus-tcp":
-                raise self.bad("[site] buses", f"bus {bus['name']} is modbus-tcp, and time is simulated",
+            if self.simulated and bus["kind"] not in entrances.LINES:
+                raise self.bad("[site] buses", f"bus {bus['name']} is {bus['kind']}, and time is simulated",
                                'make it a serial line, or time = "real"')  # fmt: skip
 
     # --- tables ------------------------------------------------------------------------------------------------------
@@ -204,6 +211,9 @@ class Scenario:
     def _meters(self, value):
         found, known = {}, {meter.name: meter for meter in self.site.meters}
         for name, row in self._table(value, "[meters]", (), known).items():
+            if self.site.buses[known[name].bus].kind in entrances.NOT_ASKED:
+                self.vias[name] = self._via(known[name], row, f"[meters.{name}]")
+                continue
             row = self._table(row, f"[meters.{name}]", (), ("rate", "start"))
             found[name] = [row.get("rate"), row.get("start")]
             meter = Meter(name, known[name].unit, models.load(known[name].model))
@@ -213,6 +223,20 @@ class Scenario:
             except (ValueError, TypeError) as error:
                 raise self.bad(f"[meters.{name}]", str(error), "rate and totals are decimal texts") from None
         return found
+
+    def _via(self, meter, row, where):
+        """Which system sends for a meter of the HTTPS endpoint."""
+        self._table(row, where, ("via",))
+        if meter.protocol != kinds.HTTPS or row["via"] not in entrances.VIAS:
+            known = ", ".join(entrances.VIAS)
+            raise self.bad(where, f"nothing comes via '{row['via']}'", f"of a meter on an https bus: {known}")
+        return row["via"]
+
+    def _anywhere(self, bus):
+        """A place for a bus, to check the site with."""
+        if bus["kind"] not in entrances.NOT_ASKED:
+            return f"/dev/{bus['name']}"
+        return entrances.place(bus["kind"], Path("/dev"), 1)
 
     def _fault(self, row, where):
         row = self._table(row, where, ("name",), ("probability", "meter", "from", "until", "limit"))

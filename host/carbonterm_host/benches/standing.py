@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+from carbonterm_host.benches.entrances import LINES, NOT_ASKED
 from carbonterm_host.benches.process import Process
 from carbonterm_host.boards import board as boards
 from carbonterm_host.boards import provision
@@ -13,7 +14,6 @@ _MORE = {
     VIRTUAL: ("micropython",),  # an interpreter's path, default this machine's
     PORT: ("port", "devices", "power", "host"),
 }
-_SERIAL = ("serial", "modbus-rtu")
 
 
 def make(scenario, folder, offset_ms, defect=None):
@@ -44,6 +44,10 @@ def read(scenario, row, where):
         raise scenario.bad(f"{where} board", f"{board.name} is a computer", "leave [[boards]] out")
     if scenario.simulated:
         raise scenario.bad(where, "a board has its own time", 'time = "real"')
+    for bus in scenario.site.buses:
+        if bus.kind in NOT_ASKED:
+            raise scenario.bad(where, f"on bus {bus.name} ({bus.kind}) a bench sends to a process only",
+                               "leave the bus out, or [[boards]]")  # fmt: skip
     made = {**row, "kind": kind, "name": row.get("name", board.name)}
     if "image" in row:
         made["image"] = scenario.path.parent / row["image"]
@@ -64,7 +68,7 @@ def read(scenario, row, where):
 def _lines(scenario, board, given, where):
     """{bus: UART}; those that are not named are taken in order."""
     names = [row["name"] for row in board.uarts]
-    buses = [bus.name for bus in scenario.site.buses if bus.kind in _SERIAL]
+    buses = [bus.name for bus in scenario.site.buses if bus.kind in LINES]
     scenario.table(given, f"{where} lines", (), buses)
     for uart in given.values():
         if uart not in names:

@@ -171,7 +171,9 @@ def _show(result, folder):
         table.add_column(heading, overflow="fold")
     for row in result["verdicts"]:
         wanted = say("yes", "是") if row["wanted"] is True else str(row["wanted"])
-        table.add_row(row["title"], row["clause"] or "", wanted, row["found"], "✓" if row["ok"] else "✗")
+        clause = " ".join(filter(None, (row["clause"], row["id"])))
+        title = f"{row['title']} {row['expect'].partition(' ')[2]}"
+        table.add_row(title, clause, wanted, row["found"], "✓" if row["ok"] else "✗")
     console().print(table)
     colour = say("GREEN", "通过") if result["green"] else say("RED", "未通过")
     print(f"{colour}  {folder}/report.html")
