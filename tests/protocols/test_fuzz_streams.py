@@ -43,6 +43,11 @@ def test_mqtt_and_json():
     fuzz("json", 20)
 
 
+@pytest.mark.requirement("T-7.1-4", part="whatever a converter or a counter says: scaled exactly, or no value")
+def test_analog():
+    fuzz("analog", 100)
+
+
 def rows():
     """(id, whether it is valid, a function giving its decoder, its bytes) of every frame of the vectors."""
     decoders = {"modbus_rtu": modbus.RtuDecoder, "modbus_tcp": modbus.TcpDecoder, "cjt188-2004": cjt188.Decoder,

@@ -16,9 +16,10 @@ import hashlib
 import json
 import sys
 
-from carbonterm.errors import CarbonError, FrameError
-from carbonterm.field import cjt188, dlt645, dlt645_items, hj212, hj212_roles, json_text, modbus, mqtt
+from carbonterm.errors import CarbonError, FrameError, NumberError
+from carbonterm.field import analog, cjt188, dlt645, dlt645_items, hj212, hj212_roles, json_text, modbus, mqtt
 from carbonterm.gm.sm4 import Cipher
+from carbonterm.number import Number
 
 CPYTHON = sys.implementation.name == "cpython"
 
@@ -521,8 +522,47 @@ def _canonical(value):
     return str(value)
 
 
+# --- analogue inputs and pulses: no frames, so a stream is what a converter and a counter may say --------------------
+
+
+# in thousandths of mA or V: low end, span, valid from, valid to
+_SIGNALS = (("0-10V", 0, 10000, -200, 10200), ("4-20mA", 4000, 16000, 3800, 20500))
+
+
+class Analog(Codec):
+    NAME = "analog"
+
+    def stream(self, chance):
+        return chance.bytes(20)
+
+    def judge(self, chance, line):
+        """A value is the line through the ends of the range, to half a unit of its last place, and only of a signal
+        within the limits; a count that ran over its end has the pulses that it was moved by."""
+        kind, start, span, least, most = _SIGNALS[line[0] & 1]
+        low, high = [int.from_bytes(line[at : at + 2], "big") - 32768 for at in (1, 3)]  # tenths of the quantity
+        signal = int.from_bytes(line[5:7], "big") * 24 // 65 - 1000 if line[0] & 6 else chance.choice((least, most))
+        signal += line[7] % 3 - 1 if line[0] & 8 else 0
+        places = line[8] % 7
+        try:
+            scale = analog.Scale(kind, Number(low, -1), Number(high, -1), places)
+        except NumberError:
+            assert low == high
+            return b"no range", 0, 0
+        value, why = scale.value(Number(signal, -3))
+        assert (why is None) == (value is not None) == (least <= signal <= most)
+        if value is not None:
+            said = value.mantissa * 10 ** (value.exponent + places)  # in units of the last place
+            exact = (low * span + (signal - start) * (high - low)) * 10**places  # over 10 * span
+            assert abs(2 * (said * 10 * span - exact)) <= 10 * span
+        counter = analog.Pulses(Number(1 + line[9], -2), 8 + line[10] % 57)
+        before, moved = [int.from_bytes(line[at : at + 4], "big") % (1 << counter.bits) for at in (11, 15)]
+        after = (before + moved) % (1 << counter.bits)
+        assert counter.pulses(before, after) == moved
+        return ("%s %s %s" % (value, why, counter.value(after))).encode(), 1, 0
+
+
 CODECS = {made.NAME: made for made in
-          (ModbusRtu, ModbusTcp, Dlt6452007, Dlt6451997, Cjt188, Hj212, Hj2122025, Mqtt, Json)}  # fmt: skip
+          (ModbusRtu, ModbusTcp, Dlt6452007, Dlt6451997, Cjt188, Hj212, Hj2122025, Mqtt, Json, Analog)}  # fmt: skip
 
 if __name__ == "__main__":
     print(json.dumps(many(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))))
