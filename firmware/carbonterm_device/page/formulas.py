@@ -1,13 +1,15 @@
 """How a source is accounted, in a form: its formulas, factors and what feeds it (10.6.3; docs/accounting.md).
 
-A formula may use the source's own names and no others; a name that it uses no more goes. Who changes a formula makes it
-another one than the method's: the source then says so in place of the method. A factor that is changed gets the origin
-that is given with it.
+A formula may use the source's own names and no others; a name that it uses no more goes. It has to give what the one
+before gives, unit for unit: so a formula of a method, which was checked there, stays one of tonnes. Who changes a
+formula makes it another one than the method's: the source then says so in place of the method. A factor that is changed
+gets the origin that is given with it.
 """
 
 from carbonterm import formula, units
 from carbonterm.accounting import source as accounting
-from carbonterm.errors import CarbonError, SiteError, quoted
+from carbonterm.accounting.of_units import unit_of
+from carbonterm.errors import AccountingError, CarbonError, SiteError, quoted
 from carbonterm.number import Number
 from carbonterm_device.page.fields import NUMBER, TEXT, Kind
 
@@ -58,12 +60,14 @@ def read(draft, before, words):
         name = "formula.%d" % at
         try:
             made = formula.compile(words.get(name, formula.text(steps)), known)
+            if formula.text(made) == formula.text(steps):
+                made = steps
+            else:
+                _measures_the_same(compiled, steps, made)
         except CarbonError as error:
             wrong[name] = str(error)
             continue
-        if formula.text(made) == formula.text(steps):
-            made = steps
-        elif not compiled[accounting.METHOD][0].startswith(OWN):
+        if made is not steps and not compiled[accounting.METHOD][0].startswith(OWN):
             compiled[accounting.METHOD] = [OWN + compiled[accounting.METHOD][0], compiled[accounting.METHOD][1]]
         parts.append([gas, made, gwp])
         used += formula.names(made)
@@ -78,6 +82,16 @@ def read(draft, before, words):
     except CarbonError as error:
         return None, {"formula.0": str(error)}
     return {"name": words.get("name", before["name"]).strip(), "compiled": compiled, "inputs": feeds}, {}
+
+
+def _measures_the_same(compiled, steps, made):
+    """AccountingError or UnitError unless a changed formula adds like to like and gives the unit of the one before."""
+    named = {row[0]: row[1] or "1" for row in compiled[accounting.INPUTS] + compiled[accounting.CONSTANTS]}
+    found, wanted = unit_of(made, named), unit_of(steps, named)
+    if not units.same(found, wanted):
+        both = found.text or "1", wanted.text or "1"
+        raise AccountingError("it gives %s, and the formula before gives %s" % both,
+                              "multiply by what is missing, or make a method of it · 单位不一致")  # fmt: skip
 
 
 def _factors(rows, words, wrong):
