@@ -40,8 +40,8 @@ async def put_in_force(app, document, who, what):
         one for index, one in enumerate(app.by_bus)
         if one in app.acquisitions and not unchanged(app.site, site, index)
     ]  # fmt: skip
-    await _finish(app, leaving)
     try:
+        await _finish(app, leaving)
         _may_record(app)
         app.terminal.audit(who, "configuration", ("version %d: %s" % (site.version, what))[:200])
         app.terminal.commit()
@@ -52,7 +52,7 @@ async def put_in_force(app, document, who, what):
             app.terminal.audit(who, "configuration", "version %d is not in force: %s" % (site.version, says(error)[0]))
             raise LedgerError("%s cannot be replaced: %s" % (app.site_file, says(error)[0]), says(error)[1])
         app.terminal.configure(site)
-    except LedgerError:
+    except BaseException:  # whatever it was: who asked may have gone, memory may have ended
         _rebuild(app, app.site, leaving)
         raise
     _rebuild(app, site, leaving)
