@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from carbonterm import clock
+from carbonterm import clock, site
 from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import manual as records
@@ -186,3 +186,36 @@ def plant_manual(plant):
     """The amounts that the running terminal has."""
     rows = json.loads(carbonterm("enter", "list", plant.terminal.folder, "--json")[1])["manual"]
     return [row for row in rows if row["event"] == "amount"]
+
+
+ENTITY = {
+    "name": "示范钢铁有限公司", "code": "91350100M000100Y43", "registration.4": "开发区一号", "contact.0": "李四",
+    "contact.1": "010-12345678",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("T-6.2-1")
+def test_the_enterprises_basic_information_is_a_form_whose_fields_may_not_be_empty(plant):
+    zhang, form = plant.client("zhang"), "/configuration/entity/0"
+    assert zhang.inputs(form)["name"] == ""  # a site without it so far
+    for name in ENTITY:
+        status, wrong = zhang.edit(form, **{**ENTITY, name: ""})
+        assert status == 422 and "必填" in wrong[name], (name, wrong)
+    for name, text, what in (("code", "91350100M000100Y44", "no unified social credit code"),
+                             ("annual.0", "20x5", "whole"), ("type", "large", "none of them")):  # fmt: skip
+        assert what in zhang.edit(form, **{**ENTITY, name: text})[1][name]
+    assert "没有修改" in zhang.get("/draft")
+    assert zhang.edit(form, **ENTITY, **{"annual.0": "2025", "annual.1": "31000"})[0] == 303
+    assert zhang.force("基本信息")[0] == 303
+    found = zhang.inputs(form)
+    assert {name: found[name] for name in ENTITY} == ENTITY
+    assert zhang.edit(form, **{"contact.0": "王五"})[0] == 303 and zhang.force("another person")[0] == 303
+    plant.terminal.stop()
+    versions = [site.decode(one.body[1]) for one in plant.log() if one.kind == entries.CONFIG]
+    assert [one.boundary and one.boundary.entity.contact[0] for one in versions] == [None, "李四", "王五"]
+    entity = versions[1].boundary.entity
+    assert (entity.name, entity.code, entity.registration[4]) == tuple(ENTITY.values())[:3]
+    assert str(entity.annual[1]) == "31000" and len(versions[2].boundary.places) == len(versions[2].sources)
+    told = carbonterm("inventory", plant.folder / "log.bundle", "--period", "2026", "--json")
+    assert ENTITY["code"] in told[1]

@@ -35,8 +35,9 @@ PARTS = (
         ("virtual", "组合数据", "virtual points", ("name", "op", "parts", "unit")),
     )),
     ("全局", "the whole", (
-        ("head", "站点", "site", ("name", "zone")), ("settings", "设置", "settings", ("closings", "commit_ms")),
-        ("calendar", "日历", "calendar", ()),
+        ("head", "站点", "site", ("name", "zone")),
+        ("entity", "企业基本信息", "the enterprise", ("name", "code")),
+        ("settings", "设置", "settings", ("closings", "commit_ms")), ("calendar", "日历", "calendar", ()),
     )),
 )  # fmt: skip
 _KNOWN = {part[0]: part for group in PARTS for part in group[2]}
@@ -300,7 +301,7 @@ def _index(draft, part, text):
     rows = draft.parts[part]
     if text == "new" and part not in SINGLE and part != "sources":
         return None
-    if part == "page" and text == "0" and not rows:
+    if part in ("page", "entity") and text == "0" and not rows:
         return None
     if not (text.isdigit() and len(text) < 6 and int(text) < len(rows)):
         raise Refused(404, "there is no such row")

@@ -11,6 +11,7 @@ from carbonterm.field.plan import Budget
 from carbonterm.number import Number, Ratio
 from carbonterm.series import combine
 from carbonterm.site_rows import plain
+from carbonterm_device.page import entity
 
 # part: class of its rows; `head` and `settings` are one row each, `page` none or one
 PARTS = {
@@ -19,7 +20,7 @@ PARTS = {
     "operators": site_formed.Operator, "nodes": sites.Node, "series": site_series.Settling,
     "settings": sites.Settings, "page": site_page.Page,
 }  # fmt: skip
-SINGLE = ("head", "settings", "page", "calendar")
+SINGLE = ("head", "settings", "page", "calendar", "entity")
 _ROWS = ("buses", "meters", "points", "sources", "centres")
 _FORMED = ("operators", "manual", "virtual")
 
@@ -54,6 +55,7 @@ class Draft:
             self.parts[part] = [{name: plain(getattr(row, name)) for name in names} for row in rows]
         self.parts["calendar"] = [{"holidays": list(site.calendar[0]), "worked": list(site.calendar[1])}]
         self.boundary = site.boundary.canonical() if site.boundary else []
+        self.parts["entity"] = entity.rows(self.boundary)
         _refer(self, _name_of(self))
 
     def site(self, version):
@@ -67,6 +69,8 @@ class Draft:
         document = [sites.FORMAT, version, self.terminal_id, head["name"], head["zone"]]
         document += [values[part] for part in _ROWS] + [values["settings"][0]]
         formed = [values[part] for part in _FORMED]
+        if rows["entity"]:
+            copy.boundary = entity.bounded(copy.boundary, rows["entity"][0], len(rows["sources"]))
         tail = [
             values["nodes"], copy.boundary, formed if formed != [[], [], []] else [], values["series"],
             [calendar["holidays"], calendar["worked"]] if calendar["holidays"] or calendar["worked"] else [],

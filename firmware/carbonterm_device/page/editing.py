@@ -7,7 +7,7 @@ then the draft is as it was.
 from carbonterm.errors import CarbonError
 from carbonterm.field import places
 from carbonterm_device.page import draft as drafts
-from carbonterm_device.page import fields, formulas
+from carbonterm_device.page import entity, fields, formulas
 
 _SELECTORS = ("kind", "protocol", "meter")  # fields that decide what others are
 _REFERENCES = ("bus", "meter", "meters", "point", "parts", "inputs")
@@ -26,6 +26,8 @@ _BEGINS = {
 
 def begin(part):
     """A new row, to be filled in."""
+    if part == "entity":
+        return entity.begin()
     kind = drafts.PARTS[part]
     row = {name: None for name in drafts.order(part)}
     for name, _, usual in kind.later():
@@ -47,7 +49,9 @@ def save(draft, part, index, words, before):
         row, wrong = formulas.read(draft, before, words)
     else:
         row, wrong = _read(draft, part, before, words)
-        if not wrong and part in drafts.PARTS:
+        if not wrong and part == "entity":
+            wrong = entity.checked(row)
+        elif not wrong and part in drafts.PARTS:
             wrong = _checked(part, row)
     if wrong:
         return wrong

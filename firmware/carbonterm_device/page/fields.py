@@ -182,10 +182,23 @@ _DIALECT = {
     "analog": (("满码", "full", INTEGER), ("量程", "span, mA or V", NUMBER)),
     "https": OCTETS,
 }  # fmt: skip
+_REGISTRATION = (
+    ("成立日期", "date", TEXT), ("登记机关", "authority", TEXT), ("法定代表人", "representative", TEXT),
+    ("注册资本", "capital", TEXT), ("地址 *", "address *", TEXT),
+)  # fmt: skip
+_CONTACT = (("联系人 *", "name *", TEXT), ("电话 *", "phone *", TEXT), ("邮箱", "e-mail", TEXT))
+_ANNUAL = (("年份", "year", INTEGER), ("tCO2e", "", NUMBER))
 _RANGE = (("下限", "low", NUMBER), ("上限", "high", NUMBER))
 
 # part: [(field, Chinese, English, kind or function of (draft, row))]
 FIELDS = {
+    "entity": (
+        ("name", "单位名称 *", "name *", TEXT), ("code", "统一社会信用代码 *", "unified social credit code *", TEXT),
+        ("equivalent", "无代码时视同法人的理由", "without a code: why it is like a legal person", TEXT),
+        ("type", "类型", "key: 重点排放单位, general: 一般", choice((None, "key", "general"))),
+        ("registration", "登记", "registration", _REGISTRATION), ("contact", "联系", "contact", _CONTACT),
+        ("annual", "年排放量", "of a year", _ANNUAL),
+    ),
     "head": (("name", "企业名称", "name of the site", TEXT), ("zone", "时区", "time zone", ZONE)),
     "buses": (
         ("name", "名称", "name", TEXT), ("kind", "类型", "kind", choice(sites.BUS_KINDS)),
