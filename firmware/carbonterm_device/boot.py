@@ -23,6 +23,7 @@ from carbonterm_device.ring import Ring, RingAndFolder
 from carbonterm_device.storage import Folder
 
 DATA, SITE, NETWORK, CRASH = "/data", "/site.bin", "/network.json", "/crash.txt"
+TIMESERVER = "/timeserver"  # its name, where one is to be asked
 RELEASE, REFUSED = "/release", "/refused.txt"  # of the firmware that was deployed, and why one was not taken
 SEGMENT = 1 << 16  # bytes: a start reads one of them, and has to be done before the watchdog bites
 FEED_MS = 1000
@@ -73,6 +74,7 @@ class _Board(App):
 async def _live(app, dog):
     """Feeds the watchdog as long as the rounds of commit go on."""
     running = asyncio.create_task(app.run("status", True))
+    asking = _ask_time(app)
     beat, since = None, port.ticks_ms()
     while not running.done():
         if port.status.get("time_ms") != beat:
@@ -81,6 +83,35 @@ async def _live(app, dog):
             dog.feed()
         await port.sleep_ms(FEED_MS)
     await running
+    if asking:
+        asking.cancel()
+
+
+def _ask_time(app):
+    """The task that asks a time server, where one is named; None."""
+    name = (_text(TIMESERVER) or "").strip()
+    if not name:
+        return None
+    from carbonterm_device.timeserver import TimeServer
+
+    def told(text):
+        app.terminal.audit("clock", "time server", text)
+
+    def wrong(text):
+        app.err("F402", "time server", text)
+
+    try:
+        server = TimeServer(name, app.clock, port, told, wrong)
+    except ValueError:
+        wrong("%s names none: HOST or HOST:PORT" % TIMESERVER)
+        return None
+
+    async def run():
+        while app.terminal.site is None:  # the log's first entries come first
+            await port.sleep_ms(FEED_MS)
+        await server.run()
+
+    return asyncio.create_task(app._guarded("time server", run))
 
 
 def _text(path):

@@ -12,8 +12,8 @@ from carbonterm_device.ports import port as board
 
 TOLERANCE_MS = 1000  # a clock that is further off was set …
 PPM = 500  # … unless its quartz can explain it: what NTP allows one to be wrong by
-HEARD_MS = 86400000  # so long a centre's word keeps a board's clock in the state NETWORK
-SLACK_MS = 2000  # a centre's word within that changes nothing
+HEARD_MS = 86400000  # so long a word from elsewhere keeps a board's clock in the state NETWORK
+SLACK_MS = 2000  # a word within that changes nothing
 SOURCES = {"rtc": RTC, "network": NETWORK, "gnss": GNSS}  # what an operator may say that keeps the wall clock right
 
 
@@ -32,7 +32,8 @@ class Clock:
         self.offset_ms = offset_ms
         self.simulated = offset_ms != 0
         self.shifted_ms = 0
-        self._heard = None  # ticks of a centre's last word about the time
+        self._heard = None  # ticks of the last word about the time …
+        self.signed = False  # … and whether a centre signed it
         self._ticks = port.ticks_ms()
         wall, self.state = self._look()
         self._now = wall if self.state != UNSET else 0
@@ -58,10 +59,11 @@ class Clock:
         """Whether a centre's word may set the clock: that of a board, which nobody else sets."""
         return hasattr(self._port, "set_clock") and not self.simulated
 
-    def hear(self, ms, unsure_ms):
-        """A centre has signed that it was `ms` just now, or up to unsure_ms before. A clock that is unset or further
-        off is set right; the next `check` says so. True where it was set."""
-        if not self.hears or not FLOOR_MS <= ms < CEILING_MS:
+    def hear(self, ms, unsure_ms, signed=True):
+        """A centre has signed that it was `ms` just now, or up to unsure_ms before; signed=False: a time server has
+        said so, which counts only where no centre has for a day. A clock that is unset or further off is set right; the
+        next `check` says so. True where it was set."""
+        if not self.hears or not FLOOR_MS <= ms < CEILING_MS or (self.signed and not signed):
             return False
         off = abs(ms - self.now_ms()) > unsure_ms + SLACK_MS
         if self.state == UNSET or off:
@@ -69,7 +71,7 @@ class Clock:
                 self._port.set_clock(ms)
             except OSError:
                 off = True  # the board's own clock is set before its clock chip, which may not answer
-        self._source, self._heard = "network", self._port.ticks_ms()
+        self._source, self._heard, self.signed = "network", self._port.ticks_ms(), signed
         return self.state == UNSET or off
 
     def check(self):
@@ -104,7 +106,7 @@ class Clock:
         if self.simulated:
             return wall, HOLDOVER
         if self._heard is not None and self._port.ticks_diff(self._port.ticks_ms(), self._heard) > HEARD_MS:
-            self._heard, self._source = None, None  # it goes on by its own quartz
+            self._heard, self._source, self.signed = None, None, False  # it goes on by its own quartz
         return wall, SOURCES[self._source] if self._source else self._port.clock_state()
 
     def status(self):

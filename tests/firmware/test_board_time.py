@@ -1,9 +1,13 @@
 """A virtual board that has lost the time gets it from its centre; its log tells of that, and of another firmware."""
 
 import json
+import socket
+import threading
+import time
 
 import pytest
 
+from carbonterm import sntp
 from carbonterm.clock import NETWORK, UNSET
 from carbonterm.field import models
 from carbonterm.gm import sm2
@@ -100,3 +104,63 @@ def test_a_refused_upgrade_is_said_in_the_log(tmp_path, operator, plant):
         code, out, _ = carbonterm("board", "logs", "--port", board.port)
         assert code == 0 and "upgrade refused" in out and "another key" in out
         assert deploy.BOOT == "/boot.py"
+
+
+class TimeServer:
+    """Answers by SNTP with this machine's time; first with what somebody forges: another's answer, and noise."""
+
+    def __enter__(self):
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.place = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self.asked = []
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        return self
+
+    def _run(self):
+        while True:
+            data, who = self._socket.recvfrom(256)
+            if data == b"end":
+                return
+            self.asked.append(data)
+            seconds, rest = divmod(time.time_ns(), 10**9)
+            stamp = (seconds + sntp.EPOCH_S).to_bytes(4, "big") + ((rest << 32) // 10**9).to_bytes(4, "big")
+            head = bytes([0x24, 1, 6, 0xEC]) + bytes(20)
+            forged = bytes(8) + (1 << 63).to_bytes(8, "big") * 2
+            for answer in (b"noise", head + forged, head + data[40:] + stamp + stamp):
+                self._socket.sendto(answer, who)
+
+    def __exit__(self, *_):
+        host, _, port = self.place.partition(":")
+        self._socket.sendto(b"end", (host, int(port)))
+        self._thread.join()
+        self._socket.close()
+
+
+def test_the_time_of_a_time_server(tmp_path, operator, plant):
+    image.build(NAME, tmp_path / "image", MAKER, virtual.arch())
+    uarts = {"rs485-1": plant.buses[0].path}
+    with TimeServer() as server, VirtualBoard(boards.load(NAME), tmp_path / "b", uarts) as board:
+        deployed(board, tmp_path / "image")
+        done = provision(board, operator[0], site(tmp_path), "--time-server", server.place)
+        assert done[0] == 0, done
+        ran(board)
+        board.power_off()
+        board.lose_clock()
+        del board.said[:]
+        asked = len(server.asked)
+        board.power_on()
+        ran(board)
+        board.wait(lambda b: len(server.asked) > asked)
+        board.wait(lambda b: b.status()["clock"]["state"] == NETWORK)
+        code, out, err = carbonterm("pull", "--port", board.port, "-o", tmp_path / "x.bundle")
+        assert code == 0, out + err
+    found = [entries.decode(raw) for raw, _ in bundles.read(tmp_path / "x.bundle").entries]
+    lost = [one for one in found if one.kind == entries.START and one.clock_state == UNSET]
+    (told,) = [one for one in found if one.kind == entries.CLOCK and one.body[0] == entries.REBASE]
+    assert told.body[3:] == [UNSET, NETWORK, lost[0].seq]
+    assert abs(told.body[2] - told.body[1]) > 10**12 and told.time_ms <= time.time_ns() // 10**6
+    (audit,) = [one.body for one in found if one.kind == entries.AUDIT and one.body[1] == "time server"]
+    print(audit)
+    assert audit[0] == "clock" and audit[2].startswith(server.place + ", within ")

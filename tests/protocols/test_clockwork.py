@@ -194,6 +194,19 @@ def test_what_a_centre_says_later():
     assert not one.hear(one.now_ms(), 0) and one.check()[3:] == (HOLDOVER, NETWORK)
 
 
+def test_a_centre_is_believed_more_than_a_time_server():
+    board = Settable(wall=clock.FLOOR_MS - 5000, state=UNSET)
+    one = Clock(port=board)
+    assert one.hear(NOW, 20, False) and not one.signed and one.check()[3:] == (UNSET, NETWORK)
+    assert one.hear(NOW + 60000, 20, False) and one.check()[0] == STEP
+    assert one.hear(NOW + 120000, 20) and one.signed and one.check()[0] == STEP
+    assert not one.hear(NOW, 20, False) and one.check() is None and one.signed
+    board.run(DAY + 2000)
+    one.check()
+    assert not one.signed, "a day later the time server counts again"
+    assert one.hear(NOW, 20, False) and one.check()[2] == NOW
+
+
 def test_a_clock_that_is_not_ours_to_set():
     one = Clock(port=Board(state=UNSET, wall=5))
     assert not one.hears and not one.hear(NOW, 0) and one.check() is None

@@ -7,6 +7,7 @@ Every step looks at what the board has first, so a run that was cut is simply ru
 import base64
 import io
 import json
+import re
 import secrets
 import tarfile
 import time
@@ -18,7 +19,7 @@ from carbonterm_host.boards import modules
 from carbonterm_host.screen import FINDING, UNVERIFIED, USAGE, Failure
 
 EPOCH = 0
-SITE = "/site.bin"
+SITE, TIMESERVER = "/site.bin", "/timeserver"
 NO_FIRMWARE = "the board has no carbonterm firmware", "carbonterm board deploy NAME --image DIR --port PORT"
 _BEGIN = """
 import json, os, binascii
@@ -111,14 +112,23 @@ def folder(remote):
     return remote.value("boot.DATA")
 
 
-def configure(remote, document, network=None):
-    """Puts the canonical site document on the board, and name and secret of its Wi-Fi. Whether either was new."""
+def configure(remote, document, network=None, timeserver=None):
+    """Puts the canonical site document on the board, name and secret of its Wi-Fi, and the name of a time server (""
+    for none any more). Whether anything was new."""
     changed = False
-    for path, data in ((SITE, document), ("/network.json", network and json.dumps(network).encode())):
+    wifi = network and json.dumps(network).encode()
+    for path, data in ((SITE, document), ("/network.json", wifi), (TIMESERVER, named(timeserver))):
         if data is not None and remote.get(path) != data:
             remote.put(path, data)
             changed = True
     return changed
+
+
+def named(timeserver):
+    """The bytes that name a time server, HOST or HOST:PORT, on a board; None where nobody said."""
+    if timeserver and not re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", timeserver):
+        raise Failure(USAGE, f"{timeserver!r} is no time server", "--time-server HOST or HOST:PORT, or '' for none")
+    return None if timeserver is None else timeserver.encode()
 
 
 def label(terminal, public, text=""):

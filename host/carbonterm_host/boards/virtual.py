@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import select
 import signal
@@ -32,6 +33,7 @@ START = Path(__file__).parent / "simulated" / "start.py"
 EPOCH_2000 = 946684800
 POWER_ON, PIN, WATCHDOG, SOFTWARE = 1, 2, 3, 5  # reset causes, as machine has them
 _MODULES = 40 << 10  # bytes that the simulated chip takes: 36 KB when it is up, the rest as it is used
+_STATUS = re.compile(rb"status (\{.*\})\r?\n")
 _WAIT_S = 1.0  # so long output waits for who reads the port; then nobody does
 _RAW, _FRIENDLY = b"raw REPL; CTRL-B to exit\r\n", b'Type "help()"'
 _LFLAG, _CC = 3, 6
@@ -197,6 +199,17 @@ class VirtualBoard:
                 said = bytes(self.said[-2000:]).decode(errors="replace")
                 raise RuntimeError(f"not within {seconds} s; it said: {said}")
             time.sleep(0.02)
+
+    def status(self):
+        """The status of the firmware that runs, asked for at the port, which nobody else may have open."""
+        del self.said[:]
+        number = os.open(self.port, os.O_RDWR | os.O_NOCTTY)
+        try:
+            os.write(number, b"status\n")
+            self.wait(lambda board: _STATUS.search(board.said))
+        finally:
+            os.close(number)
+        return json.loads(_STATUS.search(self.said)[1])
 
     # --- what is in it --------------------------------------------------------------------------------------------
 

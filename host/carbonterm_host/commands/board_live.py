@@ -143,6 +143,9 @@ def provision(
     port: str | None = PORT,
     virtual: Path | None = VIRTUAL,
     wifi: str | None = typer.Option(None, help="its Wi-Fi; the secret is asked for, or a line of stdin · Wi-Fi"),
+    timeserver: str | None = typer.Option(
+        None, "--time-server", metavar="HOST[:PORT]", help="asked by SNTP where no centre tells the time · 时间服务器"
+    ),
     platform: str | None = typer.Option(None, help="https://HOST:PORT: register it there too · 平台"),
     ca: Path | None = typer.Option(None, exists=True, help="CA of the platform's certificate, PEM"),
     label: Path | None = typer.Option(None, "--label", metavar="FILE.svg", help="QR of identifier and key · 标签"),
@@ -157,6 +160,7 @@ def provision(
     signer, operator = keys.load(operator_key)
     document = site_yaml.compile_file(site)
     provisioning.check_site(board, document, terminal)
+    provisioning.named(timeserver)
     network = {"name": wifi, "secret": _secret()} if wifi else None
     with at(board, port, virtual) as where, Remote(where, board.watchdog["seconds"]) as remote:
         provisioning.begin(remote)
@@ -170,7 +174,7 @@ def provision(
         if platform:
             keys._post(f"{platform.rstrip('/')}/v1/registrations", registration.encode(), ca)
         note(say("site document", "站点文件"))
-        changed = provisioning.configure(remote, document.canonical(), network)
+        changed = provisioning.configure(remote, document.canonical(), network, timeserver)
         if label:
             label.write_text(provisioning.label(terminal, registration.public, board.title))
         if record:
