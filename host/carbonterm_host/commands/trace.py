@@ -13,7 +13,7 @@ from carbonterm.errors import CarbonError, ClockError
 from carbonterm.figures import PLACES, recorded
 from carbonterm.ledger import entry as entries
 from carbonterm.number import Number
-from carbonterm.series import gaps
+from carbonterm.series import combine, gaps
 from carbonterm.series.manual import STATES
 from carbonterm.site_rows import Row
 from carbonterm.uplink.message import Receipt
@@ -237,7 +237,7 @@ def _part(tracer, figure, index, closing, everything):
     if closing is None:
         return {"missing": figure.site.all_points[index].name}
     return {"figure": _named(closing), "value": str(tracer.value(closing)), "unit": _unit(closing),
-            **_settlement(tracer, closing, everything)}  # fmt: skip
+            "source": combine.collected(figure.site, index), **_settlement(tracer, closing, everything)}  # fmt: skip
 
 
 def _settlement(tracer, figure, everything):
@@ -347,6 +347,7 @@ def _tree(one):
                     branch.add(f"{escape(part['missing'])} ✗")
                     continue
                 text = f"{part['figure']} = {part['value']} {part['unit']} × {part['ratio']}"
+                text += ", " + say(part["source"], _SOURCES_ZH[part["source"]])
                 _closing(branch.add(escape(text)), part)
     else:
         _closing(head, one)
@@ -378,6 +379,9 @@ def _source(head, source):
         until = f"{row['valid_from'] or '…'} – {row['valid_before'] or '…'}"
         where = f"{row['document']} ({row['basis']}, {row['confidence']}; {until})"
         branch.add(escape(text)).add(escape(f"{row['factor']}: {where}"))
+
+
+_SOURCES_ZH = {"automatic": "自动采集", "manual": "人工采集", "both": "自动和人工采集"}
 
 
 def _made(branch, part):

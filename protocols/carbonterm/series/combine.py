@@ -11,6 +11,7 @@ Shares of one whole (apportionment) are decimals that sum to exactly 1: the part
 
 from carbonterm.errors import NumberError, SeriesError, quoted
 from carbonterm.number import Number, Ratio
+from carbonterm.site_rows import MANUAL
 
 SUM, PRODUCT, QUOTIENT = "sum", "product", "quotient"
 OPS = (SUM, PRODUCT, QUOTIENT)
@@ -108,6 +109,12 @@ def shares(texts):
         ratio = number.ratio()
         found.append((ratio.numerator, ratio.denominator))
     return found
+
+
+def collected(site, point):
+    """How a point's data come (6.1): "manual", "automatic", or "both" where it is made of the one and the other."""
+    kinds = [site.all_points[leaf].kind == MANUAL for leaf, _ in leaves(site, point)]
+    return "both" if True in kinds and False in kinds else "manual" if True in kinds else "automatic"
 
 
 def leaves(site, point):
