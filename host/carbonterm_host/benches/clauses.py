@@ -11,6 +11,7 @@ from carbonterm.ledger import entry as entries
 from carbonterm_host.benches import entrances
 
 SUSPECT = 2
+SLOW_MS = 20000
 # what shows that a terminal takes values by a protocol
 PROTOCOLS = {
     "modbus-rtu": "T-11.3-1", "dlt645-2007": "T-11.3-2", "dlt645-1997": "T-11.3-2", "cjt188": "T-11.3-3",
@@ -147,6 +148,13 @@ def _by_hand(evidence, wanted):
     return records >= len(wanted), f"{records} signed records, totals equal"
 
 
+def _at_most_twice(evidence, wanted):
+    """8.1.2: an amount of twice the largest month counts, one above it is refused with the reason."""
+    counted, found = _by_hand(evidence, wanted)
+    refused = [text for text in evidence.errors if "(8.1.2)" in text]
+    return counted and refused, f"{found}; refused: {refused[0][:160] if refused else 'none'}"
+
+
 def _protocols(evidence, wanted):
     """11.3: values came by each of these protocols, and every one was said by its meter."""
     heard, points = {}, {}
@@ -164,12 +172,14 @@ def _protocols(evidence, wanted):
 
 
 def _prompt(evidence, wanted):
-    """6.3: a reading is in the log within its sampling interval, without an operator."""
+    """6.3: a reading is in the log within its sampling interval, without an operator; of points that are read so slowly
+    that it does not say how busy the bench's machine is."""
     worst, count = 0, 0
     for entry in evidence.of_kind(entries.READINGS):
         for row in entry.body[0]:
-            if row[4] is not None:
-                worst = max(worst, row[1] / evidence.site.points[row[0]].interval_ms)
+            interval_ms = evidence.site.points[row[0]].interval_ms
+            if row[4] is not None and interval_ms >= SLOW_MS:
+                worst = max(worst, row[1] / interval_ms)
                 count += 1
     return count and worst <= 1, f"{count} readings, the slowest after {100 * worst:.0f} % of its interval"
 
@@ -182,6 +192,8 @@ CLAUSES = {
     "formed": (_formed, "formulas", "points formed of others 汇总计算", 'formed = {rest = "a -b"}',
                "8.3.2", "T-8.3.2-1"),
     "by_hand": (_by_hand, "formulas", "entered by hand 人工填报", 'by_hand = {coal = "12.5"}', "6.2", "T-6.2-2"),
+    "at_most_twice": (_at_most_twice, "formulas", "at most twice the largest month 二倍月度校验",
+                      'at_most_twice = {diesel = "300"}', "8.1.2", "T-8.1.2-1"),
     "protocols": (_protocols, "texts", "values by each protocol 各协议", 'protocols = ["modbus-rtu"]', "11.3"),
     "prompt": (_prompt, "yes", "stored within the interval 实时性", "prompt = true", "6.3", "T-6.3-1"),
 }

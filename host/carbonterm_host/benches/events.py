@@ -12,7 +12,7 @@ _KINDS = {
     "network-cut": (("for",), ("centre",), False),  # a centre is not there
     "replaced": (("meter",), (), True),  # another meter takes the place, and an operator says so
     "reset": (("meter",), (), True),
-    "enter": (("point", "value"), (), False),  # an operator enters the amount of the day before
+    "enter": (("point", "value"), ("days", "months"), False),  # an operator enters an amount, of the day before
     "clock-step": (("by",), (), False),  # somebody sets the terminal's clock
 }
 OFF_MS = 1000
@@ -79,6 +79,9 @@ def _by_hand(scenario, row, where):
     if row["point"] not in names:
         known = "there are: " + ", ".join(names)
         raise scenario.bad(f"{where} point", f"there is no manual point '{row['point']}'", known)
+    for key, most in (("days", 31), ("months", 12)):
+        if key in row and row[key] not in range(1, most + 1):
+            raise scenario.bad(f"{where} {key}", f"'{row[key]}' is no number from 1 to {most}", f"{key} = 1: the last")
     try:
         Number(row["value"])
     except (CarbonError, TypeError):

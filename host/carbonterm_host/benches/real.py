@@ -143,8 +143,9 @@ class Real:
             if row[0] == "silent" and row[1] == 1 and row[2] is not None and row[4] is not None and row[5] is None:
                 since = self.begin_ms + 1000 * row[3]
                 self.cuts.append([[row[2]], since, self.begin_ms + 1000 * row[4]])
+        lasts = self.scenario.ms + self._elapsed()  # from the first reading on
         due = None  # entries that there were at the planned end
-        while (elapsed := self._elapsed()) < self.scenario.ms + 1000 * PATIENCE_S and not self._broken():
+        while (elapsed := self._elapsed()) < lasts + 1000 * PATIENCE_S and not self._broken():
             while self.queue and self.queue[0][0] <= elapsed:
                 _, _, act, given = heapq.heappop(self.queue)
                 act(*given)
@@ -152,7 +153,7 @@ class Real:
             failed = [sender.failure for sender in self.senders if sender.failure]
             if failed:
                 raise RuntimeError(failed[0])
-            if elapsed >= self.scenario.ms and not self._sending():
+            if elapsed >= lasts and not self._sending():
                 due = self.status.get("entries") if due is None else due
                 if not self.queue and not self._awaits(due):
                     break
@@ -292,11 +293,21 @@ class Real:
     def _enter(self, event):
         site, now = self.site, self.now_ms()
         index = next(i for i, one in enumerate(site.manual) if one.name == event.row["point"])
-        value, today = Number(event.row["value"]), clock.start(clock.DAY, now, site.zone)
-        fields = [event.row["point"], today - DAY_MS, today, value.exponent, value.mantissa,
+        value, (begin, end) = Number(event.row["value"]), self._days(event.row, now)
+        fields = [event.row["point"], begin, end, value.exponent, value.mantissa,
                   site.manual[index].unit, [], "bench", None]  # fmt: skip
         made = records.make(site.terminal_id, "bench", now, records.ENTER, fields, OPERATOR.sign)
         self.subject.say("enter " + made.encode().hex())
+
+    def _days(self, row, now):
+        """(begin, end) of a day, or of a whole month, so many before."""
+        if "months" not in row:
+            end = clock.start(clock.DAY, now, self.site.zone) - (row.get("days", 1) - 1) * DAY_MS
+            return end - DAY_MS, end
+        end = begin = now
+        for _ in range(row["months"] + 1):
+            end, begin = begin, clock.start(clock.MONTH, begin - 1, self.site.zone)
+        return begin, end
 
     def _clock_step(self, event):
         self.offset_ms += self.scenario.duration(event.row["by"], "by")

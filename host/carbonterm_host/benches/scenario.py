@@ -26,7 +26,9 @@ BOARDS = ("process",)
 TERMINAL = "CT-BENCH-1"
 _UNITS = {"ms": 1, "s": 1000, "min": 60000, "h": 3600000, "d": 86400000}
 _KEYS = ("title", "time", "lasts", "site", "expect")
-_MORE = ("seed", "begins", "board", "boards", "meters", "faults", "events", "centres", "held", "defects", "about")
+_SHORT = ("lasts", "begins", "events", "expect")
+_MORE = ("about", "seed", "begins", "board", "boards", "meters", "faults", "events", "centres", "held", "defects",
+         "short")  # fmt: skip
 _FLASH = ("block", "ring", "files", "program", "cycles", "segment_size")
 
 
@@ -40,10 +42,15 @@ class Scenario:
     start}]}; faults: rows for Faults.add; events: of carbonterm_host.benches.events; expect: {name: value}; defects:
     {name: table}."""
 
-    def __init__(self, path, document):
+    def __init__(self, path, document, short=False):
         self.path = Path(path)
         self.name = self.path.name.removesuffix(SUFFIX)
         top = self._table(document, "the scenario", _KEYS, _MORE)
+        given = self._table(top.get("short", {}), "[short]", (), _SHORT)
+        self.short = short and bool(given)
+        if self.short:
+            expect = {**top["expect"], **given.get("expect", {})}
+            top = {**top, **given, "expect": {name: value for name, value in expect.items() if value is not False}}
         self.title, self.about = self._text(top, "title"), top.get("about", "")
         self.time = self._one_of(top, "time", TIMES)
         self.ms = self.duration(top["lasts"], "lasts")
@@ -301,8 +308,8 @@ def shipped():
     return sorted(path.name.removesuffix(SUFFIX) for path in SHIPPED.glob("*" + SUFFIX))
 
 
-def load(name):
-    """The Scenario of a file, or of one that is shipped; Bad where it is none."""
+def load(name, short=False):
+    """The Scenario of a file, or of one that is shipped; Bad where it is none. short: as its table [short] says."""
     path = Path(name)
     if not path.exists():
         path = SHIPPED / f"{name}{SUFFIX}"
@@ -314,4 +321,4 @@ def load(name):
         raise Bad(f"{path}: this is no TOML: {error}", "docs/bench.md has an example") from None
     except OSError as error:
         raise Bad(f"{path} cannot be read: {error.strerror}", "name a file") from None
-    return Scenario(path, document)
+    return Scenario(path, document, short)

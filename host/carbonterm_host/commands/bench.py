@@ -18,6 +18,7 @@ def run(
     output: Path = typer.Option(None, "-o", "--output", help="folder, default bench-NAME · 输出目录"),
     defect: str | None = typer.Option(None, help="inject this defect: it has to turn red · 注入缺陷"),
     key: Path | None = typer.Option(None, exists=True, help="sign with a key of carbonterm key operator · 签名"),
+    short: bool = typer.Option(False, help="in its short form · 简短形式"),
     board: str | None = typer.Option(None, help="on this board of boards/, virtual unless --port · 板卡"),
     port: str | None = typer.Option(None, help="serial port of a real board · 真实板卡串口"),
     line: list[str] | None = typer.Option(
@@ -26,7 +27,7 @@ def run(
     as_json: bool = JSON,
 ):
     """Runs a scenario: exit code 0 if every expectation is met, 1 if one is not. 运行场景"""
-    found = _load(name)
+    found = _load(name, short)
     _stands(found, board, port, line)
     signer = signing.load(key) if key else None
     output = output or Path(f"bench-{found.name}")
@@ -49,12 +50,13 @@ def trial(
     name: list[str] = typer.Argument(None, metavar="[SCENARIO…]", help="default: all that are shipped · 缺省全部"),
     output: Path = typer.Option(Path("bench-trial"), "-o", "--output", help="folder · 输出目录"),
     quick: bool = typer.Option(False, help="no defect that needs a run of its own · 只判改动过的结果"),
+    short: bool = typer.Option(False, help="in their short forms · 简短形式"),
     as_json: bool = JSON,
 ):
     """Each scenario as it is, and with each of its defects: green then, and red with every one. 缺陷试验"""
     rows = []
     for one in name or scenario.shipped():
-        found = _load(one)
+        found = _load(one, short)
         for given, inner in standing.each(found):
             tried = trials.trial(given, output / found.name / str(inner), _tell, not quick)
             for defect, result in tried:
@@ -155,9 +157,9 @@ def verify(
     return UNVERIFIED if wrong else OK
 
 
-def _load(name):
+def _load(name, short=False):
     try:
-        return scenario.load(name)
+        return scenario.load(name, short)
     except scenario.Bad as bad:
         raise Failure(USAGE, bad.what, bad.hint) from None
 
