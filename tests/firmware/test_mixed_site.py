@@ -2,19 +2,16 @@
 only meter is somebody else's (PyPI dlt645)."""
 
 import json
-import os
-import select
 import signal
 import subprocess
 import sys
-import threading
-import tty
 from decimal import Decimal
 from pathlib import Path
 
 import dlt645 as peer
 import pytest
 
+from cable import Cable
 from carbonterm import site as sites
 from carbonterm.field import models
 from carbonterm.ledger import entry as entries
@@ -128,33 +125,6 @@ settings: {closings: [minute, hour, day], commit: 100ms}
 """
 GIVEN = {"00010000": 1234.56, "00020000": 0.01, "02010100": 231.4, "02020100": 12.345, "02030000": 6.25,
          "02800002": 50.01}  # fmt: skip
-
-
-class Cable(threading.Thread):
-    """Two ptys back to back: what is written to one end's device comes out of the other's."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.masters, self.slaves = zip(*(os.openpty() for _ in range(2)), strict=True)
-        for slave in self.slaves:
-            tty.setraw(slave)
-        self.ends = [os.ttyname(slave) for slave in self.slaves]
-        self.stopping = os.pipe()
-
-    def run(self):
-        other = dict(zip(self.masters, reversed(self.masters), strict=True))
-        while True:
-            ready = select.select([*self.masters, self.stopping[0]], [], [])[0]
-            if self.stopping[0] in ready:
-                return
-            for one in ready:
-                os.write(other[one], os.read(one, 4096))
-
-    def close(self):
-        os.write(self.stopping[1], b"x")
-        self.join()
-        for end in (*self.masters, *self.slaves, *self.stopping):
-            os.close(end)
 
 
 @pytest.mark.slow
