@@ -92,7 +92,6 @@ def _ask_time(app):
     name = (_text(TIMESERVER) or "").strip()
     if not name:
         return None
-    from carbonterm_device.timeserver import TimeServer
 
     def told(text):
         app.terminal.audit("clock", "time server", text)
@@ -101,9 +100,11 @@ def _ask_time(app):
         app.err("F402", "time server", text)
 
     try:
+        from carbonterm_device.timeserver import TimeServer  # an image may have none
+
         server = TimeServer(name, app.clock, port, told, wrong)
-    except ValueError:
-        wrong("%s names none: HOST or HOST:PORT" % TIMESERVER)
+    except (ImportError, ValueError) as error:
+        wrong("%s: %s" % (TIMESERVER, error))
         return None
 
     async def run():

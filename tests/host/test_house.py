@@ -24,7 +24,7 @@ TOP = {
 # a part of the core imports from the floors below it, never from its own or a higher one
 FLOORS = (
     ("errors",),
-    ("number", "cbor", "clock", "nearest"),
+    ("number", "cbor", "clock", "sntp", "nearest"),
     ("units", "gm", "formula_steps"),
     ("formula_text", "users"),
     ("formula", "field", "ledger"),

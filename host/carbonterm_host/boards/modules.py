@@ -46,6 +46,7 @@ PARTS = {
     "https": ("carbonterm_device.https",),
     "mqtts": ("carbonterm_device.mqtt_link", "carbonterm_device.mqtt_session", "carbonterm.field.mqtt",
               "carbonterm.field.names", "carbonterm.field.utf8", "carbonterm.uplink.topics"),
+    "sntp": ("carbonterm.sntp", "carbonterm_device.timeserver"),
     "serial": ("carbonterm_device.line",),
     "tcp": ("carbonterm_device.network",),
     "identity": ("carbonterm.field.identity",),
@@ -109,6 +110,7 @@ def unused(site):
     used = {words.get(meter.protocol) for meter in site.meters}
     used |= {"https" if centre.mqtt is None else "mqtts" for centre in site.centres}
     used |= {"tcp" if bus.kind == "modbus-tcp" else "serial" for bus in site.buses}
+    used |= set() if "https" in used else {"sntp"}  # whoever sends by HTTPS is told the time by the centre
     for field in ("identity", "certificate", "identifier"):
         used |= {field for meter in site.meters if getattr(meter, field)}
     return [part for part in PARTS if part not in used]

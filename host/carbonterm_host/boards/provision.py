@@ -63,9 +63,12 @@ def check_site(board, site, terminal):
                       "write settings: {profile: collector}; what that refuses belongs to its terminal")  # fmt: skip
 
 
-def check_image(remote, site):
+def check_image(remote, site, timeserver=None):
     """Failure where the board's image was made for another site document and lacks what this one needs."""
     lacks = modules.lacking(remote.about["without"], site)
+    if timeserver and "sntp" in remote.about["without"]:
+        raise Failure(FINDING, "the board's image cannot ask a time server: its centre tells it the time",
+                      "leave out --time-server, or deploy an image that was built without --site")  # fmt: skip
     if lacks:
         raise Failure(FINDING, f"the board's image lacks {lacks}, which this site document needs",
                       "carbonterm board build --site this file, and deploy that")  # fmt: skip

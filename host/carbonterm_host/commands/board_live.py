@@ -166,7 +166,7 @@ def provision(
         provisioning.begin(remote)
         if remote.about["board"] != board.name:
             raise Failure(FINDING, f"the board says it is {remote.about['board']}, not {board.name}", "name that one")
-        provisioning.check_image(remote, document)
+        provisioning.check_image(remote, document, timeserver)
         note(say("clock", "时钟"))
         provisioning.set_time(remote)
         note(say("key and registration", "密钥与登记"))
