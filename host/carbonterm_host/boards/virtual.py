@@ -34,6 +34,7 @@ EPOCH_2000 = 946684800
 POWER_ON, PIN, WATCHDOG, SOFTWARE = 1, 2, 3, 5  # reset causes, as machine has them
 _MODULES = 40 << 10  # bytes that the simulated chip takes: 36 KB when it is up, the rest as it is used
 _STATUS = re.compile(rb"status (\{.*\})\r?\n")
+_AGAIN_S = 5
 _WAIT_S = 1.0  # so long output waits for who reads the port; then nobody does
 _RAW, _FRIENDLY = b"raw REPL; CTRL-B to exit\r\n", b'Type "help()"'
 _LFLAG, _CC = 3, 6
@@ -204,9 +205,16 @@ class VirtualBoard:
         """The status of the firmware that runs, asked for at the port, which nobody else may have open."""
         del self.said[:]
         number = os.open(self.port, os.O_RDWR | os.O_NOCTTY)
+        asked = [0]
+
+        def answered(board):
+            if time.monotonic() > asked[-1] + _AGAIN_S:  # a start hears nothing
+                asked.append(time.monotonic())
+                os.write(number, b"status\n")
+            return _STATUS.search(board.said)
+
         try:
-            os.write(number, b"status\n")
-            self.wait(lambda board: _STATUS.search(board.said))
+            self.wait(answered)
         finally:
             os.close(number)
         return json.loads(_STATUS.search(self.said)[1])
