@@ -1,0 +1,75 @@
+"""The Containerfile of the gateway, as far as it goes without a container: what it copies is all that its entry command
+needs, and the command runs a terminal until TERM. No image was built: base images are in registries elsewhere."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from carbonterm_host import runtime, site_yaml
+from on_gateway import LONG_S, SITE
+
+ROOT = Path(__file__).parent.parent.parent
+FILE = ROOT / "boards/linux-gateway/Containerfile"
+pytestmark = pytest.mark.slow
+
+
+def instructions():
+    """[(word, rest)] of the last stage, comments and continued lines undone."""
+    lines = [line for line in FILE.read_text().replace("\\\n", " ").split("\n") if line and not line.startswith("#")]
+    rows = [tuple(line.split(None, 1)) for line in lines]
+    last = max(i for i, (word, _) in enumerate(rows) if word == "FROM")
+    return rows[last:]
+
+
+def copied(folder):
+    """What COPY puts under /opt of `folder`."""
+    for word, rest in instructions():
+        if word != "COPY":
+            continue
+        *options, source, target = rest.split()
+        place = folder / target.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if options:  # of the stage that pip filled
+            spec = importlib.util.find_spec(Path(source).stem)
+            assert options == ["--from=foreign"] and spec, rest
+            shutil.copy(spec.origin, place)
+        else:
+            shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def test_what_it_copies_runs(tmp_path):
+    found = dict(instructions())
+    copied(tmp_path)
+    (tmp_path / "bin").mkdir()
+    os.symlink(runtime.find(), tmp_path / "bin" / "micropython")
+    name, _, value = found["ENV"].partition("=")
+    environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", name: value.replace("/opt", f"{tmp_path}/opt")}
+    entry, default = json.loads(found["ENTRYPOINT"]), json.loads(found["CMD"])
+    for one in ("/data", "/site", "/run/carbon"):
+        (tmp_path / one.lstrip("/")).mkdir(parents=True)
+    words = [str(tmp_path) + word if word.startswith("/") else word for word in default]
+    (tmp_path / "site.yaml").write_text(SITE)
+    (tmp_path / "site/site.bin").write_bytes(site_yaml.compile_file(tmp_path / "site.yaml").canonical())
+    made = ["--data", str(tmp_path / "data"), "--init", "--terminal", "G1", "--operator", "op.example"]
+    done = subprocess.run([*entry, *made], env=environment, capture_output=True, timeout=LONG_S)
+    assert done.returncode == 0 and json.loads(done.stdout)["epoch"] == 0, done.stderr
+    process = subprocess.Popen([*entry, *words], env=environment, stderr=subprocess.PIPE)
+    try:
+        status, end = tmp_path / "run/carbon/status.json", time.monotonic() + LONG_S
+        while not status.exists() or "entries" not in json.loads(status.read_text() or "{}"):
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.05)
+        assert (tmp_path / "run/carbon/maintenance.sock").is_socket()
+        assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "data").iterdir())
+    finally:
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=LONG_S)[1]
+    children = subprocess.run(["pgrep", "-f", str(tmp_path / "data")], capture_output=True, text=True).stdout
+    assert process.returncode != 0 and children == "", (said, children)
