@@ -24,6 +24,7 @@ from carbonterm_device.recorder import REFUSED, SILENT, missing, reading
 
 SILENT_ROUNDS = 3
 LONGEST_PAUSE_MS = 600000
+PAUSES_MS = 100, 500, 1000, 2000, 4000  # between attempts to record a round for which memory had no room
 PATIENCE_MS = 30000  # beyond its time-outs that a request may wait for its turn
 
 
@@ -140,15 +141,19 @@ class Acquisition:
             for one in opened:
                 if one.deadline(shifted) < first.deadline(shifted):
                     first = one
-            await self._next(first)
+            try:
+                await self._next(first)
+            except MemoryError:  # the same request again
+                self.terminal.relieve()
+                await self.port.sleep_ms(PAUSES_MS[0])
             if first.at == len(first.requests):
                 opened.remove(first)
-                self._close(first)
+                await self._keep(first)
                 if not opened:
                     await self.identification.look()
                     await self._tell_time()
         for one in opened:
-            self._close(one)
+            await self._keep(one)
 
     def _grid(self, classes):
         """{interval: its next moment}."""
@@ -173,7 +178,6 @@ class Acquisition:
     async def _next(self, one):
         """Asks the round's next request, and makes its rows."""
         request = one.requests[one.at]
-        one.at += 1
         meter = self.meters[request.meter]
         data, failure = None, SILENT
         now, came = self.port.ticks_ms(), len(one.frames)
@@ -190,6 +194,7 @@ class Acquisition:
                 value, _ = requests.value(request, data, point, place)
                 rows.append(reading(index, point, offset, value))
         one.rows.extend(rows)
+        one.at += 1
         if self.said is not None:
             self.said[request] = moment, rows, one.frames[came:], data
 
@@ -223,6 +228,18 @@ class Acquisition:
                 meter.refused.pop(request, None)
             one.frames.append(raw)
             return data, None
+
+    async def _keep(self, one):
+        """Records a round; where memory has no room for it, again, when the terminal has let go of some. A round that
+        cannot be kept is counted, which the log says later."""
+        for pause_ms in PAUSES_MS:
+            try:
+                self._close(one)
+                return
+            except MemoryError:
+                self.terminal.relieve()
+                await self.port.sleep_ms(pause_ms)
+        self.terminal.missed.count(one.moment, len(one.rows))
 
     def _close(self, one):
         if not one.rows:

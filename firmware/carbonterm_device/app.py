@@ -32,6 +32,7 @@ DRAIN_MS = 15000
 FIRST_MS, LONGEST_MS = 1000, 60000  # between attempts to go on with a storage that failed
 SEARCHED = 2048  # entries that a start looks through for messages that came already
 PAGE_POLLS = 256  # descriptors that a changed site document may need
+SHORT_MS, SHORT_PAUSE_MS = 60000, 500  # memory may be short for so long, then a restart is better; between attempts
 WITNESS_S = 3  # so long a start waits for the centres' word before it signs anything
 
 
@@ -60,6 +61,9 @@ class App:
         self._full = asyncio.Event()  # there is enough for a commit
         make = _recorder(self.site)
         self.terminal = make(log, clock, port.RUNTIME, self._full.set, self.site.settings.commit_bytes)
+        self.terminal.relieve = self._relieve
+        self._short = self._starved = None  # ticks since when commits find no memory; who found none last
+        self._clock_news = None  # what the clock has shown and the log does not say yet
         self.found = log.size
         self.acquisitions, self.inboxes = [], []
         self.by_bus = [self.task_of(i, row) for i, row in enumerate(self.site.buses)]
@@ -105,9 +109,14 @@ class App:
         port.tend_heap(2)
         beat, installed = None, release.mark(self.release_file or "")
         while not self.stopping:
-            await port.wait_ms(self._full, self.site.settings.commit_ms)
-            self._full.clear()
-            self._turn()
+            try:
+                await port.wait_ms(self._full, self.site.settings.commit_ms)
+                self._full.clear()
+                self._turn()
+                self._roomy()
+            except MemoryError as error:
+                self._cramped(error, "commit")
+                await port.sleep_ms(SHORT_PAUSE_MS)
             now = port.ticks_ms()
             if beat is None or port.ticks_diff(now, beat) >= 1000:
                 beat = now
@@ -195,13 +204,48 @@ class App:
             self._mend()
         elif not terminal.stopped:
             if self._step == epochs.ROTATE and self.clock.state != UNSET:
-                self._rotate()
+                try:
+                    self._rotate()
+                except MemoryError:
+                    raise LedgerError("memory ended where an epoch began", "the next start goes on from there")
             if self.upkeep.due():
                 try:
                     self.upkeep.look()
                 except OSError as error:
                     terminal.fail(error)
         self._wake()
+
+    def _cramped(self, error, name):
+        """Memory ended in a round of commits or in a task: nothing is lost, and the next one tries again. Where commits
+        find none for long, a fresh start is the way on, whose heap is in one piece: MemoryError, with the cause.
+        Nothing here takes memory that there may not be."""
+        self._starved = name
+        if name == "commit":
+            if self._short is None:
+                self._short = port.ticks_ms()
+            if port.ticks_diff(port.ticks_ms(), self._short) > SHORT_MS:
+                raise error
+        try:
+            self._relieve()
+        except MemoryError:
+            return  # the next one
+
+    def _roomy(self):
+        """A round found memory: says that there was none."""
+        self._short = None
+        if self._starved:
+            self.err("F902", self._starved, "memory ended; it goes on")
+            self._starved = None
+
+    def _relieve(self):
+        """Ends the exchanges with the centres: their buffers are the most that can be had again. They begin anew after
+        a pause, with smaller batches."""
+        for pair in list(self.senders):
+            courier, task = pair
+            if courier in self.deliveries and task is not asyncio.current_task() and courier.relieve():
+                task.cancel()
+                self.senders.remove(pair)
+                self.begin(courier)
 
     def _mend(self):
         """A storage that failed is tried again after a pause that doubles, once it has room for more than a word."""
@@ -308,9 +352,10 @@ class App:
                     keys.erase(self.storage, epoch)
 
     def _look_at_clock(self):
-        found = self.clock.check()
-        if found:
-            self.terminal.clock_set(*found)
+        self._clock_news = self._clock_news or self.clock.check()
+        if self._clock_news:
+            self.terminal.clock_set(*self._clock_news)
+            self._clock_news = None
 
     def _wake(self):
         for sender in self.deliveries:
@@ -332,6 +377,9 @@ class App:
                 return
             except asyncio.CancelledError:
                 return
+            except MemoryError as error:
+                self._cramped(error, name)
+                await port.sleep_ms(1000)
             except Exception as error:
                 self.err("F902", name, str(error) or type(error).__name__)
                 port.print_exception(error)

@@ -60,6 +60,10 @@ class Courier:
     def wake(self):
         self.now.wake()
 
+    def relieve(self):
+        """Whether there is memory to let go of; whoever asked cancels `run` then, and begins it again."""
+        return self.now.relieve()
+
     def backlog(self):
         return self.now.backlog() + sum([log.size for log in self._logs[1:]])
 
@@ -121,7 +125,11 @@ class Delivery:
     async def run(self):
         try:
             while self.outbox.state != STOPPED and not (self._closing and self.idle()):
-                await self._step()
+                try:
+                    await self._step()
+                except MemoryError:
+                    await self.close()
+                    self._cramped()
         finally:
             await self.close()
 
@@ -192,11 +200,7 @@ class Delivery:
         else:
             self._news.clear()
             newest = self._log.last_checkpoint
-            try:
-                body = box.batch(self._log.entries(box.cursor), newest and (self._log.sealed, newest))
-            except MemoryError:
-                self._cramped()
-                return
+            body = box.batch(self._log.entries(box.cursor), newest and (self._log.sealed, newest))
             if body is None:
                 await self._news.wait()
             else:
@@ -209,8 +213,6 @@ class Delivery:
             status, answer = await request
         except asyncio.TimeoutError:
             failed("the %s did not answer in time" % peer)
-        except MemoryError:
-            self._cramped()
         except CarbonError as error:
             failed(str(error))
         except ValueError as error:
@@ -226,6 +228,13 @@ class Delivery:
                 took = self._port.ticks_diff(self._port.ticks_ms(), begun)
                 self._clock.hear(self.outbox.heard_ms, took)
             self._keep(self.outbox.receipt)
+
+    def relieve(self):
+        """As Courier's."""
+        if not self._link.open and not self.outbox.sending:
+            return False
+        self.outbox.cramped("memory was needed for readings")
+        return True
 
     def _cramped(self):
         gc.collect()

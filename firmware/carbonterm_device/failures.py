@@ -12,8 +12,13 @@ FAILURES = {
 }
 
 
+NO_MEMORY = "not memory enough · 内存不足", "fewer meters or centres on this board · 减少此设备的仪表或平台"
+
+
 def says(error):
-    """(what, what to do) of an OSError of the storage."""
+    """(what, what to do) of an OSError of the storage, or of a MemoryError."""
+    if isinstance(error, MemoryError):
+        return NO_MEMORY
     known = FAILURES.get(error.args[0] if error.args else 0)
     return known or ("the storage fails: %s · 存储故障" % error, "check the storage, then restart · 检查存储后重启")
 

@@ -33,6 +33,11 @@ class HttpsLink:
     def connections(self):
         return self._client.connections
 
+    @property
+    def open(self):
+        """Whether there is a connection, which takes memory."""
+        return self._client.open
+
     async def ask(self, epoch):
         return await self._client.request("GET", "%s?epoch=%d" % (self._path, epoch), None, MAX_ANSWER)
 
@@ -75,6 +80,10 @@ class Client:
         except BaseException:
             await self.close()
             raise
+
+    @property
+    def open(self):
+        return self._streams is not None
 
     async def close(self):
         """Closes the connection at once, if there is one."""

@@ -37,6 +37,11 @@ class MqttLink:
         self._taken = False  # the broker has the request
         self.connections = self.strays = 0
 
+    @property
+    def open(self):
+        """As https.HttpsLink."""
+        return self._session is not None
+
     async def ask(self, epoch):
         """(status, answer): the receipt for what the centre holds of an epoch."""
         return await self._request(Question(self._terminal_id, epoch).encode())

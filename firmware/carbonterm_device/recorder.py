@@ -11,7 +11,7 @@ from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import room
 from carbonterm.number import in_range
-from carbonterm_device.failures import Missed, says
+from carbonterm_device.failures import NO_MEMORY, Missed, says
 
 GOOD, SUSPECT, INVALID, SILENT, REFUSED = 0, 2, 3, 4, 5
 CHUNK = 8192  # bytes of entries that one reading closes and that wait for a commit
@@ -134,7 +134,8 @@ class Recorder:
     def record(self, time_ms, rows, frames, done=None):
         """Appends one round of readings and what follows from it. rows as in docs/formats.md; frames: the response
         frames in the order they came, joined (empty if none came). done(stored), where it is given, is called once:
-        with True when the entry is durable, with False when it will not be."""
+        with True when the entry is durable, with False when it will not be. MemoryError: nothing was appended, and the
+        same may be tried again."""
         if self.failed or self.stopped:
             self.missed.count(time_ms, len(rows))
             if done is not None:
@@ -149,8 +150,13 @@ class Recorder:
                 return
         kept = self._judged(time_ms, kept)
         body = [kept, sm3.digest(frames) if frames else None]
-        seq = self._append(time_ms, self.clock.state, entries.READINGS, body)
-        self._unsure.append((seq, time_ms, len(kept), done))
+        waits = [None, time_ms, len(kept), done]
+        self._unsure.append(waits)
+        try:
+            waits[0] = self._append(time_ms, self.clock.state, entries.READINGS, body)
+        except MemoryError:
+            self._unsure.pop()
+            raise
         self._replay.readings += len(kept)
 
     def _judged(self, time_ms, rows):
@@ -176,6 +182,9 @@ class Recorder:
     def totals(self):
         """What the log says so far: per point of amounts (name, unit, total), per source (name, scope, tCO2e)."""
         return [], []
+
+    def relieve(self):
+        """Asks who holds memory that can be had again to let go of it: whoever runs this puts a function here."""
 
     def hurry(self):
         """Asks for a commit now: somebody waits for it."""
@@ -208,16 +217,19 @@ class Recorder:
         """Appends an entry and what follows from it; its seq, None where nothing is appended."""
         if self.stopped or self.failed:
             return None
-        seq = self.log.append(time_ms, state, kind, body)
-        if self._full and self.log.ripe(self._commit_bytes):
-            self._full()
-        entry = entries.Entry(self.site.terminal_id, self.log.epoch, seq, time_ms, state, kind, body, None)
+        entry = entries.Entry(self.site.terminal_id, self.log.epoch, None, time_ms, state, kind, body, None)
+        entry.seq = self.log.append(time_ms, state, kind, body)
         if kind in DERIVED:
             self.settled_ms = time_ms
             self._day_ended = self._day_ended or (kind != entries.FILL and body[0] >= DAY)
-            return seq
-        self._follow(self._replay.pipeline.derive(entry))
-        return seq
+        else:
+            try:
+                self._follow(self._replay.pipeline.derive(entry))
+            except MemoryError as error:  # what follows is half done: only the log knows how to go on
+                self.fail(error)
+        if self._full and self.log.ripe(self._commit_bytes):
+            self._full()
+        return entry.seq
 
     def _follow(self, derived):
         """Appends derived entries as they come, and commits among them, so that a long outage needs no long memory.
@@ -234,9 +246,12 @@ class Recorder:
 
     def commit(self, seal=False):
         """Makes all that was appended durable; signs a checkpoint at a day's end, when the log asks for one, and with
-        `seal`. A storage that fails ends up in `failed`."""
+        `seal`. A storage that fails ends up in `failed`. MemoryError: the same may be tried again."""
         if self.stopped or self.failed:
             return
+        if self.missed.rounds:
+            self.audit("terminal", "memory", "%s; %s not stored" % (NO_MEMORY[0], self.missed))
+            self.missed.clear()
         try:
             if seal or self._day_ended or self.log.due(self.clock.now_ms()):
                 self.log.checkpoint()
@@ -244,6 +259,11 @@ class Recorder:
             else:
                 self.log.commit()
         except OSError as error:
+            self.fail(error)
+            return
+        except MemoryError as error:
+            if not self.log.closed:
+                raise
             self.fail(error)
             return
         self._sure()
@@ -256,7 +276,7 @@ class Recorder:
                 one[3](True)
 
     def fail(self, error):
-        """The storage refused a write: nothing more is appended until `resume`."""
+        """The storage refused a write, or memory ended in the middle: nothing more is appended until `resume`."""
         self.failed = says(error)
 
     def resume(self, site, past=tuple, previous=None):
@@ -278,11 +298,12 @@ class Recorder:
             for one in self._later:
                 self.audit(*one)
             self.log.checkpoint()
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self.fail(error)
             raise
         self._later = []
         self.missed.clear()
+
 
 def settling():
     """The Replay of a terminal; Settles where this firmware has none."""

@@ -88,7 +88,7 @@ class Log:
         self._file_size = self._segment_size  # of the last segment; at the limit: the next commit begins a new one
         try:
             self._recover()
-        except (OSError, LedgerError):
+        except (OSError, LedgerError, MemoryError):
             self.size, self.sealed, self.last_checkpoint, self._firsts = before
             raise
         self._buffer = []
@@ -106,7 +106,8 @@ class Log:
     # --- writing ----------------------------------------------------------------------------------------------------
 
     def append(self, time_ms, clock_state, kind, body):
-        """Adds an entry to the buffer and returns its seq; it counts after `commit` only."""
+        """Adds an entry to the buffer and returns its seq; it counts after `commit` only. MemoryError: nothing was
+        added, and the same may be tried again."""
         self.announce(time_ms, clock_state)
         return self._put(time_ms, clock_state, kind, body)
 
@@ -117,16 +118,20 @@ class Log:
         if not self._buffer and self._file_size >= self._segment_size and self.size and self.state:
             self._snapshot(time_ms, clock_state)
         if self.cut:
-            cut, self.cut = self.cut, None
-            self._put(time_ms, clock_state, entry.GAP, cut)
+            self._put(time_ms, clock_state, entry.GAP, self.cut)
+            self.cut = None
         return self.next_seq
 
     def _put(self, time_ms, clock_state, kind, body):
         seq = self.next_seq
         raw = entry.encode_after(self._prefix, seq, time_ms, clock_state, kind, body)
         self._buffer.append((raw, self._sign(raw)))
+        try:
+            self._grow(raw, time_ms)
+        except MemoryError:
+            self._buffer.pop()
+            raise
         self.buffered += len(raw) + FRAME
-        self._grow(raw, time_ms)
         self.next_seq = seq + 1
         return seq
 
@@ -147,18 +152,20 @@ class Log:
     def commit(self):
         """Makes all appended entries durable (one write, one flush) and signs the checkpoints that fell due.
 
-        An OSError of the storage goes through and closes the log: what was written, only a restart can tell.
+        An OSError of the storage goes through and closes the log: what was written, only a restart can tell. After a
+        MemoryError it is closed only if something may have been written (`closed`); else the same may be tried again.
         """
         self._open()
         if self._buffer:
-            buffer, self._buffer = self._buffer, None
-            begin = b""
-            if self._file_size >= self._segment_size:
-                self._firsts.append(self.size)
+            fresh = self._file_size >= self._segment_size
+            first = self.size if fresh else self._firsts[-1]
+            name = segment_name(self.epoch, first)
+            parts = frames_of(self._buffer, header(self.epoch, first) if fresh else b"")
+            if fresh:
+                self._firsts.append(first)
                 self._file_size = 0
-                begin = header(self.epoch, self.size)
-            name = segment_name(self.epoch, self._firsts[-1])
-            for data in frames_of(buffer, begin):
+            buffer, self._buffer = self._buffer, None
+            for data in parts:
                 self.storage.append(name, data)
                 self._file_size += len(data)
                 self.written += len(data)
@@ -168,6 +175,11 @@ class Log:
             self._buffer = []
         while self._owed:
             self._seal()
+
+    @property
+    def closed(self):
+        """True after a failed write: nothing can be appended before `recover`."""
+        return self._buffer is None
 
     def checkpoint(self):
         """Commits, and returns the signed text over all entries so far; the last one again where nothing is new."""
@@ -198,11 +210,14 @@ class Log:
         """One more leaf; notes the sizes at which the policy wants a checkpoint, whatever the borders of commits."""
         if self.due(time_ms):
             self._owe()
+        self._tree.append(leaf(raw))
         if self._since_ms is None:
             self._since_ms = time_ms
-        self._tree.append(leaf(raw))
         if self._tree.size - (self._owed[-1][0] if self._owed else self.sealed) >= SEAL_ENTRIES:
-            self._owe()
+            try:
+                self._owe()
+            except MemoryError:
+                return  # the next entry owes it
 
     def _owe(self):
         self._owed.append((self._tree.size, self._tree.root()))
@@ -213,20 +228,22 @@ class Log:
 
         A faulty signature can give the key away, so each is verified first: LedgerError, and the log is closed.
         """
-        size, root = self._owed.pop(0)
-        buffer, self._buffer = self._buffer, None
+        size, root = self._owed[0]
         name = checkpoint.origin(self.terminal_id, self.epoch)
         body = checkpoint.body(self.terminal_id, self.epoch, size, root)
         text = checkpoint.signed(body, name, self.signer.public, self._sign)
         if not checkpoint.verify(checkpoint.parse(text), name, self.signer.public):
-            self._closed = "signature", FAULT
+            self._buffer, self._closed = None, ("signature", FAULT)
             raise LedgerError("the signature does not verify that was just made over %d entries" % size, FAULT)
         data = text.encode()
         data = len(data).to_bytes(4, "big") + data
+        data += binascii.crc32(data).to_bytes(4, "big")
         file = checkpoints_name(self.epoch, self._firsts[-1] if self._firsts else 0)
-        self.storage.append(file, data + binascii.crc32(data).to_bytes(4, "big"))
+        buffer, self._buffer = self._buffer, None
+        self.storage.append(file, data)
         self.storage.sync(file)
         self.sealed, self.last_checkpoint = size, text
+        self._owed.pop(0)
         self._buffer = buffer
 
     def drop_before(self, seq):

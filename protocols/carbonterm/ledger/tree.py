@@ -29,12 +29,18 @@ class Tree:
         self._digest = digest
 
     def append(self, leaf_hash):
-        """Adds one leaf hash (32 bytes); log2(size) hashes at worst, one on average."""
-        bits = self.size
+        """Adds one leaf hash (32 bytes); log2(size) hashes at worst, one on average. MemoryError: nothing was added."""
+        bits, left = self.size, len(self._peaks)
         while bits & 1:
-            leaf_hash = self._digest(b"\x01" + self._peaks.pop() + leaf_hash)
+            left -= 1
+            leaf_hash = self._digest(b"\x01" + self._peaks[left] + leaf_hash)
             bits >>= 1
-        self._peaks.append(leaf_hash)
+        if left == len(self._peaks):
+            self._peaks.append(leaf_hash)
+        else:
+            self._peaks[left] = leaf_hash
+            while len(self._peaks) > left + 1:
+                self._peaks.pop()
         self.size += 1
 
     def root(self):

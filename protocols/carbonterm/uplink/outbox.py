@@ -78,6 +78,11 @@ class Outbox:
         return self._tree.size
 
     @property
+    def sending(self):
+        """Whether a batch is held until it is acknowledged."""
+        return self._batch is not None
+
+    @property
     def wanted(self):
         """Entries that READ comes to hash."""
         return self._claim.next_seq
@@ -161,6 +166,10 @@ class Outbox:
                 self.failed("the centre answered with status %d" % status)
         except UplinkError as error:
             self.failed("status %d, %s" % (status, error.what))
+        except MemoryError:
+            if self.state != STOPPED:
+                self.state = ASK  # the tree may have grown by a part of the batch: by what the centre says it goes on
+            self.cramped("there is not memory enough for the answer")
 
     def failed(self, reason, slow=False):
         """The request got no usable answer: the same again after a pause, the longest one if `slow`."""
@@ -185,6 +194,8 @@ class Outbox:
 
     def cramped(self, reason):
         """There is not memory enough for the request: a smaller one after a pause."""
+        if self.state == READ:
+            self.state = ASK
         self._shrink()
         self.failed(reason)
 

@@ -1,0 +1,147 @@
+"""Runs on MicroPython: what the log and a running collector make of a heap that is full.
+
+usage: micropython -X heapsize=… memory_ends.py log FOLDER         appends and commits where memory ends ever later
+       micropython -X heapsize=… memory_ends.py app FOLDER SITE    a collector beside a task that takes all memory
+
+Both print JSON. The memory is real: `Hog` fills the heap, but for one piece.
+"""
+
+import asyncio
+import gc
+import json
+import sys
+
+from carbonterm.clock import NETWORK
+from carbonterm.field import modbus, registers
+from carbonterm.gm import sm2
+from carbonterm.ledger import entry
+from carbonterm.ledger.segment import Log
+from carbonterm.number import Number
+from carbonterm_device import provision
+from carbonterm_device.app import App
+from carbonterm_device.clockwork import Clock
+from carbonterm_device.ports import port
+from carbonterm_device.storage import Folder
+
+
+class Hog:
+    """Holds the heap; `take(left)` leaves `left` bytes in one piece, `drop()` gives all of it back."""
+
+    def __init__(self):
+        self._held = None
+
+    def take(self, left):
+        self.drop()
+        piece = bytearray(left) if left else None
+        for size in (1024, 128, 1):
+            try:
+                while True:
+                    self._held = (self._held, bytearray(size))
+            except MemoryError:
+                pass
+        del piece
+        gc.collect()
+
+    def drop(self):
+        self._held = None
+        gc.collect()
+
+
+def ends_in_the_log(folder):
+    """Entries with the numbers 0, 1, 2 … as their times; a snapshot, a gap's place and checkpoints are among them."""
+    log = Log(Folder(folder), "T1", 0, sm2.Signer(bytes(31) + b"\x07"), segment_size=4096, state=lambda: ["state"])
+    hog, told = Hog(), {"append": 0, "commit": 0, "closed": 0}
+    begin, left = 1760000000000, 0
+    for number in range(130):
+        rows = [[point, 0, 0, -3, 1000 * number + point] for point in range(6)]
+        left = (left + 384) % 12288
+        hog.take(left)
+        try:
+            log.append(begin + number, 3, entry.READINGS, [rows, None])
+        except MemoryError:
+            hog.drop()
+            told["append"] += 1
+            log.append(begin + number, 3, entry.READINGS, [rows, None])
+        if number % 5 == 4:
+            hog.take((5 * left) % 12288)
+            try:
+                log.commit()
+            except MemoryError:
+                hog.drop()
+                told["commit"] += 1
+                if log.closed:  # in the middle of a write: what is durable, only the storage can tell
+                    told["closed"] += 1
+                    before = log.size
+                    log.recover()
+                    for again in range(log.size - before, 5) if log.size < before + 5 else ():
+                        rows = [[point, 0, 0, -3, 1000 * (number - 4 + again) + point] for point in range(6)]
+                        log.append(begin + number - 4 + again, 3, entry.READINGS, [rows, None])
+                log.commit()
+        hog.drop()
+    log.checkpoint()
+    print(json.dumps(told))
+
+
+class Meter:
+    """A line with one meter whose register counts its answers."""
+
+    def __init__(self):
+        self.answers, self._reply = 0, b""
+
+    def send(self, data):
+        request = modbus.parse_request(data[1:-2])
+        value = registers.encode(Number(self.answers + 1, 0), "float32", "ABCD")
+        self._reply = modbus.rtu(data[0], modbus.read_response(request.function, value * (request.count // 2)))
+        self.answers += 1
+
+    async def read(self, count):
+        while not self._reply:
+            await asyncio.sleep_ms(5)
+        reply, self._reply = self._reply, b""
+        return reply
+
+    def configure(self, baud, parity, stop):
+        """It has the line's own."""
+
+    def discard(self):
+        self._reply = b""
+        return 0
+
+    def close(self):
+        """Nothing is open."""
+
+
+async def crowd(app, meter):
+    """Takes all memory, for a while, seven times; after each the collector reads on."""
+    hog = Hog()
+    for turn in range(7):
+        seen = app.terminal.readings
+        hog.take(512 * turn)
+        await asyncio.sleep_ms(700)
+        hog.drop()
+        while app.terminal.readings < seen + 3:
+            await asyncio.sleep_ms(50)
+    app.stopping = True
+
+
+async def live(app, meter):
+    crowding = asyncio.create_task(crowd(app, meter))
+    await app.run()
+    await crowding
+
+
+def ends_in_the_app(folder, site):
+    provision.init(Folder(folder), {"entropy": "00" * 32}, port)
+    meter = Meter()
+    port.open_serial = lambda path, baud, parity, stop: meter
+    port.clock_state = lambda: NETWORK
+    with open(site, "rb") as file:
+        document = file.read()
+    app = App(Folder(folder), document, Clock(), 65536)
+    asyncio.run(live(app, meter))
+    told = {"answers": meter.answers, "readings": app.terminal.readings, "errors": app.errors}
+    told["missed"] = app.terminal.missed.rows
+    print(json.dumps(told))
+
+
+{"log": ends_in_the_log, "app": ends_in_the_app}[sys.argv[1]](*sys.argv[2:])
