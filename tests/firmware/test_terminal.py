@@ -141,11 +141,12 @@ def test_settlements_of_a_day_that_ends(tmp_path, plant):
     finally:
         terminal.stop()
     log, _, _ = logged(terminal, tmp_path)
-    periods = [entry.body[0] for entry in log if entry.kind == entries.CLOSING]
+    closed = {tuple(entry.body[:2]) for entry in log if entry.kind == entries.CLOSING}
     for period in (clock.MINUTE, clock.HOUR, clock.DAY, clock.MONTH, clock.YEAR):
-        assert period in periods
-    sealed = {entry.time_ms for entry in log if entry.kind == entries.CLOSING}
-    assert sealed and all(clock.civil(ms, 480)[:3] == (2027, 1, 1) for ms in sealed)
+        assert (period, clock.start(period, end - 1, 480)) in closed
+    assert {start for period, start in closed if period != clock.MINUTE} == {
+        clock.start(period, end - 1, 480) for period in (clock.HOUR, clock.DAY, clock.MONTH, clock.YEAR)
+    }
 
 
 @pytest.mark.slow
