@@ -9,7 +9,7 @@ from microdot import Response
 from carbonterm import clock, site_changes
 from carbonterm import site as sites
 from carbonterm.errors import CarbonError, SiteError
-from carbonterm_device.page import editing, fields, formulas
+from carbonterm_device.page import editing, fields, formulas, stick
 from carbonterm_device.page.draft import SINGLE, Draft
 from carbonterm_device.page.html import both, box, button, escape, hidden, section, table
 from carbonterm_device.page.server import Refused, to
@@ -44,7 +44,7 @@ _KNOWN = {part[0]: part for group in PARTS for part in group[2]}
 
 
 def routes(server):
-    Pages(server)
+    stick.Stick(server, Pages(server).taken)
 
 
 class Pages:
@@ -93,6 +93,7 @@ class Pages:
             % (hidden(session), both("上传文档 (site.bin)", "upload a document, of 'carbonterm site check -o'"),
                button("上传", "upload"))
         )  # fmt: skip
+        yield '<p><a href="/stick">%s</a></p>' % both("U 盘导入导出", "USB stick: import, export")
 
     async def _list(self, _, session, part):
         draft, known = self._draft(session), _known(part)
@@ -242,17 +243,17 @@ class Pages:
 
     async def _back(self, request, session):
         name = request.g.form.get("name", "")
-        session.draft = self._taken(self._versions.read(name)[2])
+        session.draft = self.taken(self._versions.read(name)[2])
         return to("/draft")
 
     async def _upload(self, request, session):
         data = request.g.form.get("file")
         if not isinstance(data, bytes) or not data:
             raise Refused(400, "there is no file · 没有文件")
-        session.draft = self._taken(data)
+        session.draft = self.taken(data)
         return to("/draft")
 
-    def _taken(self, document):
+    def taken(self, document):
         """A draft of a whole document."""
         site = sites.decode(document)
         if site.terminal_id != self._app.site.terminal_id:

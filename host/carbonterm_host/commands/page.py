@@ -109,6 +109,23 @@ def certificate(
     return OK
 
 
+@app.command()
+def stick(
+    path: str = typer.Argument(help="folder where USB sticks are mounted · U 盘挂载目录"),
+    to: Path = FOLDER,
+    as_json: bool = JSON,
+):
+    """Says where the page finds a USB stick, for export and import. 设置 U 盘挂载目录"""
+    if not path.startswith("/") or len(path.encode()) > 250 or any(c < " " for c in path):
+        raise Failure(USAGE, f"{path} is no absolute path", "like /media/usb")
+    _put(to / "page.stick", path.encode() + b"\n")
+    if as_json:
+        put({"stick": path})
+    else:
+        print(say(f"sticks are looked for at {path}", f"U 盘目录：{path}"))
+    return OK
+
+
 def _lines(path, name):
     """The lines of the file but that of a user; Failure for a name or file that is none."""
     try:
