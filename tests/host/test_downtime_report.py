@@ -9,8 +9,9 @@ from carbonterm.ledger import entry
 from carbonterm.ledger.segment import Log
 from carbonterm.number import Number
 from carbonterm.site import FORMATS, Bus, Meter, Site
+from carbonterm_device.recorder import reading
 from carbonterm_device.standstill import Standstill
-from carbonterm_device.terminal import Terminal, reading
+from carbonterm_device.terminal import Terminal
 from memory_storage import MemoryStorage
 from shell import carbonterm, pulled
 from sites import document, point

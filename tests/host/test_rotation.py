@@ -160,7 +160,7 @@ def test_a_start_reads_the_tail_of_past_epochs(tmp_path):
         folder.opened = ()
         app = device.App(folder, GAS, Clock(), 700)
         assert [one.epoch for one, _ in epochs.tail(app._past)] == [1]
-        app.terminal.start(app.site, app._past_entries())
+        app.terminal.start(app.site, app._past_entries)
         assert app.terminal.disagreements == 0 and app.terminal.readings == whole.readings == 41
         assert app.terminal._replay.pipeline.settlers[0].total == whole.pipeline.settlers[0].total
         read = {name for name in folder.opened if name.endswith(".seg")}

@@ -29,6 +29,9 @@ class Port:
     def ticks_ms(self):
         return self.ticks
 
+    def ticks_add(self, ticks, ms):
+        return ticks + ms
+
     def ticks_diff(self, later, earlier):
         return later - earlier
 
@@ -68,7 +71,7 @@ def _moments(intervals, until, cost):
         terminal.start(site)
         task = Acquisition(0, site, Line(port, cost), terminal, clock, port)
         running = asyncio.create_task(task.run())
-        while port.ticks < until:
+        while port.ticks < until and not running.done():
             await asyncio.sleep(0)
         task.stopping = True
         await running

@@ -30,10 +30,7 @@ def show(error):
         traceback.print_exception(error, file=sys.stdout)
 
 
-def main(path, wanted):
-    name = path.split("/")[-1][:-3]
-    sys.path.insert(0, path[: -len(name) - 4] or ".")
-    module = __import__(name)
+def main(module, path, wanted):
     for test in names(path):
         if wanted and test not in wanted:
             continue
@@ -50,4 +47,8 @@ def main(path, wanted):
         print("\x1e=" + result)
 
 
-main(sys.argv[1], sys.argv[2:])
+path = sys.argv[1]
+name = path.split("/")[-1][:-3]
+sys.path.insert(0, path[: -len(name) - 4] or ".")
+# not in a function: compiling modules that import modules takes most of the stack of 32 bits
+main(__import__(name), path, sys.argv[2:])
