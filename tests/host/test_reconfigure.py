@@ -61,5 +61,6 @@ async def cancelled(folder):
         task.cancel()
 
 
+@pytest.mark.slow
 def test_whoever_asked_has_gone(tmp_path):
     asyncio.run(cancelled(tmp_path))
