@@ -1,5 +1,6 @@
 """Makes the image of a small board smaller before it is compiled: functions, classes, methods, constants and imports
-that nothing in it asks for are left out (tree shaking). What stays is not changed.
+that nothing in it asks for are left out (tree shaking). What stays is not changed, but for constants that are numbers
+(literals.py).
 
 It goes by names and errs on the side of keeping. A module's function stays if what stays names it: in its own module,
 by an import, or as an attribute of its module. A method stays if its name is an attribute anywhere in what stays, a
@@ -9,7 +10,9 @@ names. `missing` says what would not be found.
 
 import ast
 import builtins
-import re
+
+from carbonterm_host.boards import literals
+from carbonterm_host.boards.named import Seen, binds
 
 # asked for by MicroPython itself: block devices, streams
 ASKED = ("ioctl", "read", "readblocks", "readinto", "readline", "write", "writeblocks", "count")
@@ -17,15 +20,12 @@ ASKED = ("ioctl", "read", "readblocks", "readinto", "readline", "write", "writeb
 BUILTINS = {*dir(builtins), "const", "ptr8", "ptr16", "ptr32", "uint", "__file__", "__name__"}
 
 
-def words(text):
-    """All that could be a name in a text."""
-    return set(re.findall(r"[A-Za-z_][A-Za-z_0-9]*", text))
-
-
 def slim(sources, roots):
     """{module: text} of {module: text} without what neither they nor `roots`, names that outsiders say, ask for."""
     trees = {module: ast.parse(text) for module, text in sources.items()}
-    _shake(trees, {*roots, *ASKED})  # keys: (module, name), or (None, name) of whatever object
+    roots = {*roots, *ASKED}
+    literals.put(trees, Seen(trees, roots))
+    _shake(trees, roots)  # keys: (module, name), or (None, name) of whatever object
     return {module: ast.unparse(tree) for module, tree in trees.items()}
 
 
@@ -39,7 +39,7 @@ class _Piece:
 
 
 def _shake(trees, roots):
-    seen = _Seen(trees, roots)
+    seen = Seen(trees, roots)
     wanted = {(None, name) for name in roots}
     pieces, waiting = {}, []
     for module, tree in trees.items():
@@ -113,69 +113,6 @@ def _optional(row):
     return set() if any(one.startswith("__") for one in _defines(row) or ()) else _defines(row)
 
 
-class _Seen:
-    """What the modules know of one another: the names that they have for others, which of them are handed on or said by
-    outsiders (`open`: any attribute anywhere may be theirs), and which take in all of another (`from … import *`)."""
-
-    def __init__(self, trees, roots):
-        self.trees, self.takers = trees, {}
-        self.open = {module for module in trees if module.split(".")[-1] in roots}
-        self.modules = {module: self._aliases(module, tree) for module, tree in trees.items()}
-        for module, tree in trees.items():
-            self._values(module, tree)
-
-    def _aliases(self, module, tree):
-        """{name: modules that it may mean}, None among them where it may be something else."""
-        found = {}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom):
-                for one in node.names:
-                    if one.name == "*":
-                        self.takers.setdefault(node.module, set()).add(module)
-                        self.open |= {module, node.module}
-                    inner = f"{node.module}.{one.name}"
-                    found.setdefault(one.asname or one.name, set()).add(inner if inner in self.trees else None)
-            elif not isinstance(node, ast.alias):
-                for name in _binds(node):
-                    found.setdefault(name, set()).add(None)
-        return found
-
-    def _values(self, module, tree):
-        """Modules that are handed on, and those that are attributes of others."""
-        heads = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Name) and id(node) not in heads:
-                self.open |= self.modules[module].get(node.id, set()) - {None}
-            elif isinstance(node, ast.Import):
-                self.open |= {one.name for one in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                for one in node.names:
-                    self.open |= self.modules.get(node.module, {}).get(one.name, set()) - {None}
-            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                inner = {f"{one}.{node.attr}" for one in self.modules[module].get(node.value.id, ())}
-                self.open |= inner & set(self.trees)
-
-    def keys(self, module, name):
-        """What keeps a name of a module's top."""
-        found = {(of, name) for of in (module, *self.takers.get(module, ()))}
-        return found | {(None, name)} if module in self.open else found
-
-    def asks(self, node, module):
-        """Keys of all that code of a module asks for."""
-        found = set()
-        for one in ast.walk(node):
-            if isinstance(one, ast.Name):
-                found.add((module, one.id))
-            elif isinstance(one, ast.Attribute):
-                of = self.modules[module].get(one.value.id, {None}) if isinstance(one.value, ast.Name) else {None}
-                found |= {(each, one.attr) for each in of}
-            elif isinstance(one, ast.Constant) and isinstance(one.value, str) and one.value.isidentifier():
-                found.add((None, one.value))
-            elif isinstance(one, ast.ImportFrom):
-                found |= {(one.module, alias.name) for alias in one.names}
-        return found
-
-
 # --- what is left -----------------------------------------------------------------------------------------------------
 
 
@@ -209,7 +146,7 @@ def missing(sources, known=()):
                 tops[module] |= tops.get(node.module, set())
     found = []
     for module, tree in trees.items():
-        bound = {one for node in ast.walk(tree) for one in _binds(node)} | tops[module] | BUILTINS
+        bound = {one for node in ast.walk(tree) for one in binds(node)} | tops[module] | BUILTINS
         aliases = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and node.id not in bound:
@@ -246,19 +183,7 @@ def _bound(tree):
     todo = list(tree.body)
     while todo:
         node = todo.pop()
-        found.update(_binds(node))
+        found.update(binds(node))
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
             todo += ast.iter_child_nodes(node)
     return found
-
-
-def _binds(node):
-    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-        return [node.id]
-    if isinstance(node, ast.arg):
-        return [node.arg]
-    if isinstance(node, ast.alias):
-        return [(node.asname or node.name).split(".")[0]]
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler)):
-        return [node.name]
-    return []
