@@ -11,7 +11,6 @@ Shares of one whole (apportionment) are decimals that sum to exactly 1: the part
 
 from carbonterm.errors import NumberError, SeriesError, quoted
 from carbonterm.number import Number, Ratio
-from carbonterm.site_rows import MANUAL
 
 SUM, PRODUCT, QUOTIENT = "sum", "product", "quotient"
 OPS = (SUM, PRODUCT, QUOTIENT)
@@ -113,7 +112,7 @@ def shares(texts):
 
 def collected(site, point):
     """How a point's data come (6.1): "manual", "automatic", or "both" where it is made of the one and the other."""
-    kinds = [site.all_points[leaf].kind == MANUAL for leaf, _ in leaves(site, point)]
+    kinds = [leaf >= len(site.points) for leaf, _ in leaves(site, point)]  # behind those of meters: entered
     return "both" if True in kinds and False in kinds else "manual" if True in kinds else "automatic"
 
 
