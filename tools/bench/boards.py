@@ -26,9 +26,9 @@ _HERE = Path(__file__).parent / "device" / "retained.py"
 
 
 def run():
-    """Rows of all four."""
+    """Rows of all five."""
     with tempfile.TemporaryDirectory() as folder:
-        return [*deploying(Path(folder)), *weighing(Path(folder)), *flashing(Path(folder))]
+        return [*deploying(Path(folder)), *weighing(Path(folder)), *running(), *flashing(Path(folder))]
 
 
 def deploying(folder):
@@ -116,6 +116,18 @@ def _retained(binary, place, names):
     words = [binary, "-X", "heapsize=4M", str(_HERE), str(place), *names]
     runs = [subprocess.run(words, capture_output=True, text=True, timeout=60, check=True) for _ in range(3)]
     return min(tuple(int(word) for word in done.stdout.split()) for done in runs)
+
+
+def running():
+    """What the heap had in use, as the test of a collector in its heap prints it."""
+    words = [sys.executable, "-m", "pytest", "-q", "-n0", "-s", "tests/firmware/test_collector.py"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    found = re.findall(r"^\W*(micropython\w*) (\w+) heap (\d+) in use at most (\d+)", done.stdout, re.M)
+    rows = [
+        _row(f"heap in use by a running collector, {way}, {runtime}", int(used), "B", int(heap))
+        for runtime, way, heap, used in found
+    ]
+    return [{**row, "ok": row["ok"] and done.returncode == 0} for row in rows]
 
 
 def flashing(folder):
