@@ -117,13 +117,10 @@ def test_what_is_refused(built, tmp_path):
     (broken / image.ROMFS).write_bytes(data)
     with pytest.raises(Failure, match="digest differs"):
         gateway.install(programs, broken)
-    image.build("rpi-pico2", tmp_path / "pico", MAKER)
-    with pytest.raises(Failure, match="no computer"):
-        gateway.install(programs, tmp_path / "pico")
     manifest = json.loads((built / image.MANIFEST).read_text())
     strange, foreign = {"version": "7.0", "arch": ""}, {"version": "6.3", "arch": "armv7m"}
     for key, value, what in (("micropython", "99.0", "wants 99.0"), ("mpy", strange, "mpy version"),
-                             ("mpy", foreign, "machine code")):  # fmt: skip
+                             ("mpy", foreign, "machine code"), ("family", "rp2", "no computer")):  # fmt: skip
         with pytest.raises(Failure, match=what):
             gateway.runs_here({**manifest, key: value})
     with pytest.raises(Failure, match="no MicroPython"):

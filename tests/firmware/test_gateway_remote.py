@@ -107,9 +107,9 @@ class Service:
 
 
 def runs(box, number):
-    """Whether the version `number` is installed, has shown that it runs, and the status is of it."""
-    found = gateway.versions(box.programs)
-    return found["version"] == number and found["starts_left"] is None and box.status.exists()
+    """Whether the version `number` is the current one, has shown that it runs, and has written a status."""
+    raw = (box.programs / gateway.current(box.programs) / image.MANIFEST).read_text()
+    return gateway.trial(box.programs) is None and box.status.exists() and json.loads(raw)["carbonterm"] == number
 
 
 def at_the_other_end(programs):

@@ -18,7 +18,6 @@ import tempfile
 from pathlib import Path
 
 import carbonterm
-from carbonterm.gm import sm2
 from carbonterm_host import gm_backends, runtime
 from carbonterm_host.boards import board as boards
 from carbonterm_host.boards import modules, slim
@@ -331,7 +330,7 @@ def signed_by(folder, raw, public=None):
         by, signature = (bytes.fromhex(line) for line in path.read_text().split())
     except ValueError as error:
         raise Failure(FINDING, f"{path} is not a public key and a signature in hex", "build it again") from error
-    if not sm2.verify(by, raw, signature):
+    if not gm_backends.verify(by, raw, signature, gm_backends.best()):
         raise Failure(FINDING, f"the signature in {path} does not fit the manifest", "do not use the image")
     if public is not None and by != public:
         raise Failure(

@@ -81,6 +81,7 @@ def installed(folder: Path = FOLDER, via: str | None = VIA, as_json: bool = JSON
         put(found)
     else:
         state = say("it runs", "运行正常") if found["starts_left"] is None else say("on trial", "试运行")
+        state = state if found["version"] else say("nothing is installed", "未安装")
         print(f"{found['version'] or '-'} ({say('slot', '槽')} {found['current'] or '-'}), {state}")
     return OK if found["version"] else FINDING
 
