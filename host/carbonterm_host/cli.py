@@ -70,6 +70,7 @@ class Table(TyperGroup):
         if group is None:
             group = typer.Typer(add_completion=False)
             group.command(cmd_name)(module.main)
+        group._add_completion = False  # it is the whole program's
         command = typer.main.get_command(group)
         command.name = cmd_name
         return command

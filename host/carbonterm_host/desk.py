@@ -73,7 +73,7 @@ class Desk:
         except OSError as error:
             link.close()
             why = {13: "permission denied", 2: "there is no socket", 111: "no terminal listens"}
-            hint = "start the terminal with --maintenance, and ask as a user who may write the socket"
+            hint = f"start the terminal with --maintenance {path}, and ask as a user who may write the socket"
             raise Failure(UNREACHABLE, f"{path}: {why.get(error.errno, error)}", hint) from None
         place = {"who": who or "unknown"} | ({} if bus is None else {"bus": bus})
         return cls(place, link.sendall, lambda: link.recv(65536), link.close, True)

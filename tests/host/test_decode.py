@@ -242,7 +242,8 @@ def test_hex_is_read_as_people_paste_it(run, text):
         (("modbus-ascii", "01"), "unknown protocol 'modbus-ascii'"),
         (("modbus-rtu", "01", "--as", "int8"), "int8"),
         (("modbus-rtu", "01", "--order", "ABDC"), "ABDC"),
-        (("modbus-rtu",), "HEX"),
+        (("modbus-rtu",), "no bytes to decode"),
+        (("68 10 44 33",), "which protocol is '68 10 44 33' of?"),
         ((), "PROTOCOL"),
     ],
 )

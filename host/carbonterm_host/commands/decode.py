@@ -43,7 +43,7 @@ _CHINESE = {
 
 def main(
     protocol: str = typer.Argument(help="dlt645-2007 dlt645-1997 modbus-rtu modbus-tcp cjt188 hj212 · 协议"),
-    data: list[str] = typer.Argument(metavar="HEX|-", help="hex, hj212 text, - stdin · 十六进制或文本"),
+    data: list[str] = typer.Argument(None, metavar="HEX|-", help="hex, hj212 text, - stdin · 十六进制或文本"),
     type: Type | None = typer.Option(None, "--as", help="type of the registers' values · 寄存器数据类型"),
     order: Order = typer.Option(Order.ABCD, help="order of bytes and words · 字节序"),
     as_json: bool = JSON,
@@ -52,9 +52,11 @@ def main(
 
     Exit code 0 if every frame is valid, 1 if any is not, 2 for a wrong call.
     """
+    if protocol not in PROTOCOLS and not data:
+        raise Failure(USAGE, f"which protocol is {quoted(protocol)} of?", f"name it first: {', '.join(PROTOCOLS)}")
     if protocol not in PROTOCOLS:
         raise Failure(USAGE, f"unknown protocol {quoted(protocol)}", hint(protocol, list(PROTOCOLS), "supported"))
-    text = sys.stdin.read() if data == ["-"] else " ".join(data)
+    text = sys.stdin.read() if data == ["-"] else " ".join(data or ())
     found = PROTOCOLS[protocol](text if protocol in TEXT else unhex(text), type and type.value, order.value)
     code = OK
     for frame in found:

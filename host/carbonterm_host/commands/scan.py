@@ -85,9 +85,14 @@ def _show(found, crowds, noise):
         out.print(say("No meter answered. Check power, A and B, the rates, then --thorough.",
                       "没有仪表应答。请检查电源、A/B 接线和波特率，再试 --thorough。"))  # fmt: skip
     for one in crowds:
-        tail = "…" + one["tail"] if one["protocol"] != places.MODBUS else one["tail"]
-        out.print(say(f"Answers fell on each other: {one['protocol']} {tail}, {one['bytes']} bytes.",
-                      f"应答冲突：{one['protocol']} {tail}，{one['bytes']} 字节。"))  # fmt: skip
+        tail = one["tail"]
+        english, chinese = "Two meters may have one address: connect each alone.", "可能地址重复，请逐台接线。"
+        if one["protocol"] != places.MODBUS:
+            tail = "…" + tail
+            english = "A meter that is missing here takes no shortened address: connect it alone."
+            chinese = "未列出的仪表不支持缩位地址，请单独接线后再搜。"
+        out.print(say(f"Answers fell on each other: {one['protocol']} {tail}, {one['bytes']} bytes. {english}",
+                      f"应答冲突：{one['protocol']} {tail}，{one['bytes']} 字节。{chinese}"))  # fmt: skip
     for one in noise:
         out.print(say(f"Noise, or meters at another rate: {one['at']} {one['protocol']}, {one['bytes']} bytes.",
                       f"干扰，或仪表波特率不同：{one['at']} {one['protocol']}，{one['bytes']} 字节。"))  # fmt: skip
