@@ -334,7 +334,7 @@ def _parts(body, boundary):
         name = head.partition(b' name="')[2].partition(b'"')[0].decode()
         title = head.partition(b' filename="')[2].partition(b'"')[0].decode()
         if title:
-            title = title.replace("\\", "/").split("/")[-1]
+            title = title.replace("\\", "/").split("/")[-1] or "file"
             found.setdefault(name + ".all", []).append((title[:64], data))
         if name and name not in found:
             found[name] = data if b' filename="' in head else data.decode()
