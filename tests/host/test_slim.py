@@ -123,8 +123,9 @@ def test_a_module_inside_a_package_is_asked_by_its_path():
 
 NUMBERS = {
     "p": "",
-    "p.kinds": "ONE, TWO = range(1, 3)\n_MS = 60 * 1000\nSET = 5\nBIG = 1 << 40\nFLAG = True\nTEXT = 'x'\n"
-               "TWICE = 1\ndef pause(TWICE=_MS):\n    return TWICE, _MS, BIG, FLAG, TEXT\n"
+    "p.kinds": "ONE, TWO = range(1, 3)\n_MS = 60 * 1000\nSET = 5\nBIG = 1 << 40\nFLAG = True\n"
+               "TEXT = 'a text of many words'\nWORD = 'word'\n"
+               "TWICE = 1\ndef pause(TWICE=_MS):\n    return TWICE, _MS, BIG, FLAG, TEXT, WORD\n"
                "def count():\n    global HELD\n    HELD = HELD + 1\n    return HELD\nHELD = 0\n",
     "p.other": "from p import kinds\nfrom p.kinds import ONE, TWO as _TWO\nkinds.SET = 6\n"
                "class A:\n    ONE = ONE\n    _K = kinds.TWO\n    def f(self, kind=_TWO):\n"
@@ -134,11 +135,12 @@ NUMBERS = {
 }  # fmt: skip
 
 
-def test_constants_that_are_numbers_stand_where_they_are_used():
+def test_constants_stand_where_they_are_used():
     out = slim.slim(NUMBERS, ["other", "made"])
     assert loaded(out)["p.other"]["made"]() == loaded(NUMBERS)["p.other"]["made"]()
-    assert "_MS" not in out["p.kinds"] and "60000" in out["p.kinds"] and "kind=2" in out["p.other"]
-    for kept in ("SET", "BIG", "FLAG", "TEXT", "TWICE", "HELD", "ONE"):  # set elsewhere, no small number, two meanings
+    assert "_MS" not in out["p.kinds"] and "WORD" not in out["p.kinds"]
+    assert "60000" in out["p.kinds"] and "'word'" in out["p.kinds"] and "kind=2" in out["p.other"]
+    for kept in ("SET", "BIG", "FLAG", "TEXT", "TWICE", "HELD", "ONE"):  # set elsewhere, large, two meanings
         assert kept in out["p.kinds"], kept
     assert slim.missing(out) == []
 

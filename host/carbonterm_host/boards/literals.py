@@ -1,7 +1,7 @@
-"""Puts whole numbers where the names of constants stand, in all modules of an image: a name costs a board flash, and
-RAM in every module that has it. What nobody names any more, slim.py leaves out.
+"""Puts whole numbers and words where the names of constants stand, in all modules of an image: a name costs a board
+flash, and RAM in every module that has it. What nobody names any more, slim.py leaves out.
 
-A constant is a name at a module's top that is given a number there and nothing anywhere else: not in a function, not as
+A constant is a name at a module's top that is given a value there and nothing anywhere else: not in a function, not as
 an argument, not as an attribute from outside. Where a name may mean two things it stays.
 """
 
@@ -12,6 +12,7 @@ from carbonterm_host.boards.named import binds
 
 _PLAIN = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.Add, ast.Sub, ast.Mult, ast.LShift, ast.RShift, ast.BitOr, ast.USub)
 _SMALL = 1 << 29  # what every MicroPython keeps in one word
+_WORD = 12  # longer texts are no names, and stand once
 
 
 def put(trees, seen):
@@ -22,7 +23,7 @@ def put(trees, seen):
     known = {
         (module, name): value
         for module, tree in trees.items() for node in tree.body for name, value in _given(node)
-        if value is not None and -_SMALL < value < _SMALL and bound[module][name] == 1 and name not in written
+        if _short(value) and bound[module][name] == 1 and name not in written
     }  # fmt: skip
     for module, tree in trees.items():
         _Put(known, module, seen.modules[module], _taken(tree, bound[module])).visit(tree)
@@ -46,27 +47,30 @@ def _taken(tree, bound):
 
 
 def _given(node):
-    """[(name, number)] of `A = 1`, `A, B = 1, 2` and `A, B = range(2)`; None where it is no number."""
+    """[(name, value)] of `A = 1`, `A, B = 1, "b"` and `A, B = range(2)`; value None where it is no such constant."""
     if not isinstance(node, ast.Assign) or len(node.targets) > 1:
         return []
     target, value = node.targets[0], node.value
     if isinstance(target, ast.Name):
-        return [(target.id, _number(value))]
+        return [(target.id, _value(value))]
     if not isinstance(target, ast.Tuple) or not all(isinstance(one, ast.Name) for one in target.elts):
         return []
-    numbers = [_number(one) for one in value.elts] if isinstance(value, ast.Tuple) else []
+    numbers = [_value(one) for one in value.elts] if isinstance(value, ast.Tuple) else []
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range":
-        ends = [_number(one) for one in value.args]
+        ends = [_value(one) for one in value.args]
         numbers = [] if None in ends else list(range(*ends))
     return list(zip([one.id for one in target.elts], numbers, strict=True)) if numbers else []
 
 
-def _number(node):
-    """The whole number that an expression of numbers is; None."""
-    if not all(isinstance(one, _PLAIN) for one in ast.walk(node)):
-        return None
-    value = eval(compile(ast.Expression(node), "", "eval"))
-    return value if type(value) is int else None
+def _value(node):
+    """What an expression of constants is; None."""
+    plain = all(isinstance(one, _PLAIN) for one in ast.walk(node))
+    return eval(compile(ast.Expression(node), "", "eval")) if plain else None
+
+
+def _short(value):
+    """Whether a constant is no larger than its name: a whole number, a word."""
+    return -_SMALL < value < _SMALL if type(value) is int else isinstance(value, str) and len(value) <= _WORD
 
 
 class _Put(ast.NodeTransformer):

@@ -1,5 +1,5 @@
 """Makes the image of a small board smaller before it is compiled: functions, classes, methods, constants and imports
-that nothing in it asks for are left out (tree shaking). What stays is not changed, but for constants that are numbers
+that nothing in it asks for are left out (tree shaking). What stays is not changed, but for short constants
 (literals.py).
 
 It goes by names and errs on the side of keeping. A module's function stays if what stays names it: in its own module,
