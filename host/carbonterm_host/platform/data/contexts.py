@@ -143,8 +143,9 @@ def _formed(site, index):
     if point.kind == site_rows.MANUAL:
         signers = [row.name for row in site.operators if row.public is not None]
         others = [row.name for row in site.operators if row.public is None]
-        origin = "; ".join(["entered by hand"] + ["signed by " + ", ".join(signers)] * bool(signers)
-                           + ["on the terminal's page by " + ", ".join(others)] * bool(others))  # fmt: skip
+        words = ["signed by " + ", ".join(signers)] if signers else []
+        words += ["on the terminal's page by " + ", ".join(others)] if others else []
+        origin = "entered by hand, " + " or ".join(words)
         processing, sensor = "amounts of whole days, apportioned evenly over them", "none: it is entered"
         parameters = {"minimum": _text(point.minimum), "maximum": _text(point.maximum)}
     else:
