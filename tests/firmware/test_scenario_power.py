@@ -6,7 +6,7 @@ from scenarios import check
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("T-7.6-1", "T-7.6-2", part="ten power cuts and a network that is away for 12 s")
+@pytest.mark.requirement("T-7.6-1", "T-7.6-2", part="power cuts and a network that is away meanwhile")
 def test_power_storm(tmp_path):
     check("power-storm", tmp_path)
 

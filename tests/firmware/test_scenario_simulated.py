@@ -6,7 +6,7 @@ from scenarios import check
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("T-8.2.2-1", part="rollovers and an exchange in a simulated week with power cuts")
+@pytest.mark.requirement("T-8.2.2-1", part="rollovers and an exchange in a simulated day with power cuts")
 def test_week(tmp_path):
     check("week", tmp_path)
 

@@ -26,7 +26,7 @@ BOARDS = ("process",)
 TERMINAL = "CT-BENCH-1"
 _UNITS = {"ms": 1, "s": 1000, "min": 60000, "h": 3600000, "d": 86400000}
 _KEYS = ("title", "time", "lasts", "site", "expect")
-_SHORT = ("lasts", "begins", "events", "expect")
+_SHORT = ("lasts", "begins", "events", "expect", "every")
 _MORE = ("about", "seed", "begins", "board", "boards", "meters", "faults", "events", "centres", "held", "defects",
          "short")  # fmt: skip
 _FLASH = ("block", "ring", "files", "program", "cycles", "segment_size")
@@ -49,8 +49,7 @@ class Scenario:
         given = self._table(top.get("short", {}), "[short]", (), _SHORT)
         self.short = short and bool(given)
         if self.short:
-            expect = {**top["expect"], **given.get("expect", {})}
-            top = {**top, **given, "expect": {name: value for name, value in expect.items() if value is not False}}
+            top = self._shortened(top, given)
         self.title, self.about = self._text(top, "title"), top.get("about", "")
         self.time = self._one_of(top, "time", TIMES)
         self.ms = self.duration(top["lasts"], "lasts")
@@ -156,6 +155,14 @@ class Scenario:
     def table(self, value, where, required, optional=()):
         """The table, if it has these keys."""
         return self._table(value, where, required, optional)
+
+    def _shortened(self, top, given):
+        """The document with what [short] says; an expectation that is false there is left out."""
+        expect = {**top["expect"], **given.get("expect", {})}
+        every = self._table(given.get("every", {}), "[short] every", (), [row["name"] for row in top["site"]["points"]])
+        points = [{**row, "every": every.get(row["name"], row["every"])} for row in top["site"]["points"]]
+        return {**top, **given, "site": {**top["site"], "points": points},
+                "expect": {name: value for name, value in expect.items() if value is not False}}  # fmt: skip
 
     def _text(self, table, key):
         if not isinstance(table[key], str) or not table[key]:

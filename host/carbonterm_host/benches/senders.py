@@ -52,10 +52,11 @@ class Sender(threading.Thread):
     def run(self):
         try:
             self.begin()
-            while not self.stopping.is_set() and not self.given_up.is_set():
-                self._next()
-                self.stopping.wait(EVERY_S)
-            self.finish()
+            while not self.given_up.is_set():
+                self._next()  # once at least, however late it is
+                if self.stopping.wait(EVERY_S):
+                    self.finish()
+                    return
         except Exception as error:  # told by who looks: the bench cannot go on without it
             self.failure = f"{self.meter.name}: {error}"
         finally:

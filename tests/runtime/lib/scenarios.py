@@ -5,8 +5,8 @@ from carbonterm_host.benches.trial import reds, right, trial
 
 
 def check(name, tmp_path):
-    """Runs it once; defects that need a run of their own have it elsewhere (`carbonterm bench run --defect all`)."""
-    found = dict(trial(scenario.load(name), tmp_path / name, live=False))
+    """Runs its short form once; the long one, and defects that need a run, are `carbonterm bench trial`'s."""
+    found = dict(trial(scenario.load(name, True), tmp_path / name, live=False))
     wrong = [f"{row['expect']}: found {row['found']}" for row in found[None]["verdicts"] if not row["ok"]]
     assert not wrong, wrong
     assert len(found) > 1 and all(right(*one) for one in found.items()), {one: reds(found[one]) for one in found}
