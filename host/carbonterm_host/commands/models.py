@@ -150,5 +150,6 @@ def _level(text):
 def _table(*headings):
     table = Table()
     for en, zh in headings:
-        table.add_column(say(en, zh), overflow="fold")  # what is cut off cannot be copied
+        # what is cut off or broken in two cannot be copied
+        table.add_column(say(en, zh), overflow="fold", no_wrap=en == "model")
     return table

@@ -69,9 +69,9 @@ def _show(found, crowds, noise):
     out = console()
     if found:
         table = Table()
-        for heading in (say("protocol", "协议"), say("address", "地址"), say("line", "线路"), say("model", "型号"),
-                        say("evidence", "依据")):  # fmt: skip
-            table.add_column(heading, overflow="fold")
+        for en, zh in (("protocol", "协议"), ("address", "地址"), ("line", "线路"), ("model", "型号"),
+                       ("evidence", "依据")):  # fmt: skip
+            table.add_column(say(en, zh), overflow="fold", no_wrap=en in ("address", "model"))
         for one in found:
             line = f"{one['baud']} 8{one['parity'][0].upper()}{one['stop']}" if "baud" in one else "TCP"
             names = [row["model"] for row in one["models"]]

@@ -38,7 +38,7 @@ PARITY = typer.Option("none", help="none even odd · 校验")
 @app.command()
 def meter(
     model: str = typer.Argument(help="of field/meters, like eastron-sdm630 · 仪表型号"),
-    unit: str = typer.Option("1", help="Modbus unit 1 to 247, or the address printed on the meter · 地址"),
+    unit: str | None = typer.Option(None, help="Modbus unit 1 to 247, or the meter's address; default: 1 · 地址"),
     start: list[str] = typer.Option([], metavar="REGISTER=VALUE", help="a total at the start · 初始读数"),
     rate: str | None = typer.Option(None, help="nominal load: kW, m3/h, GJ/h, t/h by the medium · 额定负荷"),
     port: int = PORT, serial: bool = SERIAL, pty: Path | None = PTY, baud: int = BAUD, parity: str = PARITY,
@@ -52,7 +52,8 @@ def meter(
         if not equals:
             raise Failure(USAGE, f"'{text}' sets nothing", "write it like --start active_energy_import=12345.6")
         totals[name] = value
-    one = _meters([f"{unit}:{model}"], seed, rate, totals)
+    digits = {"dlt645-2007": 12, "dlt645-1997": 12, "cjt188": 14}.get(models.load(model)["protocol"], 1)
+    one = _meters([f"{unit or '1'.zfill(digits)}:{model}"], seed, rate, totals)
     _run([_bus("bus", one, port, serial, pty, baud, parity)], seed, fault, speed, seconds, truth, as_json)
 
 
