@@ -1,7 +1,10 @@
 """Hand-worked cases of methods: one text of what is given, one of the working, both evaluated exactly."""
 
+import pytest
+
 from carbonterm import formula
 from carbonterm.accounting import library
+from carbonterm.errors import CarbonError
 from carbonterm.number import Number
 
 
@@ -35,3 +38,25 @@ def prove(methods, factors, at_ms, rows):
         assert str(formula.evaluate(formula.compile(working), {})) == exact, (what, working)
         shown = result.ratio if result.tco2e is None else result.tco2e
         print(method, source, shown, exact, [(gas, str(mass)) for gas, mass in result.gases])
+
+
+class Book:
+    """Methods ({id: Method}) with the factors of a day."""
+
+    def __init__(self, methods, factors, at_ms):
+        self.methods = methods
+        self.factors = factors
+        self.at_ms = at_ms
+
+    def prove(self, method, rows):
+        """Works the rows (source, given, exact, working), and sees that no source of the method is left out."""
+        prove(self.methods, self.factors, self.at_ms, [(method,) + row for row in rows])
+        shown = [row[0] for row in rows]
+        assert not [source.id for source in self.methods[method].sources if source.id not in shown]
+
+    def refuse(self, method, source, text, why):
+        """What is given is refused, with the reason and a way out."""
+        with pytest.raises(CarbonError, match=why) as caught:
+            library.account(self.methods[method], source, given(text), self.factors, self.at_ms)
+        assert caught.value.hint
+        print(str(caught.value), caught.value.hint)
