@@ -28,6 +28,13 @@ from shell import carbonterm
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("image")
+    image.build(NAME, folder, MAKER, virtual.arch())
+    return folder
+
+
 @pytest.fixture
 def operator(tmp_path):
     path = tmp_path / "op.key"
@@ -45,9 +52,8 @@ def ran(board):
 
 
 @pytest.mark.requirement("T-10.6.4-1", part="an upgrade is an entry of the log; simulated")
-def test_the_time_of_a_centre_and_an_upgrade(tmp_path, operator, plant):
-    image.build(NAME, tmp_path / "old", MAKER, virtual.arch())
-    newer = signed(tmp_path / "old", tmp_path / "new", MAKER)
+def test_the_time_of_a_centre_and_an_upgrade(tmp_path, built, operator, plant):
+    newer = signed(built, tmp_path / "new", MAKER)
     made = platform_keys.make_certificates(tmp_path)
     keys = "--tls-cert", made["server.pem"], "--tls-key", made["server.key"]
     platform = Platform(tmp_path, "--operator", f"op.example:{operator[1]}", *keys).start()
@@ -55,7 +61,7 @@ def test_the_time_of_a_centre_and_an_upgrade(tmp_path, operator, plant):
     yaml = site(tmp_path, more=centre)
     try:
         with VirtualBoard(boards.load(NAME), tmp_path / "b", {"rs485-1": plant.buses[0].path}) as board:
-            deployed(board, tmp_path / "old")
+            deployed(board, built)
             done = provision(board, operator[0], yaml, "--platform", platform.url, "--ca", made["ca.pem"])
             assert done[0] == 0, done
             ran(board)
@@ -84,15 +90,14 @@ def test_the_time_of_a_centre_and_an_upgrade(tmp_path, operator, plant):
     assert told[0].body[2] > max(one.time_ms for one in found if one.seq < lost[0].seq) - 2000
     assert all(one.clock_state != UNSET for one in found if one.seq > told[0].seq), "the clock chip has it, too"
     upgrades = [one.body for one in found if one.kind == entries.UPGRADE]
-    old, new = staged.release(tmp_path / "old"), staged.release(newer)
+    old, new = staged.release(built), staged.release(newer)
     assert upgrades == [["", *old], [old[0], *new]]
 
 
-def test_a_refused_upgrade_is_said_in_the_log(tmp_path, operator, plant):
-    image.build(NAME, tmp_path / "old", MAKER, virtual.arch())
-    other = signed(tmp_path / "old", tmp_path / "other", sm2.Signer(bytes(31) + b"\x07"))
+def test_a_refused_upgrade_is_said_in_the_log(tmp_path, built, operator, plant):
+    other = signed(built, tmp_path / "other", sm2.Signer(bytes(31) + b"\x07"))
     with VirtualBoard(boards.load(NAME), tmp_path / "b", {"rs485-1": plant.buses[0].path}) as board:
-        deployed(board, tmp_path / "old")
+        deployed(board, built)
         assert provision(board, operator[0], site(tmp_path))[0] == 0
         ran(board)
         with Remote(board.port, 30) as remote:
@@ -138,11 +143,10 @@ class TimeServer:
         self._socket.close()
 
 
-def test_the_time_of_a_time_server(tmp_path, operator, plant):
-    image.build(NAME, tmp_path / "image", MAKER, virtual.arch())
+def test_the_time_of_a_time_server(tmp_path, built, operator, plant):
     uarts = {"rs485-1": plant.buses[0].path}
     with TimeServer() as server, VirtualBoard(boards.load(NAME), tmp_path / "b", uarts) as board:
-        deployed(board, tmp_path / "image")
+        deployed(board, built)
         done = provision(board, operator[0], site(tmp_path), "--time-server", server.place)
         assert done[0] == 0, done
         ran(board)

@@ -38,6 +38,13 @@ def built(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def pico(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pico")
+    image.build("rpi-pico2", folder, arch=virtual.arch())
+    return folder
+
+
 @pytest.fixture
 def board(tmp_path):
     with VirtualBoard(boards.load(NAME), tmp_path / "board") as made:
@@ -169,21 +176,20 @@ def test_files_where_there_is_no_romfs(board, built, tmp_path):
         assert remote.get("/lib/carbonterm/stale.mpy") is None
 
 
-def test_a_base_firmware_without_a_romfs(tmp_path):
+def test_a_base_firmware_without_a_romfs(tmp_path, pico):
     """As MicroPython's own build for the RP2350 is: littlefs has all of the flash behind it."""
-    pico = boards.load("rpi-pico2")
-    image.build("rpi-pico2", tmp_path / "i", arch=virtual.arch())
-    log, vfs = pico.partition("log"), pico.partition("vfs")
+    base = boards.load("rpi-pico2")
+    log, vfs = base.partition("log"), base.partition("vfs")
     assert log.end == vfs.offset
-    pico.partitions = [boards.Partition("vfs", log.offset, log.size + vfs.size)]
-    with VirtualBoard(pico, tmp_path / "b") as board:
+    base.partitions = [boards.Partition("vfs", log.offset, log.size + vfs.size)]
+    with VirtualBoard(base, tmp_path / "b") as board:
         with pytest.raises(Failure, match="has no ROMFS, and 256 KiB of heap") as said:
-            deployed(board, tmp_path / "i")
+            deployed(board, pico)
         assert "MICROPY_HW_ROMFS_BYTES" in said.value.hint
-        pico.memory["heap"] = 1 << 20
+        base.memory["heap"] = 1 << 20
         board.power_off()
         board.power_on()
-        assert deployed(board, tmp_path / "i")["way"] == "files"
+        assert deployed(board, pico)["way"] == "files"
         runs(board)
         with Remote(board.port) as remote:
             kind = remote.value("type(__import__('carbonterm_device.boot').boot.storage()).__name__")
@@ -208,16 +214,17 @@ def test_a_full_file_system(board, built):
     runs(board)
 
 
-def test_images_that_do_not_fit(board, built, tmp_path):
-    image.build(NAME, tmp_path / "real")
+def test_images_that_do_not_fit(board, built, pico, tmp_path):
+    shutil.copytree(built, tmp_path / "real", ignore=shutil.ignore_patterns(image.SIGNATURE))
+    manifest = json.loads((built / image.MANIFEST).read_text())
+    about = {**manifest, "mpy": {**manifest["mpy"], "arch": boards.load(NAME).mpy["arch"]}}
+    (tmp_path / "real" / image.MANIFEST).write_bytes(image.canonical(about))
     with pytest.raises(Failure, match="machine code is for xtensawin"):
         deployed(board, tmp_path / "real")
-    image.build("rpi-pico2", tmp_path / "pico", arch=virtual.arch())
     with pytest.raises(Failure, match="for rpi-pico2"):
-        deployed(board, tmp_path / "pico")
+        deployed(board, pico)
     with Remote(board.port) as remote, pytest.raises(Failure, match="chip is simulated esp32s3"):
-        deploy.deploy(remote, boards.load("rpi-pico2"), tmp_path / "pico")
-    manifest = json.loads((built / image.MANIFEST).read_text())
+        deploy.deploy(remote, boards.load("rpi-pico2"), pico)
     real = {"board": None, "machine": "ESP32S3", "version": "1.29.0", "mpy": "6.3", "arch": "x64"}
     deploy.fits(manifest, real, "esp32s3")
     for key, value, what in (("micropython", "9.9", "image wants 9.9"), ("mpy", {"version": "7.0", "arch": ""}, "mpy")):
