@@ -147,6 +147,7 @@ def test_an_image_that_was_changed_is_refused(built, tmp_path):
     assert image.load(built, MAKER.public)["board"] == "esp32-s3-n16r8"
 
 
+@pytest.mark.slow
 def test_another_boards_image_and_unknown_firmware_are_refused(built, tmp_path):
     code, _, err = carbonterm("board", "flash", "esp32-s3-n8r2", "--image", str(built), "--port", "/dev/none")
     assert code == 1 and "is for board esp32-s3-n16r8" in err
@@ -210,6 +211,7 @@ def test_the_wrong_chip_is_left_alone(built):
         assert carbonterm("board", "flash", "esp32-s3-n16r8", "--image", str(built), "--port", one.port)[0] == 3
 
 
+@pytest.mark.slow
 def test_the_table_of_partitions(built):
     """Rows of 32 bytes with ESP-IDF's magic, an MD5 row, 0xFF behind."""
     data = (built / image.PARTITIONS).read_bytes()
