@@ -17,8 +17,8 @@ _WORD = 12  # longer texts are no names, and stand once
 
 def put(trees, seen):
     """Changes {module: tree}. seen: named.Seen of them."""
-    bound = {module: _bound(tree) for module, tree in trees.items()}
-    written = {node.attr for tree in trees.values() for node in ast.walk(tree)
+    bound = {module: _bound(nodes) for module, nodes in seen.nodes.items()}
+    written = {node.attr for nodes in seen.nodes.values() for node in nodes
                if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load)}  # fmt: skip
     known = {
         (module, name): value
@@ -26,21 +26,21 @@ def put(trees, seen):
         if _short(value) and bound[module][name] == 1 and name not in written
     }  # fmt: skip
     for module, tree in trees.items():
-        _Put(known, module, seen.modules[module], _taken(tree, bound[module])).visit(tree)
+        _Put(known, module, seen.modules[module], _taken(seen.nodes[module], bound[module])).visit(tree)
 
 
-def _bound(tree):
+def _bound(nodes):
     """How often each name is given something, in any place of a module."""
     found = Counter()
-    for node in ast.walk(tree):
+    for node in nodes:
         found.update(node.names * 2 if isinstance(node, (ast.Global, ast.Nonlocal)) else binds(node))
     return found
 
 
-def _taken(tree, bound):
+def _taken(nodes, bound):
     """{name: (module, name there)} of what a module imports, where the name means nothing else in it."""
     found = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         for one in node.names if isinstance(node, ast.ImportFrom) else ():
             found.setdefault(one.asname or one.name, []).append((node.module, one.name))
     return {name: rows[0] for name, rows in found.items() if len({*rows}) == 1 and bound[name] == len(rows)}

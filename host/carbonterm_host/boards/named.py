@@ -9,15 +9,16 @@ class Seen:
 
     def __init__(self, trees, roots):
         self.trees, self.takers = trees, {}
+        self.nodes = {module: list(ast.walk(tree)) for module, tree in trees.items()}  # as they were
         self.open = {module for module in trees if module.split(".")[-1] in roots}
-        self.modules = {module: self._aliases(module, tree) for module, tree in trees.items()}
-        for module, tree in trees.items():
-            self._values(module, tree)
+        self.modules = {module: self._aliases(module) for module in trees}
+        for module in trees:
+            self._values(module)
 
-    def _aliases(self, module, tree):
+    def _aliases(self, module):
         """{name: modules that it may mean}, None among them where it may be something else."""
         found = {}
-        for node in ast.walk(tree):
+        for node in self.nodes[module]:
             if isinstance(node, ast.ImportFrom):
                 for one in node.names:
                     if one.name == "*":
@@ -30,10 +31,10 @@ class Seen:
                     found.setdefault(name, set()).add(None)
         return found
 
-    def _values(self, module, tree):
+    def _values(self, module):
         """Modules that are handed on, and those that are attributes of others."""
-        heads = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        for node in ast.walk(tree):
+        heads = {id(node.value) for node in self.nodes[module] if isinstance(node, ast.Attribute)}
+        for node in self.nodes[module]:
             if isinstance(node, ast.Name) and id(node) not in heads:
                 self.open |= self.modules[module].get(node.id, set()) - {None}
             elif isinstance(node, ast.Import):

@@ -24,8 +24,9 @@ def slim(sources, roots):
     """{module: text} of {module: text} without what neither they nor `roots`, names that outsiders say, ask for."""
     trees = {module: ast.parse(text) for module, text in sources.items()}
     roots = {*roots, *ASKED}
-    literals.put(trees, Seen(trees, roots))
-    _shake(trees, roots)  # keys: (module, name), or (None, name) of whatever object
+    seen = Seen(trees, roots)
+    literals.put(trees, seen)
+    _shake(trees, roots, seen)  # keys: (module, name), or (None, name) of whatever object
     return {module: ast.unparse(tree) for module, tree in trees.items()}
 
 
@@ -38,8 +39,7 @@ class _Piece:
         self.kept = False
 
 
-def _shake(trees, roots):
-    seen = Seen(trees, roots)
+def _shake(trees, roots, seen):
     wanted = {(None, name) for name in roots}
     pieces, waiting = {}, []
     for module, tree in trees.items():
@@ -140,15 +140,16 @@ def missing(sources, known=()):
     """
     trees = {module: ast.parse(text) for module, text in sources.items()}
     tops = {module: _bound(tree) for module, tree in trees.items()}
-    for module, tree in trees.items():
-        for node in ast.walk(tree):
+    nodes = {module: list(ast.walk(tree)) for module, tree in trees.items()}
+    for module in trees:
+        for node in nodes[module]:
             if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
                 tops[module] |= tops.get(node.module, set())
     found = []
     for module, tree in trees.items():
-        bound = {one for node in ast.walk(tree) for one in binds(node)} | tops[module] | BUILTINS
+        bound = {one for node in nodes[module] for one in binds(node)} | tops[module] | BUILTINS
         aliases = {}
-        for node in ast.walk(tree):
+        for node in nodes[module]:
             if isinstance(node, ast.Name) and node.id not in bound:
                 found.append((module, node.id))
             elif isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("getattr", "hasattr", "setattr"):
@@ -165,7 +166,7 @@ def missing(sources, known=()):
             if isinstance(node, ast.ImportFrom):
                 inner = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
                 found += [(module, one) for one in inner if _within(one, known)][:1]
-        for node in ast.walk(tree):
+        for node in nodes[module]:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases:
                 of = aliases[node.value.id]
                 if node.attr not in tops[of] and f"{of}.{node.attr}" not in trees:
