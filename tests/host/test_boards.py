@@ -13,7 +13,7 @@ import pytest
 
 from carbonterm.gm import sm2
 from carbonterm_host.boards import board as boards
-from carbonterm_host.boards import flash, image, modules
+from carbonterm_host.boards import flash, image
 from carbonterm_host.screen import Failure
 from shell import carbonterm
 
@@ -115,12 +115,6 @@ def test_micropython_runs_from_the_romfs(tmp_path):
     done = subprocess.run([runtime.find(), "-X", "heapsize=4M", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[-2].startswith("linux-gateway viper /rom/carbonterm/gm/sm3.mpy 2")
-
-
-def test_a_collector_carries_no_accounting():
-    carried = modules.needed("collector", "esp32")
-    assert not [name for name in carried if name.startswith("carbonterm.accounting") or name == "carbonterm.formula"]
-    assert "carbonterm_device.ports.unix" not in carried and "carbonterm_device.ports.esp32" in carried
 
 
 @pytest.mark.slow

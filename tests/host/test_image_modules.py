@@ -18,4 +18,5 @@ def test_what_is_imported_at_once_is_there(profile, port):
 def test_a_collector_carries_no_accounting():
     carried = modules.needed("collector", "esp32")
     assert "carbonterm_device.boot" in carried and "carbonterm.field.cjt188" in carried
+    assert "carbonterm_device.ports.unix" not in carried and "carbonterm_device.ports.esp32" in carried
     assert not [name for name in carried if name.startswith(("carbonterm.accounting", "carbonterm.formula"))]
