@@ -13,6 +13,7 @@ import asyncio
 import gc
 import json
 import os
+import struct
 import sys
 import time
 
@@ -34,8 +35,7 @@ gc.collect()
 gc.threshold(4096)
 
 from carbonterm.clock import NETWORK  # noqa: E402
-from carbonterm.field import modbus, registers  # noqa: E402
-from carbonterm.number import Number  # noqa: E402
+from carbonterm.field import modbus  # noqa: E402 - what an image has of it: the meter's role is not there
 from carbonterm_device.ports import port  # noqa: E402
 from carbonterm_device.storage import Folder  # noqa: E402
 
@@ -119,11 +119,9 @@ class Link:
         self._reply = b""
 
     def send(self, data):
-        request = modbus.parse_request(data[1:-2])
-        minutes = self._clock.elapsed // 60000
-        value = registers.encode(Number(1000 * data[0] + minutes, 0), "float32", "ABCD")
-        payload = value * (request.count // 2)
-        self._reply = modbus.rtu(data[0], modbus.read_response(request.function, payload))
+        unit, function, count = data[0], data[1], data[4] << 8 | data[5]
+        value = struct.pack(">f", 1000 * unit + self._clock.elapsed // 60000)
+        self._reply = modbus.rtu(unit, bytes((function, 2 * count)) + value * (count // 2))
 
     async def read(self, count):
         if not self._reply:

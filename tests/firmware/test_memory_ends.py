@@ -37,7 +37,6 @@ def run(runtime, heap, *words):
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("T-10.6.4-1", part="memory that ends while entries are written")
 @pytest.mark.parametrize("runtime", ["micropython", "micropython32"])
 def test_memory_that_ends_in_the_log(tmp_path, runtime):
     """Where memory ends in an entry, a commit or a checkpoint, the same is tried again and stands once."""
@@ -55,7 +54,6 @@ def test_memory_that_ends_in_the_log(tmp_path, runtime):
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("T-10.6.4-1", part="a collector whose memory is full goes on, and loses nothing that it read")
 @pytest.mark.parametrize("runtime", ["micropython", "micropython32"])
 def test_a_collector_beside_who_takes_all_memory(tmp_path, runtime):
     """Each reading in the log is another answer of the meter, in their order; none that was taken is missing."""
