@@ -28,7 +28,8 @@ from carbonterm_host.simulate.site import Simulation
 from carbonterm_host.simulate.tcp import TcpServer
 
 LOOK_S = 0.1
-DAY_MS = 86400000
+MINUTE_MS, DAY_MS = 60000, 86400000
+SETTLED = ("settled", "formed")  # what needs the end of a minute
 FIRST_S = PATIENCE_S = 180
 UNDER_WAY_MS = 10000  # from an answer to its commit at most, besides the time that commits are apart
 CRASHES = 3  # a firmware that crashed so often is waited for no longer
@@ -144,6 +145,7 @@ class Real:
                 since = self.begin_ms + 1000 * row[3]
                 self.cuts.append([[row[2]], since, self.begin_ms + 1000 * row[4]])
         lasts = self.scenario.ms + self._elapsed()  # from the first reading on
+        self.border_ms, self.readings = self.now_ms() // MINUTE_MS * MINUTE_MS + MINUTE_MS, None
         due = None  # entries that there were at the planned end
         while (elapsed := self._elapsed()) < lasts + 1000 * PATIENCE_S and not self._broken():
             while self.queue and self.queue[0][0] <= elapsed:
@@ -202,13 +204,22 @@ class Real:
         answers that are expected."""
         if not self.subject.running:
             return False
-        if due is None or not self.status.get("readings"):
+        if due is None or not self.status.get("readings") or self._minute_open():
             return True
         if any((centre["cursor"] or 0) < due for centre in self.status["centres"]):
             return True
         now = {bus["bus"]: bus["replies"] for bus in self.status["buses"]}
         wanted = self.scenario.expect.get("polls", {}).items()
         return any(now[bus] + self.spent.get(bus, {}).get("replies", 0) < least for bus, least in wanted)
+
+    def _minute_open(self):
+        """Whether settlements are expected and the minute of the first reading may not have been closed yet: points
+        have to be read after its end."""
+        if not any(name in self.scenario.expect for name in SETTLED):
+            return False
+        if self.readings is None and self.status["time_ms"] > self.border_ms:
+            self.readings = self.status["readings"] + 2 * len(self.site.points)
+        return self.readings is None or self.status["readings"] < self.readings
 
     def _wait(self, condition, seconds):
         """RuntimeError with what was said last where condition() is not true in time."""

@@ -253,13 +253,18 @@ class Transmitter(Sender):
                                         "time_ms": now, "value": value, "by": self.by})  # fmt: skip
 
     def _next(self):
-        rounds = self._rounds()
         self._show()
-        self.until(lambda: not rounds <= self._rounds() < rounds + 2 or self.stopping.is_set())
+        shown_ms, seen = self.bench.now_ms(), []
 
-    def _rounds(self):
-        """Rounds of reading since the terminal's start: fewer than before mean another start."""
-        return next((row["rounds"] for row in self.bench.status.get("buses", ()) if row["bus"] == self.bus.name), 0)
+        def read():
+            """Whether rounds of reading ended of which the last began after this current was there."""
+            status = self.bench.status
+            rounds = [row["rounds"] for row in status.get("buses", ()) if row["bus"] == self.bus.name]
+            if rounds and status["time_ms"] > shown_ms and (not seen or rounds[0] < seen[0]):
+                seen[:] = rounds  # the first that is told, or the terminal has started again
+            return seen and rounds and rounds[0] >= seen[0] + 2
+
+        self.until(lambda: read() or self.stopping.is_set())
 
 
 def quantity(number, low, high):
