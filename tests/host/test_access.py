@@ -470,6 +470,7 @@ def test_passwords_that_are_refused(store, password):
     assert not users.any_user(store)
 
 
+@pytest.mark.slow
 def test_sessions_are_bounded_and_end(store):
     users.add(store, "vera", "viewer", PASSWORD)
     tokens = [users.open_session(store, "vera")[0] for _ in range(users.MAX_SESSIONS + 5)]

@@ -42,6 +42,7 @@ def entered(plan, fields):
     return records.make(plan.terminal_id, "wang", NOW, records.ENTER, fields, lambda body: None)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-6.2-2")
 def test_any_item_of_table_1_is_entered_with_period_value_unit_and_evidence():
     wanted = rows()

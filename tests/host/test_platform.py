@@ -370,6 +370,7 @@ def test_a_period_that_closed_twice_is_shown_with_its_sum(platform):
     assert [(row["source"], row["tco2e"]) for row in found["emissions"]] == [("electricity", "0.007600"), ("gas", None)]
 
 
+@pytest.mark.slow
 def test_a_site_document_that_cannot_be_read_costs_only_the_names(platform):
     source = Source("no-names")
     platform.register(source)

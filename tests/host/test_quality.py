@@ -250,6 +250,7 @@ def test_certificates(tmp_path):
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("P-6.6-1", part="a certificate that has run out is found")
 def test_a_certificate_that_has_run_out(good):
     due = clock.parse("2027-03-01T00:00:00+08:00")
@@ -260,6 +261,7 @@ def test_a_certificate_that_has_run_out(good):
 # --- reports ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_reports_are_kept_and_noted(good):
     report, _ = examined(good)
     engine.keep(good, report, "ada", "auditor")

@@ -77,6 +77,7 @@ def verified(found, make):
     return replay, wrong
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-4-2", part="a collector polls, signs, stores; its log replays by its site document")
 def test_a_collectors_log_has_no_derived_entries_and_replays_in_both_folds():
     world = World(site())
@@ -96,6 +97,7 @@ def test_a_collectors_log_has_no_derived_entries_and_replays_in_both_folds():
     print(len(found), kinds.count("snapshot"), sm3.digest(cbor.encode(slim.state())))
 
 
+@pytest.mark.slow
 def test_a_restart_goes_on_from_the_snapshot():
     world = World(site())
     world.minutes(200)
@@ -122,6 +124,7 @@ def test_another_site_document_is_followed():
     assert wrong == [] and slim.pipeline.site.version == 2
 
 
+@pytest.mark.slow
 def test_a_terminal_becomes_a_collector_and_a_terminal_again():
     """The log says which it was when, and replays whole."""
     world = World(site(TERMINAL), Terminal)

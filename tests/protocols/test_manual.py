@@ -126,6 +126,7 @@ def order(source, first, last, reason="factor confirmed", time_ms=NOW):
     return records.make("CT-TEST-1", "zhang", time_ms, records.RECALCULATE, fields, ZHANG.sign)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-6.2-2", part="an amount with period, unit and evidence settles and gives an emission")
 @pytest.mark.requirement("T-11.3-13", part="entry, evidence, review")
 def test_a_month_settles_its_days_and_itself_and_gives_an_emission():

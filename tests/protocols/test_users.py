@@ -17,6 +17,7 @@ LINES = "# users\n\nzhang administrator password 20000 %s %s\nprogram viewer tok
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_verifiers_are_those_of_others():
     for password, salt, count, wanted in VERIFIERS:
         found = derive(password, salt, count)
