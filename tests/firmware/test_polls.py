@@ -15,6 +15,6 @@ def test_many_descriptors_beside_a_stream_without_one(runtime):
         pytest.skip(str(reason))
     done = subprocess.run(
         [*command, "tests/firmware/polls.py"], cwd=runtimes.ROOT, env=environment, capture_output=True, text=True,
-        timeout=60,
+        timeout=180,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr[-1000:]

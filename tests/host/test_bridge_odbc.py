@@ -141,7 +141,7 @@ def test_a_message_refused_for_good_stops_no_other_and_what_is_cut_comes_again(p
         plant.inbox.wait(lambda inbox: len(inbox.taken) == 4)
     finally:
         service.send_signal(signal.SIGTERM)
-        said = [json.loads(line) for line in service.communicate(timeout=60)[0].splitlines()]
+        said = [json.loads(line) for line in service.communicate(timeout=180)[0].splitlines()]
     assert service.returncode == 0 and said[-1] == {"waiting": 0, "sent": 4, "refused": 1, "lost": 0}
     assert plant.inbox.values("E") == ["1", "3", "4", "5"]
     reasons = [row["why"] for row in said if row.get("state") == "waiting"]

@@ -71,7 +71,7 @@ class Setup:
     @staticmethod
     def end(service):
         service.send_signal(signal.SIGTERM)
-        said = [json.loads(line) for line in service.communicate(timeout=60)[0].splitlines()]
+        said = [json.loads(line) for line in service.communicate(timeout=180)[0].splitlines()]
         assert service.returncode == 0
         return said
 

@@ -42,7 +42,7 @@ def run(tmp_path, record, lists=LISTS, *options):
     file = tmp_path / "tests.json"
     file.write_text(record if isinstance(record, str) else json.dumps(record), encoding="utf-8")
     command = [sys.executable, ROOT / "tools/conformance.py", file, "--requirements", folder, *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -255,7 +255,7 @@ def test_a_wrong_call_ends_with_2_and_the_way_out(run, arguments, said):
 def test_stdin_is_read_by_a_process_of_its_own():
     program = [sys.executable, "-c", "from carbonterm_host.cli import main; main()"]
     command = [*program, "decode", "modbus-rtu", "-", "--json"]
-    done = subprocess.run(command, input=REQUEST + "\n" + RESPONSE, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, input=REQUEST + "\n" + RESPONSE, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0 and done.stderr == ""
     assert [json.loads(line)["control"] for line in done.stdout.splitlines()] == ["0x04", "0x04"]
 

@@ -38,7 +38,7 @@ def meter(request):
 def poll(way, place, *arguments, values=(), code=0):
     """{reference: text} that mbpoll shows."""
     command = ["mbpoll", *way, "-a", "1", "-0", "-1", "-o", "10", *map(str, arguments), *place, *map(str, values)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert done.returncode == code, done.stdout + done.stderr
     return {int(at): value for at, value in re.findall(r"^\[(\d+)\]:\s+(\S+)", done.stdout, re.M)}
 

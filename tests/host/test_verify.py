@@ -408,7 +408,7 @@ def handed_out(tmp_path):
 
 
 def run_script(folder):
-    done = subprocess.run(["sh", str(folder / "verify.sh")], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["sh", str(folder / "verify.sh")], capture_output=True, text=True, timeout=180)
     return done.returncode, done.stdout
 
 
