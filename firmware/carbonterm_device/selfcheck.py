@@ -12,7 +12,8 @@ MEASURED, DECLARED = "measured", "declared"
 # what a sheet declares: name, shape
 SHEET = (
     ("kind", str), ("cpu_mhz", int), ("screen_mm", int), ("ethernet", int), ("usb", int), ("supply_v", tuple),
-    ("temperature_c", tuple), ("humidity_pct", tuple), ("mounting", list), ("modules", list), ("source", str),
+    ("temperature_c", tuple), ("humidity_pct", tuple), ("mounting", list), ("modules", list), ("vibration", str),
+    ("source", str),
 )  # fmt: skip
 _MORE = (("serial", int),)  # what an image adds
 SCREEN_MM = 89  # 3.5 inches

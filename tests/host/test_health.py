@@ -265,7 +265,7 @@ def test_containers_and_pages(tmp_path):
 SHEET = {
     "kind": "gateway", "cpu_mhz": 1200, "screen_mm": 0, "ethernet": 2, "usb": 2, "supply_v": [198, 242],
     "temperature_c": [-25, 55], "humidity_pct": [20, 93], "mounting": ["rack", "rail", "wall"],
-    "modules": ["main unit", "lines"], "source": "data sheet 1.0", "serial": 4,
+    "modules": ["main unit", "lines"], "vibration": "GB/T 2423.10", "source": "data sheet 1.0", "serial": 4,
 }  # fmt: skip
 DECLARED = "T-10-1", "T-10.3-1", "T-10.4-1", "T-10.4-2", "T-10.5-2"
 
@@ -307,6 +307,8 @@ def test_what_nobody_can_measure_is_declared_and_said_to_be(tmp_path):
         (("supply_v = [198, 242]", 'supply_v = "220 V"'), "[sheet] supply_v"),
         (('mounting = ["rack", "rail", "wall"]', "mounting = 3"), "[sheet] mounting"),
         (('kind = "gateway"', 'kind = "phone"'), "[sheet] kind"),
+        (('vibration = "not tested: the draft names no figure"\n', ""), "[sheet] lacks vibration"),
+        (('vibration = "not tested: the draft names no figure"', "vibration = 3"), "[sheet] vibration"),
         (("source = ", "origin = "), "unknown key origin"),
         (('source = "what the draft asks for, no maker\'s paper yet"', 'source = ""'), "[sheet] source"),
     ),

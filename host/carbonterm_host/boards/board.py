@@ -34,13 +34,15 @@ FILES = ("board.toml", "manifest.py", "wiring.md")
 TERMINAL_UARTS = 4
 COLLECTOR_HEAP = 192 << 10
 KINDS = "ipc", "gateway"
-# a terminal's data sheet: what of clause 10 no program can measure
+# a terminal's data sheet: what of clause 10 and 11.13 no program can measure
 SHEET = {
     "kind": "ipc or gateway: 10.1 a) or b)", "cpu_mhz": "highest clock of the processor",
     "screen_mm": "diagonal of the screen, 0: none", "ethernet": "Ethernet ports", "usb": "USB ports",
     "supply_v": "[lowest, highest] supply, V AC", "temperature_c": "[lowest, highest] in operation",
     "humidity_pct": "[lowest, highest], without condensation", "mounting": "ways: rack, rail, wall",
-    "modules": "what can be exchanged one by one", "source": "the paper that says so",
+    "modules": "what can be exchanged one by one",
+    "vibration": "what vibration and shock it stands, by which test: 11.13",
+    "source": "the paper that says so",
 }  # fmt: skip
 _SIZE = re.compile(r"([0-9]+)(KiB|MiB|GiB)?")
 _UNITS = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -263,9 +265,9 @@ def _sheet(sheet, mistakes):
         elif name == "kind":
             if value not in KINDS:
                 mistakes.append(f"[sheet] kind is {value!r}; one of {', '.join(KINDS)}")
-        elif name == "source":
+        elif name in ("source", "vibration"):
             if not isinstance(value, str) or not value:
-                mistakes.append("[sheet] source says which paper the figures are from")
+                mistakes.append(f"[sheet] {name} is a text: {SHEET[name]}")
         elif type(value) is not int or value < 0:
             mistakes.append(f"[sheet] {name} is {value!r}; write an integer")
 
