@@ -6,7 +6,9 @@ A judgement is (ok, what was found) from the evidence and the value that the sce
 
 import io
 import random
+import re
 
+from carbonterm import clock
 from carbonterm.ledger import entry as entries
 from carbonterm_host.benches import clauses
 from carbonterm_host.commands.verify import tools
@@ -70,9 +72,14 @@ def judge(evidence):
                 "expect": f"{name} {word}".strip(), "title": expectation.title,
                 "clause": expectation.clause, "id": number,
                 "wanted": wanted[word] if several and isinstance(wanted, dict) else True if several else wanted,
-                "found": found, "ok": bool(ok),
+                "found": _civil(found, evidence.site.zone), "ok": bool(ok),
             })  # fmt: skip
     return verdicts
+
+
+def _civil(text, zone):
+    """Moments in milliseconds as people read them."""
+    return re.sub(r"\b1[5-9]\d{11}\b", lambda found: clock.text(int(found[0]), zone)[:23].replace("T", " "), text)
 
 
 def _verified(evidence, wanted):

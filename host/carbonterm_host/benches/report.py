@@ -21,7 +21,7 @@ h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{m
 .green{background:#157347}.red{background:#b3261e}.scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
-th{color:var(--faint);font-weight:600}td.ok{color:var(--good);font-weight:600}td.no{color:var(--bad);font-weight:600}
+th{color:var(--faint);font-weight:600;white-space:nowrap}tr.bad{background:var(--band)}td.ok{color:var(--good);font-weight:600}td.no{color:var(--bad);font-weight:600}
 td.found{overflow-wrap:anywhere;min-width:14rem}
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}
 figure{margin:0;border:1px solid var(--line);border-radius:.4rem;padding:.5rem}
@@ -48,6 +48,11 @@ def html(result, evidence):
         ("log 日志", ", ".join(f"{name} {count}" for name, count in result["counts"].items())),
         *((f"SM3 {name}", digest) for name, digest in result["files"].items()),
     ]  # fmt: skip
+    met, of = sum(row["ok"] for row in result["verdicts"]), len(result["verdicts"])
+    if result["board"]:
+        about = result["board"]
+        stands = "simulated chip 仿真芯片" if about["simulated"] else "real 真实板卡"
+        facts.insert(0, ("board 板卡", f"{about['name']} ({about['board']}), {stands}, {about.get('runtime', '')}"))
     if result["defect"]:
         facts.insert(0, ("injected defect 注入缺陷", result["defect"]))
     table = "".join(f"<tr><th>{escape(name)}</th><td class=found><code>{escape(text)}</code></td></tr>"
@@ -55,8 +60,8 @@ def html(result, evidence):
     return (
         f"<!doctype html><html lang=zh><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>{escape(result['title'])}</title><style>{_STYLE}</style>"
-        f"<h1>{escape(result['title'])}</h1><p><span class='mark {colour}'>{word}</span> "
-        f"<span class=faint>carbonterm bench · {escape(result['scenario'])} · simulated meters 仿真仪表</span></p>"
+        f"<h1>{escape(result['title'])}</h1><p><span class='mark {colour}'>{word}</span> {met} / {of} met 符合 "
+        f"<span class=faint>· carbonterm bench · {escape(result['scenario'])} · simulated meters 仿真仪表</span></p>"
         f"<p>{escape(evidence.scenario.about)}</p>"
         "<h2>Verdicts 判定</h2><div class=scroll><table><tr><th>expectation 期望<th>clause 条款<th>wanted 要求"
         f"<th>found 实测<th>verdict 判定</tr>{rows}</table></div>"
@@ -89,7 +94,8 @@ def _row(row):
     wanted = "yes 是" if row["wanted"] is True else str(row["wanted"])
     verdict = "<td class=ok>✓ ok" if row["ok"] else "<td class=no>✗ no"
     number = f"<br><span class=faint>{row['id']}</span>" if row["id"] else ""
-    return (f"<tr><td>{escape(row['title'])}<br><code class=faint>{escape(row['expect'])}</code><td>"
+    bad = "" if row["ok"] else " class=bad"
+    return (f"<tr{bad}><td>{escape(row['title'])}<br><code class=faint>{escape(row['expect'])}</code><td>"
             f"{row['clause'] or ''}{number}<td>{escape(wanted)}<td class=found>{escape(row['found'])}{verdict}</tr>")
 
 

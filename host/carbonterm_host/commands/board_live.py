@@ -230,11 +230,22 @@ def logs(
     return OK
 
 
+def _guarded(port):
+    """A Remote that feeds the watchdog which the firmware of a board of ours has begun, however long it takes."""
+    with Remote(port) as remote:
+        name = remote.about["board"]
+    try:
+        seconds = boards.load(name).watchdog["seconds"] if name else 0
+    except Failure:  # a board of somebody else's
+        seconds = 0
+    return Remote(port, seconds)
+
+
 def pulled(port, path):
     """The log of the board at `port` in the bundle `path`; it measures nothing meanwhile. Returns a Pulled."""
     from carbonterm_host.commands import pull
 
-    with tempfile.TemporaryDirectory() as folder, Remote(port) as remote:
+    with tempfile.TemporaryDirectory() as folder, _guarded(port) as remote:
         provisioning.begin(remote)
         provisioning.fetch(remote, Path(folder), note)
         remote.restart()
@@ -247,7 +258,7 @@ def backup(
     as_json: bool = JSON,
 ):
     """All files of a board but its private keys and its network's secret; `carbonterm pull` takes the log. 备份"""
-    with Remote(port) as remote:
+    with _guarded(port) as remote:
         names = provisioning.backup(remote, output)
         remote.restart()
     if as_json:
