@@ -9,6 +9,8 @@ import pytest
 from carbonterm import sntp
 from carbonterm_device import timeserver
 from carbonterm_device.ports import unix
+from carbonterm_host.boards import provision
+from carbonterm_host.screen import Failure
 
 
 class Port:
@@ -111,3 +113,11 @@ def test_names():
     assert timeserver.place("192.0.2.1:1123\n") == ("192.0.2.1", 1123)
     with pytest.raises(ValueError):
         timeserver.place("ntp.example:x")
+
+
+def test_names_that_a_board_gets():
+    assert provision.named(None) is None and provision.named("") == b""
+    assert provision.named("ntp.example:1123") == b"ntp.example:1123"
+    for wrong in ("ntp example", "ntp.example:", "a:b", "::1", "x\n"):
+        with pytest.raises(Failure, match="is no time server"):
+            provision.named(wrong)
