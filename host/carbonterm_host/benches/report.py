@@ -48,6 +48,7 @@ def html(result, evidence):
         ("log 日志", ", ".join(f"{name} {count}" for name, count in result["counts"].items())),
         *((f"SM3 {name}", digest) for name, digest in result["files"].items()),
     ]  # fmt: skip
+    plots = "".join(_plots(evidence))
     met, of = sum(row["ok"] for row in result["verdicts"]), len(result["verdicts"])
     if result["board"]:
         about = result["board"]
@@ -65,7 +66,7 @@ def html(result, evidence):
         f"<p>{escape(evidence.scenario.about)}</p>"
         "<h2>Verdicts 判定</h2><div class=scroll><table><tr><th>expectation 期望<th>clause 条款<th>wanted 要求"
         f"<th>found 实测<th>verdict 判定</tr>{rows}</table></div>"
-        f"<h2>Plots 曲线</h2><div class=plots>{''.join(_plots(evidence))}</div>"
+        f"{'<h2>Plots 曲线</h2>' if plots else ''}<div class=plots>{plots}</div>"
         f"<h2>Facts 记录</h2><div class=scroll><table>{table}</table></div></html>\n"
     )
 
