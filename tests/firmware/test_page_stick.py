@@ -1,7 +1,5 @@
 """Export to and import from a USB stick by the terminal's page (10.2.2): a folder stands for the mounted stick."""
 
-import json
-
 import pytest
 
 import entrance
@@ -62,8 +60,8 @@ def test_the_log_goes_out_and_a_document_comes_in(tmp_path):
         assert carbonterm("page", "stick", "/proc", "--to", terminal.data)[0] == 0
         assert zhang.post("/stick", do="export")[0] == 303
         entrance.wait(lambda: "导出失败" in zhang.get("/stick"))
-        status = json.loads(terminal.status_file.read_text())
-        terminal.wait(lambda now: now["readings"] > status["readings"])
+        before = terminal.status()["readings"]
+        terminal.wait(lambda status: status["readings"] > before)
         terminal.stop()
         log = plant.log()
     assert [entries.decode(raw).body for raw, _ in found.entries] == [one.body for one in log[: len(found.entries)]]

@@ -88,6 +88,7 @@ class Stick:
     async def _copied(self, target):
         """(files, bytes) written to a new folder."""
         storage, count, total = self._app.storage, 0, 0
+        self._app.terminal.commit(True)  # what goes out is all there is, under a checkpoint
         names = [name for end in ENDS for name in sorted(storage.names()) if name.endswith(end)]
         wanted = sum([storage.size(name) for name in names])
         found = os.statvfs(target[: target.rfind("/")])
