@@ -47,6 +47,7 @@ points:
   - {{name: A, meter: A, key: E, unit: kWh, kind: register, every: 24h}}
   - {{name: B, meter: B, pointer: /e, unit: kWh, kind: register, every: 24h}}
   - {{name: C, meter: C, register: co2, every: 24h}}
+  - {{name: F, meter: C, register: flow, every: 24h}}
 settings: {{closings: [hour, day], commit: 50ms}}
 """
 
