@@ -3,7 +3,6 @@ twice, says what is missing, and its totals are the meters'."""
 
 import pytest
 
-from carbonterm.gm import sm2
 from carbonterm.ledger import checkpoint, entry
 from carbonterm.ledger.frames import segments
 from carbonterm.ledger.segment import Log
@@ -13,22 +12,11 @@ from carbonterm.site import Site
 from carbonterm_device.terminal import Terminal
 from memory_storage import MemoryStorage
 from sites import document
+from stamp import Stamp
 
-SIGNER = sm2.Signer(bytes(31) + b"\x07")
 T0 = 1772290800000
 ENOSPC, EROFS, EIO = 28, 30, 5
 ROUNDS = 14
-
-
-class Stamp:
-    """Signs entries quickly and wrongly, checkpoints rightly: these tests are about bytes and order."""
-
-    public = SIGNER.public
-
-    def sign(self, message, extra):
-        if message.startswith(b"carbonterm/"):
-            return SIGNER.sign(message, extra)
-        return bytes((len(message) & 255,)) * 64
 
 
 class Clock:

@@ -6,7 +6,6 @@ import pytest
 import carbonterm_device.terminal as terminals
 from carbonterm import site
 from carbonterm.field import said
-from carbonterm.gm import sm2
 from carbonterm.ledger import entry
 from carbonterm.ledger.segment import Log
 from carbonterm.number import Number
@@ -17,21 +16,10 @@ from carbonterm_device.ports import port
 from memory_storage import MemoryStorage
 from seeded import Random
 from sites import document
+from stamp import Stamp
 
 T0 = 1795219200000
-SIGNER = sm2.Signer(bytes(31) + b"\x07")
 DAY = 86400000
-
-
-class Stamp:
-    """Signs entries quickly and wrongly, checkpoints rightly: these tests are about rows."""
-
-    public = SIGNER.public
-
-    def sign(self, message, extra):
-        if message.startswith(b"carbonterm/"):
-            return SIGNER.sign(message, extra)
-        return bytes(64)
 
 
 class Clock:

@@ -8,23 +8,12 @@ from carbonterm.ledger import checkpoint, entry, frames, segment
 from carbonterm.ledger.tree import leaf, root_of
 from memory_storage import MemoryStorage
 from seeded import Random
+from stamp import SIGNER, Stamp
 
-SIGNER = sm2.Signer(bytes(31) + b"\x07")
 OTHER = sm2.Signer(bytes(31) + b"\x08")
 T0 = 1750000000000
 SEGMENT = "00000-0000000000.seg"
 CHECKPOINTS = "00000-0000000000.ckp"
-
-
-class Stamp:
-    """Signs entries quickly and wrongly: these tests are about bytes and order. The log checks checkpoints itself."""
-
-    public = SIGNER.public
-
-    def sign(self, message, extra):
-        if message.startswith(b"carbonterm/"):
-            return SIGNER.sign(message, extra)
-        return bytes((len(message) & 255,)) * 64
 
 
 def opened(storage, signer=None, epoch=0, terminal_id="T1", size=segment.SEGMENT_SIZE):

@@ -3,7 +3,6 @@
 import pytest
 
 from carbonterm import clock
-from carbonterm.gm import sm2
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger.segment import Log
 from carbonterm.number import Number
@@ -14,21 +13,10 @@ from carbonterm_device.standstill import Standstill
 from carbonterm_device.terminal import Terminal
 from memory_storage import MemoryStorage
 from sites import document, point
+from stamp import Stamp
 
-SIGNER = sm2.Signer(bytes(31) + b"\x07")
 T = clock.parse("2026-03-02T00:00:00+08:00")  # a Monday
 HOUR_MS = 3600000
-
-
-class Stamp:
-    """Signs entries quickly and wrongly, checkpoints rightly: these tests are about what is written."""
-
-    public = SIGNER.public
-
-    def sign(self, message, extra):
-        if message.startswith(b"carbonterm/"):
-            return SIGNER.sign(message, extra)
-        return bytes((len(message) & 255,)) * 64
 
 
 class Clock:
