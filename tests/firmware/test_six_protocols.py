@@ -132,7 +132,7 @@ class ModbusPeer:
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("T-4-7")
+@pytest.mark.requirement("T-4-7", part="all six at once; of CJ/T 188 the peer is recorded frames of others' meters")
 def test_each_of_the_six_is_read_from_somebody_else(tmp_path):
     answers = recorded()
     meters, points = rows_of_cjt188(answers)

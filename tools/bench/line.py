@@ -126,7 +126,8 @@ def measured(merge, found):
         done = child([*start, "-c", _FIRMWARE, folder, merge, ROUNDS[merge]], env=env, timeout=200)
     requests, replies, late, readings = done.json()
     count, whole = least.requests, least.requests * ROUNDS[merge]  # of a next round one or two may have begun
-    if requests != replies or requests < whole or late or readings < METERS * POINTS * ROUNDS[merge]:
+    known = METERS * POINTS * ROUNDS[merge] <= readings < METERS * POINTS * (ROUNDS[merge] + 1)
+    if requests != replies or not whole <= requests < whole + count or late or not known:
         raise RuntimeError(f"the line was not read cleanly: {done.out}")
     spans = [wire.spans[i : i + count] for i in range(0, whole, count)]
     found[merge] = [part[-1][1] - part[0][0] for part in spans], least.rows[0][3] / 1e6, count
