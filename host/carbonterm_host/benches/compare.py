@@ -11,6 +11,7 @@ Ground truth has a row for each answer of a meter, with what its registers said 
 - totals equal: what each point counted from its first reading to its last is what the meter's register did meanwhile.
 """
 
+import itertools
 import json
 from bisect import bisect_left, bisect_right
 from decimal import Decimal
@@ -142,7 +143,8 @@ def compare(folder, bundle=None, lost_ms=LOST_MS, clocks_ms=CLOCKS_MS):
             if point.point.kind == sites.REGISTER:
                 modulus = point.point.modulus and Decimal(str(point.point.modulus))
                 rows = [row for row in point.rows if row[1] is not None]
-                _totals(result, truth, point, clauses.counted(rows, modulus, clauses.exchanges(told, index)))
+                exchanged = [(_fall(rows, one[0], truth.clocks_ms), *one[1:]) for one in clauses.exchanges(told, index)]
+                _totals(result, truth, point, clauses.counted(rows, modulus, exchanged))
             continue
         settler = result.fold.pipeline.settlers[index]
         if settler is not None:
@@ -152,6 +154,13 @@ def compare(folder, bundle=None, lost_ms=LOST_MS, clocks_ms=CLOCKS_MS):
         _stations(result, truth, json.loads((folder / "centres.json").read_text()))
     _loop(result, truth)
     return result
+
+
+def _fall(rows, at_ms, clocks_ms):
+    """When a board read an exchanged meter first: the moment of the operator's word is by the bench's clock."""
+    falls = [after[0] for before, after in itertools.pairwise(rows) if after[1] < before[1]]
+    near = [time_ms for time_ms in falls if abs(time_ms - at_ms) <= clocks_ms + NEAR_MS]
+    return near[0] if near else at_ms
 
 
 def _begins(rows, points):
