@@ -376,6 +376,7 @@ def test_server_that_closes_after_every_answer():
         assert counters["opened"] == 3 and counters["timeouts"] == 0
 
 
+@pytest.mark.slow
 def test_half_open_connection_is_given_up():
     """The first connection swallows everything without a word; after three time-outs another is opened."""
 

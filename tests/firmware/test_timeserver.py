@@ -97,6 +97,7 @@ def test_one_that_wants_to_be_asked_no_more():
     assert pauses == [] and clock.heard == [] and "refuses (DENY)" in wrong[0]
 
 
+@pytest.mark.slow
 def test_nobody_there(monkeypatch):
     monkeypatch.setattr(timeserver, "WAIT_MS", 300)  # of a server that says nothing
     silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -99,6 +99,7 @@ def test_what_comes_twice_is_there_once(platform):
     assert stored(platform, "twice") == source.pairs()
 
 
+@pytest.mark.slow
 def test_checkpoints_of_any_size_that_is_covered(platform):
     source = known(platform, "sizes", 20)
     post(platform, "sizes", source.batch(0, 10))

@@ -84,6 +84,7 @@ def week(series, sources=(), gap=(74, 79), hours=168, restart=False):
     return log
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("T-12.4-5", part="an entry with period, method, data used and totals; replay makes it again")
 @pytest.mark.requirement("T-12.4-3", part="filled in the log: periods close again with the difference")
 def test_a_gap_in_the_log():

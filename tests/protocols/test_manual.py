@@ -149,6 +149,7 @@ def test_a_month_settles_its_days_and_itself_and_gives_an_emission():
     log.replayed()
 
 
+@pytest.mark.slow
 def test_a_correction_is_the_next_version_and_closings_sum_to_the_new_amount():
     log = Log()
     log.configure()
