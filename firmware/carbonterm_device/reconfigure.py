@@ -53,7 +53,7 @@ async def put_in_force(app, document, who, what):
             raise LedgerError("%s cannot be replaced: %s" % (app.site_file, says(error)[0]), says(error)[1])
         app.terminal.configure(site)
     except BaseException:  # whatever it was: who asked may have gone, memory may have ended
-        _rebuild(app, app.site, leaving)
+        _rebuild(app, app.terminal.site, leaving)
         raise
     _rebuild(app, site, leaving)
 

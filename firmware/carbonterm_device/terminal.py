@@ -21,12 +21,16 @@ class Terminal(Recorder):
         self.above = {}
 
     def configure(self, site):
-        """Goes on under another Site: every entry behind its `config` entry is of that one."""
-        self._replay.know(site)
+        """Goes on under another Site: every entry behind its `config` entry is of that one. Where memory ends, the
+        terminal has `failed`, and `resume` under this Site is the way on."""
         before, self.site = self.site, site
         self._commit_bytes = site.settings.commit_bytes
-        self._configured(before, site)
-        self.commit()
+        try:
+            self._replay.know(site)
+            self._configured(before, site)
+            self.commit()
+        except MemoryError as error:  # whether the entry is there, only the log knows
+            self.fail(error)
 
     def _judged(self, time_ms, rows):
         """The rows, with those suspect that go on by more than twice the largest valid month (8.1.2)."""

@@ -2,8 +2,9 @@
 
 usage: micropython -X heapsize=… memory_ends.py log FOLDER         appends and commits where memory ends ever later
        micropython -X heapsize=… memory_ends.py app FOLDER SITE    a collector beside a task that takes all memory
+       micropython -X heapsize=… memory_ends.py change FOLDER SITE a terminal where it ends in a new site document
 
-Both print JSON. The memory is real: `Hog` fills the heap, but for one piece.
+All print JSON. The memory is real: `Hog` fills the heap, but for one piece.
 """
 
 import asyncio
@@ -11,13 +12,14 @@ import gc
 import json
 import sys
 
+from carbonterm import site as sites
 from carbonterm.clock import NETWORK
 from carbonterm.field import modbus, registers
 from carbonterm.gm import sm2
 from carbonterm.ledger import entry
 from carbonterm.ledger.segment import Log
 from carbonterm.number import Number
-from carbonterm_device import provision
+from carbonterm_device import provision, reconfigure
 from carbonterm_device.app import App
 from carbonterm_device.clockwork import Clock
 from carbonterm_device.ports import port
@@ -130,18 +132,72 @@ async def live(app, meter):
     await crowding
 
 
+async def changes(app, document):
+    """Puts one version after the other in force, where memory ends ever later, until there is enough. What each left:
+    [version of the App, of its terminal, of the file, bytes that were left]."""
+    hog, told, left, enough = Hog(), [], 0, 0
+    configure = app.terminal.configure
+
+    def crowded(site):
+        hog.take(left)
+        try:
+            configure(site)
+        finally:
+            hog.drop()
+
+    app.terminal.configure = crowded
+    while enough < 3:
+        seen = app.terminal.readings
+        while app.terminal.failed or app.terminal.readings < seen + 2:
+            await asyncio.sleep_ms(20)
+        site = sites.decode(document)
+        site.version, site._bytes = app.site.version + 1, None
+        site.points[0].interval_ms = 200 + site.version
+        try:
+            await reconfigure.put_in_force(app, site.canonical(), "me", "x")
+        except MemoryError:
+            told.append("ended")
+        with open(app.site_file, "rb") as file:
+            found = sites.decode(file.read()).version
+        told.append([app.site.version, app.terminal.site.version, found, left])
+        enough = 0 if app.terminal.failed else enough + 1
+        left += 1024
+    app.stopping = True
+    print(json.dumps(told))
+
+
+async def change(app, document):
+    running = asyncio.create_task(app.run())
+    while app.terminal.site is None:
+        await asyncio.sleep_ms(20)
+    changing = asyncio.create_task(changes(app, document))
+    await running
+    await changing
+
+
+def ends_in_a_change(folder, site):
+    app, document, _ = begin(folder, site)
+    app.site_file = folder + ".bin"
+    asyncio.run(change(app, document))
+
+
 def ends_in_the_app(folder, site):
-    provision.init(Folder(folder), {"entropy": "00" * 32}, port)
-    meter = Meter()
-    port.open_serial = lambda path, baud, parity, stop: meter
-    port.clock_state = lambda: NETWORK
-    with open(site, "rb") as file:
-        document = file.read()
-    app = App(Folder(folder), document, Clock(), 65536)
+    app, _, meter = begin(folder, site)
     asyncio.run(live(app, meter))
     told = {"answers": meter.answers, "readings": app.terminal.readings, "errors": app.errors}
     told["missed"] = app.terminal.missed.rows
     print(json.dumps(told))
 
 
-{"log": ends_in_the_log, "app": ends_in_the_app}[sys.argv[1]](*sys.argv[2:])
+def begin(folder, site):
+    """(App, its document, its meter)."""
+    provision.init(Folder(folder), {"entropy": "00" * 32}, port)
+    meter = Meter()
+    port.open_serial = lambda path, baud, parity, stop: meter
+    port.clock_state = lambda: NETWORK
+    with open(site, "rb") as file:
+        document = file.read()
+    return App(Folder(folder), document, Clock(), 65536), document, meter
+
+
+{"log": ends_in_the_log, "app": ends_in_the_app, "change": ends_in_a_change}[sys.argv[1]](*sys.argv[2:])

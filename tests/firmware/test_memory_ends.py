@@ -6,12 +6,14 @@ import subprocess
 import pytest
 
 import runtimes
+from carbonterm import site as sites
 from carbonterm.gm import sm2
 from carbonterm.ledger import entry
 from carbonterm.ledger.segment import Log
 from carbonterm_device import keys
 from carbonterm_device.storage import Folder
 from carbonterm_host import site_yaml
+from carbonterm_host.commands.replay import replay
 
 PRIVATE = bytes(31) + b"\x07"
 SITE = """\
@@ -50,6 +52,21 @@ def test_memory_that_ends_in_the_log(tmp_path, runtime):
         if one.kind == entry.READINGS:
             numbers.append(one.time_ms - 1760000000000)
     assert numbers == list(range(130)) and log.sealed == log.size
+    print(told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["micropython", "micropython32"])
+def test_memory_that_ends_in_a_new_site_document(tmp_path, runtime):
+    """The terminal, its tasks and the file that starts read have the same version, and so has the log, each once."""
+    (tmp_path / "site.bin").write_bytes(site_yaml.compile_text(SITE.replace("profile: collector, ", "")).canonical())
+    told = run(runtime, "2M", "change", tmp_path / "log", tmp_path / "site.bin")
+    assert len(told) > 5 and [row[:3] for row in told] == [[version] * 3 for version in range(2, len(told) + 2)]
+    folder = Folder(str(tmp_path / "log"))
+    log = Log(folder, "T1", 0, keys.load(folder, 0), segment_size=65536)
+    found = [entry.decode(raw) for raw, _ in log.entries()]
+    configured = [sites.decode(one.body[1]).version for one in found if one.kind == entry.CONFIG]
+    assert configured == list(range(1, len(told) + 2)) and replay(list(log.entries()))[1] == []
     print(told)
 
 
