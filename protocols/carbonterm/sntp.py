@@ -40,10 +40,11 @@ def read(data, cookie, took_ms):
         raise Refusal("what came is no answer of a time server (mode %d, version %d)" % (mode, version))
     if data[24:32] != cookie:
         raise Refusal("the answer is to another question", "somebody may be forging answers; look at the network")
-    if stratum == 0:
+    known = leap != 3 and stratum < 16
+    if stratum == 0 and (known or data[12:16] != bytes(4)):
         kiss = "".join([chr(c) if 65 <= c <= 90 else "?" for c in data[12:16]])
         raise Refusal("the time server refuses (%s)" % kiss, "ask its keeper, or name another time server", kiss)
-    if leap == 3 or stratum > 15:
+    if not known:
         raise Refusal("the time server does not know the time itself")
     delay, dispersion = _short(data, 4), _short(data, 8)
     if delay > FAR_MS or dispersion > FAR_MS:
@@ -52,8 +53,9 @@ def read(data, cookie, took_ms):
     if came is None or sent is None:
         raise Refusal("the time server's answer has no time")
     way = took_ms - (sent - came)
-    if sent < came or way < 0:
+    if sent < came or way < -1:  # both are whole milliseconds, so that one may seem to be missing
         raise Refusal("the time server's answer contradicts itself: it was longer there than on the way")
+    way = max(way, 0)
     return sent + (way >> 1), (way >> 1) + (delay >> 1) + dispersion + 1
 
 

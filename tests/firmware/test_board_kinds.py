@@ -11,6 +11,7 @@ from carbonterm.ledger import entry as entries
 from carbonterm_host import site_yaml
 from carbonterm_host.boards import board as boards
 from carbonterm_host.boards import deploy, image, virtual
+from carbonterm_host.boards.provision import TIMESERVER
 from carbonterm_host.boards.remote import Remote
 from carbonterm_host.boards.virtual import VirtualBoard
 from carbonterm_host.platform import keys as platform_keys
@@ -90,11 +91,18 @@ def test_an_image_has_all_that_its_site_needs(tmp_path, way):
                         deploy.deploy(remote, board.board, tmp_path / "image")
                     code, _, error = provision(board, tmp_path / "op.key", other)
                     assert code == 1 and f"lacks {way_of(there)}," in error and "--site" in error
+                    if way == "https":  # its centre tells the time
+                        code, _, error = provision(board, tmp_path / "op.key", path, "--time-server", "127.0.0.1:9")
+                        assert code == 1 and "cannot ask a time server" in error and "leave out" in error
                     where = "--platform", platform.url, "--ca", made["ca.pem"]
                     done = provision(board, tmp_path / "op.key", path, *where)
                     assert done[0] == 0, done
                     board.wait(lambda b: len(good(tmp_path)) == len(site.points))
                     assert b"Error" not in board.said and board.said.count(b"T1 runs") == 1, board.said
+                    if way == "https":
+                        with Remote(board.port, 30) as remote, pytest.raises(Failure, match="ask the time server"):
+                            remote.put(TIMESERVER, b"127.0.0.1:9")
+                            deploy.deploy(remote, board.board, tmp_path / "image")
                     image.build(NAME, tmp_path / "image", None, virtual.arch(), there)
                     with Remote(board.port, 30) as remote, pytest.raises(Failure, match=f"lacks {way}, which"):
                         deploy.deploy(remote, board.board, tmp_path / "image")

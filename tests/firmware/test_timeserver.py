@@ -11,6 +11,7 @@ from carbonterm_device import timeserver
 from carbonterm_device.ports import unix
 from carbonterm_host.boards import provision
 from carbonterm_host.screen import Failure
+from chrony import Chrony
 
 
 class Port:
@@ -95,6 +96,23 @@ def test_one_that_wants_to_be_asked_less():
 def test_one_that_wants_to_be_asked_no_more():
     clock, pauses, _, wrong = asked(Server(kissed(b"DENY")).place, 3)
     assert pauses == [] and clock.heard == [] and "refuses (DENY)" in wrong[0]
+
+
+def test_somebody_elses(tmp_path):
+    """chronyd: without a source it says that it does not know the time, and does so by stratum 0, like a kiss."""
+    with Chrony(tmp_path / "lost", knows=False) as server:
+        clock, pauses, _, wrong = asked(server.place, 2)
+    assert clock.heard == [] and pauses == [16000, 32000, "ended"]
+    assert len(wrong) == 1 and "does not know the time itself" in wrong[0]
+    with Chrony(tmp_path / "local") as server:
+        begun = unix.now_ms()
+        clock, pauses, told, wrong = asked(server.place, 2)
+        ended = unix.now_ms()
+    assert not wrong and len(told) == 2 and pauses == [timeserver.AGAIN_MS, timeserver.AGAIN_MS, "ended"]
+    print([ms - begun for ms, _ in clock.heard], told)
+    for (ms, _), text in zip(clock.heard, told, strict=True):  # "…, within 3 ms" of the same machine's clock
+        unsure = int(text.split()[-2]) + 5
+        assert begun - unsure <= ms <= ended + unsure
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ def test_a_question():
 @pytest.mark.parametrize("text", [TIME, "2036-02-07T06:28:15.999Z", "2036-02-07T06:28:16.001Z", "2099-12-31T23:59:59Z"])
 def test_an_answer(text):
     now = parse(text)
+    assert sntp.read(answer(now, now + 4), COOKIE, 3) == (now + 4, 2), "a border between milliseconds"
     for there, way in ((0, 0), (3, 40), (0, 41)):
         ms, unsure = sntp.read(answer(now, now + there), COOKIE, there + way)
         print(ms, unsure)
@@ -68,9 +69,12 @@ def test_what_tells_no_time():
         "refuses (????)": answer(now, now, stratum=0, name=b"\0\xff\n "),
         "does not know": answer(now, now, first=0xE4),
         "not know the time itself": answer(now, now, stratum=16),
+        "not know the time": answer(now, now, first=0xE4, stratum=0, name=bytes(4)),  # chronyd without a source
+        "refuses (RATE)": answer(now, now, first=0xE4, stratum=0, name=b"RATE"),
         "lost its own source (2000 and": answer(now, now, delay=131072),
         "and 1001 ms": answer(now, now, dispersion=65537),
         "contradicts": answer(now, now + 50),
+        "answer contradicts": answer(now, now + 22),
         "contradicts itself": answer(now + 2, now),
     }
     for why, data in wrong.items():

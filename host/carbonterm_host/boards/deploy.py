@@ -16,7 +16,7 @@ from carbonterm import site as sites
 from carbonterm_host.boards import image as images
 from carbonterm_host.boards import modules, onboard
 from carbonterm_host.boards import staged as staging
-from carbonterm_host.boards.provision import SITE
+from carbonterm_host.boards.provision import SITE, TIMESERVER
 from carbonterm_host.boards.remote import encoded
 from carbonterm_host.screen import FINDING, Failure
 
@@ -123,12 +123,15 @@ def deploy(remote, board, folder, trust=None, files=False, step=lambda done, tot
 
 
 def _same_site(remote, without):
-    """Failure where the image lacks what the site document on the board needs."""
+    """Failure where the image lacks what the board needs: for its site document, for the time server it has to ask."""
     document = remote.get(SITE) if without else None
     lacks = modules.lacking(without, sites.decode(document)) if document else None
     if lacks:
         raise Failure(FINDING, f"the image lacks {lacks}, which the board's site document needs",
                       "carbonterm board build --site that document, or without --site")  # fmt: skip
+    if "sntp" in (without or ()) and remote.get(TIMESERVER):
+        raise Failure(FINDING, "the image cannot ask the time server that the board has to ask",
+                      "build it without --site, or carbonterm board provision --time-server '' first")  # fmt: skip
 
 
 def _same_maker(remote, release):
