@@ -15,6 +15,7 @@ from carbonterm.gm import sm2
 from carbonterm.ledger import entry as entries
 from carbonterm_host import runtime
 from carbonterm_host.boards import gateway, image
+from carbonterm_host.commands import board_gateway
 from carbonterm_host.screen import Failure
 from on_boards import MAKER
 from on_gateway import NAME, PROGRAM, Gateway, digest, version
@@ -147,6 +148,53 @@ def test_a_slot_that_was_changed_is_not_started(built, tmp_path):
         gateway.choose(programs)
     gateway.install(programs, built)
     assert gateway.choose(programs)[0] == "b"
+    (programs / "b" / "lib" / "carbonterm_device" / "app.py").write_text("import sys")  # it would come first
+    with pytest.raises(Failure, match="nobody signed carbonterm_device/app"):
+        gateway.choose(programs)
+
+
+def test_a_folder_by_another_name(built, tmp_path, monkeypatch):
+    """A relative one, and one behind a symbolic link, are folders like others."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "opt").symlink_to("disk")
+    gateway.install(tmp_path / "opt", built, MAKER.public)
+    monkeypatch.chdir(tmp_path)
+    gateway.install("programs", built, MAKER.public)
+    assert gateway.choose("opt") == gateway.choose("programs") == ("a", None)
+
+
+def test_what_does_not_run_has_nothing_to_go_back_to(built, tmp_path):
+    """Its starts are over and the version before is broken: it is started again, rather than nothing."""
+    programs = tmp_path / "opt"
+    gateway.install(programs, built, MAKER.public)
+    gateway.install(programs, version(built, tmp_path / "2", "9.0.0"))
+    for _ in range(gateway.STARTS):
+        assert gateway.choose(programs) == ("b", None)
+    (programs / "a" / "lib" / "carbonterm_device" / "app.mpy").unlink()
+    for _ in range(2):
+        slot, said = gateway.choose(programs)
+        assert slot == "b" and "once more" in said
+
+
+def test_a_trial_that_is_over_counts_no_more(built, tmp_path):
+    """A cut on the way back leaves its file; the next version in that slot is not judged by it."""
+    programs = tmp_path / "opt"
+    gateway.install(programs, built, MAKER.public)
+    (programs / gateway.TRIAL).write_bytes(gateway.Trial("b", "a", 0).bytes())
+    (programs / "a" / "lib" / "carbonterm_device" / "app.mpy").unlink()
+    gateway.install(programs, version(built, tmp_path / "2", "9.0.0"))
+    assert gateway.choose(programs) == ("b", None)
+
+
+def test_a_clock_that_was_ahead(built, tmp_path):
+    """A version shows that it runs by what it writes, whatever time its files have."""
+    status = tmp_path / "status"
+    assert board_gateway._beat(str(status), None) is None
+    status.write_text('{"entries": 3, "time_ms": 5}')
+    former = board_gateway._written(str(status))
+    assert board_gateway._beat(str(status), former) is None and board_gateway._beat(None, None) is None
+    os.utime(status, (1, 1))
+    assert board_gateway._beat(str(status), former) == 5
 
 
 def test_by_way_of_another_machine(built, tmp_path):

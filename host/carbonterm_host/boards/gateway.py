@@ -70,9 +70,15 @@ def trial(folder):
 
 
 def whole(folder, slot):
-    """The manifest of a slot whose modules are those that the maker signed; Failure says what is wrong."""
+    """The manifest of a slot whose modules are those that the maker signed, and no others (MicroPython takes app.py
+    before app.mpy); Failure says what is wrong."""
     place = Path(folder) / slot
     manifest = _manifest(place, _maker(folder))
+    known = {row["name"] for row in manifest["modules"]}
+    for path in (place / LIB).rglob("*"):
+        name = path.relative_to(place / LIB).as_posix()
+        if name not in known and not path.is_dir():
+            raise Failure(UNVERIFIED, f"slot {slot}: nobody signed {name}", "install the image again")
     backend = gm_backends.best()
     for row in manifest["modules"]:
         try:
@@ -153,6 +159,7 @@ def steps(folder, image, trust=None, binary=None):
     place = folder / slot
     yield "looked"
     _sweep(place)
+    confirm(folder)  # what a cut left of a trial that is over
     yield "emptied"
     for _ in _unpack(place, Path(image), manifest, key):
         yield "wrote"
@@ -194,7 +201,7 @@ def _unpack(place, image, manifest, key):
     files = images.unpacked((image / images.ROMFS).read_bytes())
     for path, data in sorted(files.items()):
         target = place / LIB / path
-        if place / LIB not in target.resolve().parents:
+        if (place / LIB).resolve() not in target.resolve().parents:
             raise Failure(UNVERIFIED, f"the image has a module {path!r}", "do not use it")
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(target, data)
@@ -223,7 +230,7 @@ def uninstall(folder):
     """Takes the firmware away: what `install` made and nothing else. Names of what was removed."""
     folder, gone = Path(folder), []
     with _locked(folder):
-        for name in (CURRENT, CURRENT + ".new", TRIAL, MAKER):
+        for name in [name + end for name in (CURRENT, TRIAL, MAKER) for end in ("", ".new")]:
             if os.path.lexists(folder / name):
                 os.unlink(folder / name)
                 gone.append(name)
@@ -241,23 +248,28 @@ def uninstall(folder):
 
 def choose(folder):
     """The slot to start now, and what was done about it: (slot, text or None). Counts a start of a version on trial,
-    goes back where it has none left or is not whole. Failure where neither slot is whole."""
+    goes back where it has none left or is not whole, if there is one to go back to. Failure where neither slot is
+    whole."""
     now, tried = current(folder), trial(folder)
     if now is None:
         raise Failure(USAGE, f"nothing is installed in {folder}", "carbonterm board install --image DIR --folder DIR")
+    other, why = SLOTS[1 - SLOTS.index(now)], None
     if tried is not None and tried.left <= 0:
-        whole(folder, tried.before)
-        switch(folder, tried.before)
-        confirm(folder)
-        return tried.before, f"the version in slot {now} did not run {STARTS} times: back to the one before"
-    try:
-        whole(folder, now)
-    except Failure as failure:
-        other = SLOTS[1 - SLOTS.index(now)]
-        whole(folder, other)
+        why = f"the version in slot {now} did not run {STARTS} times"
+        if _version(folder, other) is None:  # then any start may be the one that it runs
+            whole(folder, now)
+            return now, f"{why}, and slot {other} is not whole: once more"
+    else:
+        try:
+            whole(folder, now)
+        except Failure as failure:
+            if _version(folder, other) is None:
+                raise
+            why = failure.what
+    if why:
         switch(folder, other)
         confirm(folder)
-        return other, f"{failure.what}: back to the other version"
+        return other, f"{why}: back to the other version"
     if tried is not None:
         tried.left -= 1
         _replace(Path(folder) / TRIAL, tried.bytes())

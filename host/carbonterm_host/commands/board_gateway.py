@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 from pathlib import Path
 
 import typer
@@ -125,25 +124,35 @@ def start(
 
 def _watched(folder, words, environment, status):
     """Runs a version on trial until it ends; its status tells when it has shown that it runs."""
+    former, seen = _written(status), set()
     process = subprocess.Popen(words, env=environment)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: process.send_signal(number))
-    seen, begun = set(), time.time()
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(0.5)
-        beat = _beat(status, begun) if len(seen) < BEATS else None
+        beat = _beat(status, former) if len(seen) < BEATS else None
         if beat is not None:
             seen.add(beat)
             if len(seen) == BEATS:
                 gateway.confirm(folder)
 
 
-def _beat(path, begun):
-    """Which status a terminal that records and signs has written since `begun`; None for none."""
+def _written(path):
+    """What tells one status from the one before; None where there is none."""
     try:
-        if path is None or os.stat(path).st_mtime < begun:
-            return None
+        found = os.stat(path)
+    except (OSError, TypeError):
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _beat(path, former):
+    """Which status a terminal that records and signs has written after the one that was `former`; None for none. The
+    clock may be set meanwhile, to an earlier time too."""
+    if _written(path) in (None, former):
+        return None
+    try:
         found = json.loads(Path(path).read_bytes())
     except (OSError, ValueError):
         return None
