@@ -29,12 +29,12 @@ def judge(rom, staged):
     rom, staged: boot.py's Rom() and its reader of STAGED."""
     try:
         release = _judged(rom, staged)
-    except (Refusal, OSError, ValueError, MemoryError) as error:
+    except Exception as error:  # whatever its manifest says: what is not judged here would be judged at each start
         reason = str(error) or type(error).__name__
         print("the upgrade is refused:", reason)
+        os.remove(STAGED)  # first: there may be no room for the reason
         with open(REFUSED, "w") as file:
             file.write(reason)
-        os.remove(STAGED)
         return False
     with open(NEXT, "wb") as file:
         file.write(release)
@@ -53,10 +53,11 @@ def _judged(rom, staged):
         raw, words = file.read(length), file.read(signature)
         key = signer(raw, words, _maker())
         manifest = json.loads(raw)
-        size, digest = _fits(manifest)
+        size, digest, unit = _fits(manifest)
         if size > rom.size:
             raise Refusal("its ROMFS has %d bytes, the partition %d" % (size, rom.size))
-        if [n for n in numbers if n * block >= size] or os.stat(STAGED)[6] != first + block * len(numbers):
+        length = os.stat(STAGED)[6]
+        if block != unit or [n for n in numbers if n * block >= size] or length != first + block * len(numbers):
             raise Refusal("its blocks are not those of its image")
         if _digest(file, first, numbers, rom, block, size) != digest:
             raise Refusal("the firmware would not be the one of its manifest")
@@ -92,7 +93,7 @@ def _maker():
 
 
 def _fits(manifest):
-    """(size, SM3 digest) of the ROMFS that a manifest promises."""
+    """(size, SM3 digest) of the ROMFS that a manifest promises, and the bytes of a block of this flash."""
     import carbonterm_board as about  # which only an image has
 
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
@@ -101,7 +102,7 @@ def _fits(manifest):
         raise Refusal("it is for %s, this is %s" % (manifest.get("board"), about.NAME))
     for row in manifest["files"]:
         if row["name"] == ROMFS:
-            return row["size"], binascii.unhexlify(row["sm3"])
+            return row["size"], binascii.unhexlify(row["sm3"]), about.FLASH[0]
     raise Refusal("its manifest has no ROMFS")
 
 

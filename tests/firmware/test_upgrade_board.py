@@ -190,6 +190,8 @@ def test_what_a_board_refuses(board, built, newer, tmp_path):
     """What whoever has its files may leave there: the firmware stays, and says why."""
     good = package(built, newer)
     length = int.from_bytes(good[8:12], "big")
+    parts = [8 * i + j for i in todo(built, newer) for j in range(8)]  # each would erase its whole block
+    bare = signed(built, tmp_path / "bare", MAKER, ["files"])
     wrong = {
         "another key": package(built, signed(built, tmp_path / "other", OTHER)),
         "not signed": package(built, signed(built, tmp_path / "nobody", None)),
@@ -197,6 +199,8 @@ def test_what_a_board_refuses(board, built, newer, tmp_path):
         "signature": good[: 24 + length + 140] + b"0" + good[24 + length + 141 :],
         "would not be the one": good[:-2000] + bytes([good[-2000] ^ 1]) + good[-1999:],
         "are not those of its image": good[:-1],
+        "are not those of its image ": staged.package(newer, (newer / image.ROMFS).read_bytes(), BLOCK // 8, parts),
+        "files": package(built, bare),
         "no upgrade": b"CTUPG2" + good[6:],
         "": b"",
     }
@@ -206,7 +210,7 @@ def test_what_a_board_refuses(board, built, newer, tmp_path):
         runs(board)
         assert b"the upgrade is refused" in board.said, why
         with Remote(board.port, 30) as remote:
-            assert why in remote.get("/refused.txt").decode()
+            assert why.strip() in remote.get("/refused.txt").decode()
             assert remote.get(onboard.STAGED) is None and remote.get(onboard.JUDGED) is None
         assert content(board)[0][: len(old)] == old
     with pytest.raises(Failure, match="the board takes those of") as said:

@@ -55,8 +55,9 @@ def deployed(board, folder, **options):
     return done
 
 
-def signed(built, folder, signer):
-    """A copy of an image, signed by a Signer or nobody: another version, whose ROMFS differs in few blocks."""
+def signed(built, folder, signer, without=()):
+    """A copy of an image, signed by a Signer or nobody: another version, whose ROMFS differs in few blocks; its
+    manifest lacks the names of `without`."""
     shutil.copytree(built, folder)
     data = bytearray((built / image.ROMFS).read_bytes())
     version = re.search(rb"esp32-s3-n8r2 ([0-9.]+)\n", data)
@@ -69,6 +70,8 @@ def signed(built, folder, signer):
     for row in manifest["files"]:
         if row["name"] == image.ROMFS:
             row["sm3"] = image.digest(bytes(data))
+    for name in without:
+        del manifest[name]
     raw = image.canonical(manifest)
     (folder / image.MANIFEST).write_bytes(raw)
     (folder / image.SIGNATURE).unlink()
