@@ -190,13 +190,14 @@ def test_what_a_board_refuses(board, built, newer, tmp_path):
     """What whoever has its files may leave there: the firmware stays, and says why."""
     good = package(built, newer)
     length = int.from_bytes(good[8:12], "big")
+    digit = 24 + length + 140
     parts = [8 * i + j for i in todo(built, newer) for j in range(8)]  # each would erase its whole block
     bare = signed(built, tmp_path / "bare", MAKER, ["files"])
     wrong = {
         "another key": package(built, signed(built, tmp_path / "other", OTHER)),
         "not signed": package(built, signed(built, tmp_path / "nobody", None)),
         "does not fit its manifest": good[:60] + bytes([good[60] ^ 1]) + good[61:],
-        "signature": good[: 24 + length + 140] + b"0" + good[24 + length + 141 :],
+        "signature": good[:digit] + (b"1" if good[digit : digit + 1] == b"0" else b"0") + good[digit + 1 :],
         "would not be the one": good[:-2000] + bytes([good[-2000] ^ 1]) + good[-1999:],
         "are not those of its image": good[:-1],
         "are not those of its image ": staged.package(newer, (newer / image.ROMFS).read_bytes(), BLOCK // 8, parts),
