@@ -1,8 +1,8 @@
 """The firmware: one task per bus, one that commits, one per centre, a heartbeat, and a console for who started it.
 
 Crash-only: there is no shutdown to get wrong. SIGKILL, power loss and an error that reaches the top are the same thing,
-and the next start recovers from the log. The console's "stop" only saves the readers a torn tail: it ends the rounds,
-commits, lets the centres catch up for a while and leaves.
+and the next start recovers from the log. The console's "stop", and SIGTERM, only save the readers a torn tail: they end
+the rounds, commit, let the centres catch up for a while and leave.
 """
 
 import asyncio
@@ -405,8 +405,12 @@ class App:
         elif len(words) == 2 and words[0] == b"enter":
             self._enter(words[1].decode())
         elif line.strip() in (b"stop", b""):
-            self.stopping = True
-            self._full.set()
+            self.stop()
+
+    def stop(self):
+        """Ends the rounds: what was read is committed, centres catch up for a while, and `run` returns."""
+        self.stopping = True
+        self._full.set()
 
     def _exchanged(self, words):
         """Appends the operator's word, or keeps the reason why not among the errors of the status."""
@@ -541,6 +545,8 @@ def _read(path):
 
 async def _live(options, document, clock):
     """Runs the App; a storage that does not even let it begin is said in the status and tried again."""
+    from carbonterm_device.ports import proc
+
     pause, status_file = FIRST_MS, options.get("status")
     while True:
         try:
@@ -553,12 +559,17 @@ async def _live(options, document, clock):
             if status_file:
                 status = {"alarms": [what], "storage": {"failed": what, "do": way_out}, "time_ms": clock.now_ms()}
                 port.write_volatile(status_file, status)
-            await port.sleep_ms(pause)
+            if await proc.told_to_end(port, pause):
+                return 0
             pause = min(2 * pause, LONGEST_MS)
         else:
             app.site_file = options["site"]
             app.release_file = options.get("release")
-            return await app.run(status_file, "console" in options, options.get("maintenance"))
+            heed = asyncio.create_task(proc.heed(port, app))
+            try:
+                return await app.run(status_file, "console" in options, options.get("maintenance"))
+            finally:
+                heed.cancel()
 
 
 def _options(argv):

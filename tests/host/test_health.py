@@ -204,6 +204,16 @@ def test_systemd_is_told_that_the_terminal_lives(tmp_path, binary):
     assert done.stdout.strip() == "False False"
 
 
+def test_a_sigterm_that_waits_is_found(tmp_path):
+    for lines, found in (("SigPnd:\t0000000000000000\nShdPnd:\t0000000000004000\n", True), ("", False),
+                         ("SigPnd:\t0000000000004000\nShdPnd:\t0000000000000000\n", True),
+                         ("SigPnd:\t0000000000000001\nShdPnd:\t0000000080000a00\nSigBlk:\t0000000000004000\n", False),
+                         ):  # fmt: skip
+        assert proc.terminated(made(tmp_path, {"proc/self/status": "Name:\tx\n" + lines})) is found
+    assert proc.terminated(str(tmp_path / "none")) is False
+    assert proc.terminated() is False
+
+
 # --- the self-check ---------------------------------------------------------------------------------------------------
 
 

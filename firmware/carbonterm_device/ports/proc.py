@@ -18,6 +18,7 @@ _PLACES = ("/usr/bin/", "/usr/local/bin/", "/usr/sbin/")
 _IN_HOUSING = (
     "lm75", "tmp1", "tmp4", "tmp7", "sht", "ds18", "ds3231", "hih6130", "adt7", "mcp98", "board", "ambient", "case",
 )  # fmt: skip
+_SIGTERM, _LOOK_MS = 15, 500
 _ETHERNET = "1"  # ARPHRD_ETHER
 _CARD_RESET = 0x20  # of linux/watchdog.h: the last start was the watchdog's
 
@@ -74,6 +75,31 @@ def alive(name=None):
     finally:
         link.close()
     return True
+
+
+def terminated(root=""):
+    """Whether SIGTERM waits for this process, which it does where who started it has blocked it (`env
+    --block-signal=TERM`, `carbonterm board start`): MicroPython hears no signals. Elsewhere it ends the process."""
+    for line in (text("/proc/self/status", root) or "").split("\n"):
+        if line.startswith(("SigPnd:", "ShdPnd:")) and int(line[7:].strip(), 16) >> (_SIGTERM - 1) & 1:
+            return True
+    return False
+
+
+async def told_to_end(port, most_ms=None):
+    """Waits until SIGTERM waits, at most so long where that is given; whether it does."""
+    begun = port.ticks_ms()
+    while not terminated():
+        if most_ms is not None and port.ticks_diff(port.ticks_ms(), begun) >= most_ms:
+            return False
+        await port.sleep_ms(_LOOK_MS)
+    return True
+
+
+async def heed(port, app):
+    """Ends the rounds of an App once SIGTERM waits, as the console's "stop" does."""
+    await told_to_end(port)
+    app.stop()
 
 
 def system(root=""):

@@ -27,6 +27,7 @@ SLOTS = "a", "b"
 STARTS = 3  # that a new version has to show that it runs
 MAKER, CURRENT, TRIAL, RELEASE, LIB = "maker.pub", "current", "trial.json", "release", "lib"
 FAMILY = "unix"
+HEAP = "16M"  # boards/linux-gateway/board.toml; MicroPython's own is 2 MB
 _ASK = """
 import sys
 i = sys.implementation
@@ -285,7 +286,8 @@ def confirm(folder):
 def command(folder, slot, arguments, binary=None):
     """(words, environment) that start the firmware of a slot with its own arguments."""
     place = (Path(folder) / slot).resolve()
-    words = [binary or runtime.find(), "-m", "carbonterm_device", *arguments, "--release", str(place / RELEASE)]
+    words = [binary or runtime.find(), "-X", f"heapsize={HEAP}", "-m", "carbonterm_device", *arguments]
+    words += ["--release", str(place / RELEASE)]
     return words, {**os.environ, "MICROPYPATH": f".frozen:{place / LIB}"}
 
 

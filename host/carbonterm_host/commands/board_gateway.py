@@ -117,6 +117,7 @@ def start(
         print(said, file=sys.stderr, flush=True)
     words, environment = gateway.command(folder, slot, arguments)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # of a serial line that is pulled out, which would end a first process
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # the firmware looks whether it waits, and ends well
     if gateway.trial(folder) is None:
         os.execve(words[0], words, environment)
     return _watched(folder, words, environment, _after(arguments, "--status"))
@@ -128,6 +129,7 @@ def _watched(folder, words, environment, status):
     process = subprocess.Popen(words, env=environment)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: process.send_signal(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(0.5)

@@ -87,10 +87,11 @@ class Gateway:
         self.process.communicate(timeout=LONG_S)
 
     def ran(self):
-        """One start that comes up, is believed, and stops."""
+        """One start that comes up, is believed, and ends well by SIGTERM, as systemd stops it."""
         self.start()
         self.wait(lambda: self.status.exists() and gateway.trial(self.programs) is None)
         self.stop()
+        assert self.process.returncode == 0
 
     def failed(self):
         """One start that ends by itself; what it said."""
