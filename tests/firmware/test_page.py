@@ -84,6 +84,10 @@ def test_who_gets_in(plant):
         assert status == 403 and "拒绝" in text
     assert operator.ask("GET", "/manual")[0] == 200
     assert operator.post("/draft", do="force")[0] == 403
+    file = plant.terminal.data / "page.users"
+    file.write_text(file.read_text().replace("wang operator", "wang viewer").replace("li viewer", "lu viewer"))
+    assert operator.ask("GET", "/manual")[0] == viewer.ask("GET", "/")[0] == 303  # who was removed, or may do less
+    assert viewer.ask("GET", "/api/status")[0] == 401
     plant.terminal.stop()
     said = audits(plant.log(), "page")
     assert [(who, detail.split(" from")[0]) for who, detail in said] == [

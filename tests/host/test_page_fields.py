@@ -4,6 +4,7 @@ right, and refuses what is not; the simulated clicks of a browser are in tests/f
 import pytest
 
 from carbonterm import site as sites
+from carbonterm.errors import CarbonError
 from carbonterm.field import places
 from carbonterm.site_rows import plain
 from carbonterm_device.page import editing, fields
@@ -128,3 +129,54 @@ def test_every_parameter_of_every_protocol_is_edited_and_wrong_values_are_refuse
             assert wrong and not draft.changed, (row["name"], name)
             assert draft.site(SITE_OF.version).canonical() == before
     assert covered >= set(sites.BUS_KINDS if part == "buses" else places.PROTOCOLS + places.CHANNELS + places.SENDERS)
+
+
+AMOUNTS = """\
+terminal: CT-FORM-2
+name: 单位
+zone: "+08:00"
+buses: [{name: tcp, kind: modbus-tcp, host: 10.0.0.1, port: 502}]
+meters: [{name: T1, bus: tcp, unit: 1, model: eastron-sdm630}]
+points: [{name: "A × B", meter: T1, register: active_energy_import, every: 60s}]
+virtual: [{name: shop, apportion: "A × B", share: "0.6"}, {name: rest, apportion: "A × B", share: "0.4"}]
+sources:
+  - name: electricity
+    method: cn-2015-other-industry
+    source: purchased_electricity
+    parameters: {AD: [shop], EF: {value: "0.5703", unit: tCO2/MWh, source: "2022"}}
+settings: {closings: [hour]}
+"""
+
+
+def test_another_unit_of_a_point_converts_where_it_is_taken():
+    """A meter's unit is put right, or a virtual point is given in another one: who takes them converts from it."""
+    draft = Draft(site_yaml.compile_text(AMOUNTS))
+
+    def change(part, **words):
+        row = draft.parts[part][0]
+        return editing.save(draft, part, 0, {**words_of(draft, part, row), **words}, row)
+
+    def ratios():
+        site = draft.site(9)
+        parts = [row.parts[0] for row in site.virtual] + [site.sources[0].inputs[0].points[0]]
+        return [f"{above}/{below}" for _, above, below in parts]
+
+    assert ratios() == ["3/5", "2/5", "1/1000"]
+    assert change("points", unit="MWh") == {} and ratios() == ["600/1", "400/1", "1/1000"]
+    assert change("virtual", unit="MWh") == {} and ratios() == ["3/5", "400/1", "1/1"]
+    assert change("virtual", unit="kWh", name="workshop") == {} and ratios() == ["600/1", "400/1", "1/1000"]
+    assert change("virtual", unit="MWh", parts="A × B × 1/2") == {} and ratios() == ["1/2", "400/1", "1/1"]
+    before = draft.site(9).canonical()
+    assert "do not measure the same" in change("points", unit="Nm3")[""]
+    assert draft.site(9).canonical() == before
+
+
+def test_names_and_bytes_are_what_was_typed():
+    kind = fields.parts_of(["A", "A × B", "A * B"])
+    for value in ([["A", 1, 2]], [["A × B", 1, 1], ["A * B", 3, 1]], [["A × B", -1, 7]]):
+        assert kind.read(kind.show(value)) == value
+    assert kind.read("A * 1/2") == kind.read("A × 1/2")
+    assert fields.OCTETS.read("ab C\n0") == b"\xab\xc0" and fields.OCTETS.read(" ") is None
+    for text in ("abc", "+a", "0x", "a_", "-1"):
+        with pytest.raises(CarbonError):
+            fields.OCTETS.read(text)

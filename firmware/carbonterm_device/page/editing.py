@@ -4,12 +4,16 @@
 then the draft is as it was.
 """
 
+from carbonterm import units
 from carbonterm.errors import CarbonError
 from carbonterm.field import places
+from carbonterm.number import Ratio
+from carbonterm.series.combine import SUM
 from carbonterm_device.page import draft as drafts
 from carbonterm_device.page import entity, fields, formulas
 
 _SELECTORS = ("kind", "protocol", "meter")  # fields that decide what others are
+_NAMED = ("points", "manual", "virtual")  # parts whose rows sources and virtual points are made of
 _REFERENCES = ("bus", "meter", "meters", "point", "parts", "inputs")
 # what a row begins with where there is none to copy; all else is the class's usual value, or none
 _BEGINS = {
@@ -55,7 +59,7 @@ def save(draft, part, index, words, before):
             wrong = _checked(part, row)
     if wrong:
         return wrong
-    rows = draft.parts[part]
+    rows, told = draft.parts[part], _units(draft)
     kept = drafts._Copy(draft.parts, draft.boundary)
     if index is None:
         rows.append(row)
@@ -64,19 +68,26 @@ def save(draft, part, index, words, before):
         rows[index] = row
         if "name" in row and old != row["name"]:
             draft.renamed(part, old, row["name"])
-    return _settled(draft, kept, part, row)
+            if part in _NAMED:
+                told[row["name"]] = told.pop(old)
+    return _settled(draft, kept, part, row, told, before if part == "virtual" and index is not None else None)
 
 
 def remove(draft, part, index):
     """Takes a row away; as `save`."""
-    kept = drafts._Copy(draft.parts, draft.boundary)
+    kept, told = drafts._Copy(draft.parts, draft.boundary), _units(draft)
     draft.parts[part].pop(index)
-    return _settled(draft, kept, part, {})
+    return _settled(draft, kept, part, {}, told)
 
 
-def _settled(draft, kept, part, row):
-    """Whether the whole document still holds; else the draft gets back what was kept."""
-    _, error = drafts.whole(draft, draft.base + 1)
+def _settled(draft, kept, part, row, told, before=None):
+    """Whether the whole document still holds; else the draft gets back what was kept. told: _units before the change;
+    before: a virtual point's row before it."""
+    try:
+        _rescale(draft, told, row, before)
+        error = drafts.whole(draft, draft.base + 1)[1]
+    except CarbonError as refused:
+        error = refused
     if error is None:
         draft.changed = True
         return {}
@@ -87,6 +98,37 @@ def _settled(draft, kept, part, row):
     if part in drafts.PARTS and field in row and where.startswith(drafts.PARTS[part].NAME):
         return {field: what + hint}
     return {"": error.what + hint}
+
+
+def _units(draft):
+    """{point: the unit that it is settled in}."""
+    found = {row["name"]: row["unit"] for part in _NAMED for row in draft.parts[part]}
+    for row in draft.parts["series"]:
+        if row["unit"] is not None:
+            found[row["point"]] = row["unit"]
+    return found
+
+
+def _rescale(draft, told, row, before):
+    """The ratios by which points are taken convert from the units that they have now; UnitError where they cannot. A
+    virtual point whose own unit alone was changed keeps its amount."""
+    now = _units(draft)
+    taken = [feed[1] for source in draft.parts["sources"] for feed in source["inputs"]]
+    taken += [one["parts"] for one in draft.parts["virtual"] if one is not row]
+    for point in [part for parts in taken for part in parts]:
+        old, new = told.get(point[0]), now.get(point[0])
+        if None not in (old, new) and old != new:
+            _by(point, units.convert(1, new, old))
+    if before and before["unit"] != row["unit"] and before["parts"] == row["parts"]:
+        row["parts"] = [list(part) for part in row["parts"]]
+        if units.fits(before["unit"], row["unit"]):
+            for point in row["parts"] if row["op"] == SUM else row["parts"][:1]:
+                _by(point, units.convert(1, before["unit"], row["unit"]))
+
+
+def _by(point, factor):
+    ratio = Ratio(point[1], point[2]) * factor
+    point[1], point[2] = ratio.numerator, ratio.denominator
 
 
 def _read(draft, part, before, words):

@@ -57,12 +57,9 @@ def _decimal(value):
 
 def _octets(text):
     text = "".join(text.split())
-    if not text:
-        return None
-    try:
-        return bytes([int(text[i : i + 2], 16) for i in range(0, len(text) - len(text) % 2, 2)] + [0] * (len(text) % 2))
-    except ValueError:
+    if len(text) % 2 or [c for c in text if c not in "0123456789abcdefABCDEF"]:
         raise SiteError("%s is not hexadecimal" % quoted(text, 24), "two digits 0-9 a-f for each byte · 请填十六进制")
+    return bytes([int(text[i : i + 2], 16) for i in range(0, len(text), 2)]) or None
 
 
 def _hex(value):
@@ -119,8 +116,8 @@ def parts_of(names):
     def read(text):
         found = []
         for line in [line.strip() for line in text.split("\n") if line.strip()]:
-            line = line.replace(" * ", " × ")
-            name, _, factor = line.rpartition(" × ") if " × " in line else (line, "", "1")
+            sign = " × " if " × " in line else " * "
+            name, _, factor = line.rpartition(sign) if sign in line and line not in names else (line, "", "1")
             above, _, below = factor.partition("/")
             above, below = _integer(above), _integer(below or "1")
             if name.strip() not in names or not above or not below or below < 0:

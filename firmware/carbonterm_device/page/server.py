@@ -88,6 +88,8 @@ class Server:
         told = (wanted or row).canonical()
         try:
             while self.app.site.page is not None and self.app.site.page.canonical() == told:
+                self.sessions.look()
+                self.door.look()
                 await self.port.sleep_ms(LOOK_MS)
         finally:
             server.close()
@@ -177,8 +179,12 @@ class Server:
         self.web.route(path, methods=[method])(handle)
 
     def session_of(self, request, touch=True):
-        """The Session of a request, None where nobody is logged in."""
-        return self.sessions.find(_cookie(request.headers.get("Cookie", "")), touch)
+        """The Session of a request, None where nobody is logged in, or the file of users has him no more as he came."""
+        session = self.sessions.find(_cookie(request.headers.get("Cookie", "")), touch)
+        if session is not None and not self.door.knows(session.user):
+            self.sessions.end_of(session.user.name)
+            return None
+        return session
 
     def refused(self, refusal):
         return self.answer(("拒绝", "refused"), None, [html.box(html.escape(refusal.what), True), _BACK], "",

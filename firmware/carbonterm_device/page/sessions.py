@@ -27,7 +27,7 @@ class Sessions:
 
     def begin(self, user):
         """What the cookie of a new session says. The one unused longest goes where there are too many."""
-        self._drop()
+        self.look()
         now = self._port.ticks_ms()
         while len(self._open) >= MOST:
             idle = [(self._port.ticks_diff(now, one.seen), said) for said, one in self._open.items()]
@@ -38,7 +38,7 @@ class Sessions:
 
     def find(self, said, touch=True):
         """The Session of a cookie, None where there is none any more; touch: somebody is there."""
-        self._drop()
+        self.look()
         found = self._open.get(said)
         if found is not None and touch:
             found.seen = self._port.ticks_ms()
@@ -55,7 +55,8 @@ class Sessions:
     def _secret(self):
         return "".join(["%02x" % byte for byte in self._port.random(24)])
 
-    def _drop(self):
+    def look(self):
+        """Ends what is over. Ticks begin anew after some days: somebody has to look now and then."""
         now, port = self._port.ticks_ms(), self._port
         for said, one in list(self._open.items()):
             if port.ticks_diff(now, one.seen) > IDLE_MS or port.ticks_diff(now, one.began) > LONGEST_MS:

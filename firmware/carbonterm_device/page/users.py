@@ -1,4 +1,4 @@
-"""Who comes in to the page: passwords and tokens against the file of users (carbonterm.users), read at each log-in.
+"""Who comes in to the page: passwords and tokens against the file of users (carbonterm.users), read at each request.
 
 Wrong passwords of a name cost waiting time that doubles; a name that nobody has costs the same work, and all such names
 wait together.
@@ -31,7 +31,7 @@ class Door:
     def __init__(self, read, port):
         self._read = read
         self._port = port
-        self._wrong = {}  # {name, or None for all that nobody has: (how many in a row, ticks until which it waits)}
+        self._wrong = {}  # {name, or None for all that nobody has: (how many in a row, ticks until it waits, or None)}
         self._busy = False
 
     def users(self):
@@ -40,9 +40,21 @@ class Door:
 
     def waits(self, name, users):
         """Seconds for which no password of a name is looked at."""
-        count, until = self._wrong.get(name if name in users else None, (0, 0))
-        left = self._port.ticks_diff(until, self._port.ticks_ms()) if count > FREE else 0
+        until = self._wrong.get(name if name in users else None, (0, None))[1]
+        left = self._port.ticks_diff(until, self._port.ticks_ms()) if until is not None else 0
         return max(0, -(-left // 1000))
+
+    def look(self):
+        """Forgets waiting times that are over. Ticks begin anew after some days: somebody has to look now and then."""
+        now = self._port.ticks_ms()
+        for name, (count, until) in list(self._wrong.items()):
+            if until is not None and self._port.ticks_diff(until, now) <= 0:
+                self._wrong[name] = count, None
+
+    def knows(self, user):
+        """Whether the file has a User as he was when he came in."""
+        now = self.users().get(user.name)
+        return now is not None and (now.role, now.salt, now.verifier) == (user.role, user.salt, user.verifier)
 
     async def enter(self, name, password):
         """The User whose name and password these are; AccessError with why not. Its `hint` is for the log only."""
@@ -72,7 +84,8 @@ class Door:
     def _count(self, name):
         count = self._wrong.get(name, (0, 0))[0] + 1
         seconds = min(LONGEST_S, 1 << min(count - FREE, 10)) if count > FREE else 0
-        self._wrong[name] = count, self._port.ticks_add(self._port.ticks_ms(), seconds * 1000)
+        until = self._port.ticks_add(self._port.ticks_ms(), seconds * 1000) if seconds else None
+        self._wrong[name] = count, until
 
     def program(self, token):
         """The User whose token (bytes) this is, None if it is nobody's."""

@@ -193,8 +193,8 @@ def _label(period, start, zone):
 async def _api(server, request, name):
     """JSON for programs with a token, or for who is logged in."""
     given = request.headers.get("Authorization", "")
-    session = server.session_of(request, False)
     try:
+        session = server.session_of(request, False)
         known = session is not None or (given[:7].lower() == "bearer " and server.door.program(given[7:].encode()))
     except CarbonError as error:
         return Response(json.dumps({"error": str(error)}), 503, {"Content-Type": "application/json"})
