@@ -27,6 +27,7 @@ def test_the_log_goes_out_and_a_document_comes_in(tmp_path):
         assert "no stick at" in zhang.get("/stick")
         assert zhang.post("/stick", do="export")[0] == 400
         stick.mkdir()
+        assert "可能未挂载" in zhang.get("/stick")  # as where a folder waits for its stick
         assert plant.client("wang").ask("GET", "/stick")[0] == 403
         seen = terminal.wait(lambda status: status["readings"] > 8 and status["entries"])["entries"]
         assert zhang.post("/stick", do="export")[0] == 303

@@ -81,7 +81,7 @@ class Stick:
             count, size = await self._copied(path + "/" + name)
             self.told = "%s: %d files, %d bytes · 已导出，可以拔出" % (name, count, size)
             self._server.audit(who, "exported %d files, %d bytes to the stick: %s" % (count, size, name))
-        except (OSError, CarbonError) as error:  # a stick that is full, or was pulled out: the terminal goes on
+        except (OSError, CarbonError, MemoryError) as error:  # a stick that is full, or was pulled out: it goes on
             self.told = "%s is not whole: %s · 导出失败" % (name, error)
             self._server.audit(who, "an export to the stick failed: %s" % error)
 
@@ -114,10 +114,14 @@ class Stick:
 
     def _parts(self, session):
         try:
-            names = documents(self.folder())
-        except AccessError as error:
+            folder = self.folder()
+            names, own = documents(folder), os.stat(folder)[2] == os.stat(self._app.storage.path)[2]  # st_dev
+        except (AccessError, OSError) as error:
             yield box(escape(str(error)), True)
             return
+        if own:
+            words = both("与数据在同一磁盘：U 盘可能未挂载", "this is the terminal's own disk: is a stick mounted?")
+            yield box(words, True)
         if self.told:
             yield box(escape(self.told) + ' <a href="/stick">%s</a>' % both("刷新", "refresh"))
         yield section("导出日志", "export the log")
