@@ -15,6 +15,7 @@ from carbonterm_host.boards import deploy, image, virtual
 from carbonterm_host.boards.remote import Remote
 from carbonterm_host.boards.virtual import VirtualBoard
 from carbonterm_host.screen import Failure
+from on_boards import vanish
 from shell import carbonterm
 
 NAME = "esp32-s3-n8r2"
@@ -73,12 +74,6 @@ def deployed(board, folder, **options):
         done = deploy.deploy(remote, board.board, folder, **options)
         remote.restart()
     return done
-
-
-def vanish(board, done):
-    """A board on USB takes its port along when its power fails."""
-    board.wait(lambda b: not b.powered or done)
-    board.unplug()
 
 
 def runs(board):

@@ -25,7 +25,7 @@ from carbonterm_host.screen import Failure
 from carbonterm_host.simulate.meter import Meter
 from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.site import Simulation
-from on_boards import MODEL, NAME, cursor, provision, site
+from on_boards import MODEL, NAME, cursor, provision, site, vanish
 from serving import Platform
 from shell import carbonterm
 
@@ -135,11 +135,6 @@ def test_provisioning_cut_at_any_write(tmp_path, built, operator):
             if done:
                 break
         assert cuts > 3
-
-
-def vanish(board, done):
-    board.wait(lambda b: not b.powered or done)
-    board.unplug()
 
 
 def everything(board, signer, document):

@@ -12,7 +12,7 @@ from carbonterm_host.boards import image, onboard, staged, virtual
 from carbonterm_host.boards.remote import Remote
 from carbonterm_host.boards.virtual import VirtualBoard
 from carbonterm_host.screen import Failure
-from on_boards import MAKER, NAME, deployed, signed
+from on_boards import MAKER, NAME, deployed, signed, vanish
 
 OTHER = sm2.Signer(bytes(31) + b"\x06")
 BLOCK = 4096
@@ -165,11 +165,6 @@ def test_power_cut_while_it_is_staged(board, built, newer, first):
         assert stamp(board)[0] == "9"
         deployed(board, built)
         runs(board)
-
-
-def vanish(board, done):
-    board.wait(lambda b: not b.powered or done, 120)
-    board.unplug()
 
 
 def test_a_run_that_was_cut_goes_on(board, built, newer):

@@ -72,7 +72,8 @@ def _about(about):
     ]  # fmt: skip
 
 
-def _state(found):
+def hardware(found):
+    """Rows of what the board itself is like, by provision.state."""
     clock = found["clock_off_ms"]
     return [
         row(say("file system", "文件系统"), found["free"] >= LEAST_FREE, f"{found['free']} / {found['total']} B",
@@ -83,6 +84,12 @@ def _state(found):
         row(say("clock", "时钟"), abs(clock) <= OFF_MS,
             say(f"off by {clock} ms", f"偏差 {clock} ms") + ("" if found["clock_chip"] is not None else
             say(", its clock chip does not answer", "，时钟芯片无应答")), "carbonterm board provision sets it"),
+    ]  # fmt: skip
+
+
+def _state(found):
+    return [
+        *hardware(found),
         row(say("key", "密钥"), found["key"], found["public_key"] or say("none", "无"), "carbonterm board provision"),
         row(say("registration", "登记"), found["registered"],
             found["terminal"] or found.get("registration_error", say("none", "无")), "carbonterm board provision"),

@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 import tarfile
+import textwrap
 import time
 
 from carbonterm.errors import CarbonError
@@ -146,7 +147,7 @@ def label(terminal, public, text=""):
     buffer = io.BytesIO()
     code.save(buffer, kind="svg", scale=scale, xmldecl=False, svgns=True)
     digits = public.hex()
-    rows = [terminal, text, *(digits[i : i + 32] for i in range(0, 128, 32))]
+    rows = [terminal, *textwrap.wrap(text, 32, max_lines=2), *(digits[i : i + 32] for i in range(0, 128, 32))]
     lines = "".join(
         f'<text x="{side + 8}" y="{24 + 18 * i}" font-family="monospace" font-size="12">{escape(row)}</text>'
         for i, row in enumerate(rows)
@@ -157,17 +158,14 @@ def label(terminal, public, text=""):
     )
 
 
-def record(remote, board, registration, signer):
-    """A line for the production record: what was provisioned, canonical JSON, signed by the operator."""
-    row = {
+def described(remote, board, registration):
+    """What the production record says of a board (record.py): dict."""
+    return {
         "terminal": registration.terminal_id, "public_key": registration.public.hex(), "epoch": registration.epoch,
         "board": board.name, "chip": remote.value("port.unique_id()"), "carbonterm": remote.about["carbonterm"],
         "micropython": remote.about["version"], "operator": registration.operator,
         "time_ms": time.time_ns() // 1_000_000, "simulated": remote.about["simulated"],
     }  # fmt: skip
-    text = json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    signature = signer.sign(text.encode()).hex()
-    return json.dumps({"record": text, "public_key": signer.public.hex(), "signature": signature})
 
 
 # --- what is read back ----------------------------------------------------------------------------------------------

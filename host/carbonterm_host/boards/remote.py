@@ -54,13 +54,14 @@ class Remote:
     mpy ("6.3"), arch, platform, machine, board and carbonterm (both None without our firmware), without (modules.PARTS
     that its image lacks), simulated.
 
-    watchdog: seconds of a watchdog that may run, which is then fed with each `run`. Leaving it closes the port;
-    `restart()` lets the board begin.
+    watchdog: seconds of a watchdog that may run, which is then fed with each `run`; tries: how often a prompt is asked
+    for, 8 times in 38 s. Leaving it closes the port; `restart()` lets the board begin.
     """
 
-    def __init__(self, port, watchdog=0):
+    def __init__(self, port, watchdog=0, tries=8):
         self.port = port
         self.watchdog = watchdog
+        self._waits = _PROMPT_S[:tries]
         self._transport = None
         self._filed = False
 
@@ -101,12 +102,12 @@ class Remote:
 
     def _prompt(self):
         """Stops what runs, by Ctrl-C, and begins a fresh interpreter without main.py."""
-        for seconds in _PROMPT_S:
+        for number, seconds in enumerate(self._waits, 1):
             try:
                 self._transport.enter_raw_repl(soft_reset=True, timeout_overall=seconds)
                 return
             except (TransportError, OSError, serial.SerialException) as error:
-                if isinstance(error, OSError) or seconds == _PROMPT_S[-1]:
+                if isinstance(error, OSError) or number == len(self._waits):
                     raise Failure(
                         UNREACHABLE, f"{self.port}: MicroPython's prompt does not answer",
                         "is it the right port? Reset the board, or flash it: carbonterm board flash",

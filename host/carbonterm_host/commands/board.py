@@ -11,13 +11,14 @@ from rich.table import Table
 from carbonterm_host.boards import board as boards
 from carbonterm_host.boards import flash as flashing
 from carbonterm_host.boards import image as images
-from carbonterm_host.commands import board_gateway, board_live
+from carbonterm_host.commands import board_gateway, board_live, board_produce
 from carbonterm_host.commands.key import load, public_of
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, language, put, say
 
 app = typer.Typer(no_args_is_help=True, help="boards: images, flashing, deploying · 板卡：镜像、烧录、部署")
 board_live.add(app)
 board_gateway.add(app)
+board_produce.add(app)
 
 NAME = typer.Argument(..., metavar="NAME", help="a board's name or folder · 板卡名称或目录")
 IMAGE = typer.Option(..., "--image", metavar="DIR", help="folder of carbonterm board build · 镜像目录")
@@ -99,7 +100,7 @@ def build(
         raise Failure(USAGE, f"{arch} is no architecture", "one of " + ", ".join(boards.ARCHITECTURES[1:]))
     signer = None
     if key is not None:
-        signer = load(key)[1]
+        signer, _ = load(key)
     document = None
     if site is not None:
         from carbonterm_host import site_yaml

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from carbonterm_host.boards import board as boards
 from carbonterm_host.boards import deploy as deploying
 from carbonterm_host.boards import provision as provisioning
+from carbonterm_host.boards import record as records
 from carbonterm_host.boards.remote import Remote
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, note, put, say
 
@@ -178,9 +179,7 @@ def provision(
         if label:
             label.write_text(provisioning.label(terminal, registration.public, board.title))
         if record:
-            line = provisioning.record(remote, board, registration, signer)
-            with open(record, "a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            records.append(record, provisioning.described(remote, board, registration), signer)
         simulated = remote.about["simulated"]
         remote.restart()
     row = {"board": name, "terminal": terminal, "public_key": registration.public.hex(), "operator": operator,

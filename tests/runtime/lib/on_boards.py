@@ -38,6 +38,12 @@ def provision(board, operator, yaml, *more, terminal="T1"):
                       "--port", board.port, *more)  # fmt: skip
 
 
+def vanish(board, done):
+    """A board on USB takes its port along when its power fails; done: not empty where it did not."""
+    board.wait(lambda b: not b.powered or done)
+    board.unplug()
+
+
 def cursor(store):
     """Entries that the centre has."""
     try:
