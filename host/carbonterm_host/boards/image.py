@@ -11,6 +11,7 @@ A folder of these files:
     bom.json        bill of materials, CycloneDX 1.6
 """
 
+import ast
 import functools
 import hashlib
 import json
@@ -22,8 +23,8 @@ from pathlib import Path
 
 import carbonterm
 from carbonterm_host import gm_backends, runtime
+from carbonterm_host.boards import arguments, modules, slim, texts
 from carbonterm_host.boards import board as boards
-from carbonterm_host.boards import modules, slim
 from carbonterm_host.screen import FINDING, USAGE, Failure
 
 FORMAT = "carbonterm-image-1"
@@ -70,13 +71,16 @@ def compiled(board, without=()):
     paths = modules.needed(board.profile, board.family, without)
     sources = {name: path.read_text() for name, path in paths.items()}
     if board.profile == "collector":
-        sources = dict(_slim(tuple(sources.items()), board.profile, board.family, tuple(without)))
+        sources, said = _slim(tuple(sources.items()), board.profile, board.family, tuple(without))
+        sources = dict(sources)
+        found.append(Module(texts.SAID, said))
     for name, source in sorted(sources.items()):
         inner = name.replace(".", "/") + ("/__init__" if paths[name].name == "__init__.py" else "")
         if name.endswith(_NATIVE) and not board.mpy["arch"]:
             found.append(Module(inner + ".py", paths[name].read_bytes()))
         else:
-            found.append(Module(inner + ".mpy", _mpy(board, source, inner + ".py")))
+            said = name if board.profile == "collector" else inner + ".py"  # the module's name is there anyway
+            found.append(Module(inner + ".mpy", _mpy(board, source, said)))
     found.append(Module(DESCRIPTION + ".mpy", _mpy(board, described(board), DESCRIPTION + ".py")))
     if "carbonterm_device.page.server" in paths:
         found.append(Module("microdot.py", runtime.microdot().read_bytes()))  # foreign: as it was published
@@ -94,7 +98,10 @@ def _slim(sources, profile, family, without):
     if lacking:
         where, what = lacking[0]
         raise Failure(FINDING, f"the image would lack {what}, which {where} asks for", "tell the makers of carbonterm")
-    return tuple(sources.items())
+    trees = {name: ast.parse(text) for name, text in sources.items()}
+    arguments.rename({name: tree for name, tree in trees.items() if not name.endswith(_NATIVE)}, modules.keywords())
+    said = texts.take(trees)
+    return tuple((name, ast.unparse(tree)) for name, tree in trees.items()), said
 
 
 def _mpy(board, text, said):

@@ -39,6 +39,7 @@ HOST_ONLY = (
 PORTS = "carbonterm_device.ports"
 _SAID = re.compile(r"\.([A-Za-z_]\w*)|\bimport ([\w, ]+)")
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_KEYWORD = re.compile(r"([A-Za-z_]\w*) ?=")
 # what a collector needs for some site documents only, by the word that its image says it lacks
 PARTS = {
     "dlt645": ("carbonterm.field.dlt645", "carbonterm.field.dlt645_items", "carbonterm.field.requests_dlt645"),
@@ -125,17 +126,37 @@ def asked():
     """Names that a computer asks a board for: in the texts that it sends what follows a dot or "import", and in code
     that runs beside the image's every attribute and import."""
     found = set()
-    for path in sorted({*Path(__file__).parent.rglob("*.py")} - {Path(__file__)}):
+    for node, beside in _outside():
+        if isinstance(node, ast.Constant):
+            for name, names in _SAID.findall(str(node.value)):
+                found |= {name, *_NAME.findall(names)}
+        elif beside and isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif beside and isinstance(node, ast.ImportFrom):
+            found.update(alias.name for alias in node.names)
+    return found
+
+
+def keywords():
+    """Names of arguments that a computer may say to a board, in the texts that it sends and in code beside the
+    image's."""
+    found = set()
+    for node, _ in _outside():
+        if isinstance(node, ast.Constant):
+            found |= {*_KEYWORD.findall(str(node.value))}
+        elif isinstance(node, ast.keyword):
+            found.add(node.arg)
+    return found - {None}
+
+
+def _outside():
+    """(node, whether it runs beside the image's code) of texts, bytes, and names in this folder."""
+    here = Path(__file__).parent
+    for path in sorted({*here.rglob("*.py")} - {Path(__file__), here / "texts.py"}):
         beside = path.name == "onboard.py" or path.parent.name == "simulated"
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
-                for name, names in _SAID.findall(str(node.value)):
-                    found |= {name, *_NAME.findall(names)}
-            elif beside and isinstance(node, ast.Attribute):
-                found.add(node.attr)
-            elif beside and isinstance(node, ast.ImportFrom):
-                found.update(alias.name for alias in node.names)
-    return found
+            if not isinstance(node, ast.Constant) or isinstance(node.value, (str, bytes)):
+                yield node, beside
 
 
 def needed(profile, port, without=()):

@@ -22,12 +22,20 @@ BUILTINS = {*dir(builtins), "const", "ptr8", "ptr16", "ptr32", "uint", "__file__
 
 def slim(sources, roots):
     """{module: text} of {module: text} without what neither they nor `roots`, names that outsiders say, ask for."""
-    trees = {module: ast.parse(text) for module, text in sources.items()}
+    trees = {module: _without_slots(ast.parse(text)) for module, text in sources.items()}
     roots = {*roots, *ASKED}
     seen = Seen(trees, roots)
     literals.put(trees, seen)
     _shake(trees, roots, seen)  # keys: (module, name), or (None, name) of whatever object
     return {module: ast.unparse(tree) for module, tree in trees.items()}
+
+
+def _without_slots(tree):
+    """The tree without what MicroPython only keeps: `__slots__`, which means nothing to it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            node.body = [row for row in node.body if _defines(row) != {"__slots__"}] or [ast.Pass()]
+    return tree
 
 
 class _Piece:
