@@ -466,7 +466,7 @@ class App:
         points, sources = self.terminal.totals()
         return {
             "stopped": self.terminal.stopped, "against": self.against,
-            "terminal": log.terminal_id, "epoch": log.epoch, "time_ms": self.clock.now_ms(),
+            "terminal": log.terminal_id, "epoch": log.epoch, "time_ms": self.clock.now_ms(), "zone": self.site.zone,
             "clock": self.clock.status(),
             "runtime": self.terminal.runtime,
             "entries": log.size, "sealed": log.sealed, "found": self.found, "readings": self.terminal.readings,

@@ -65,9 +65,9 @@ class Desk:
         except ValueError:
             question = None
         try:
-            if not isinstance(question, dict) or question.get("do") not in _ANSWERS:
-                known = " ".join(sorted(_ANSWERS))
-                raise Asked("this is no question", 'ask with one line of JSON, {"do": …}: ' + known)
+            known = sorted(_ANSWERS)
+            if not isinstance(question, dict) or question.get("do") not in known:
+                raise Asked("this is no question", 'ask with one line of JSON, {"do": …}: ' + " ".join(known))
             self._note(question, told)
             await _ANSWERS[question["do"]](self, question, tell)
             await tell({"event": "done"})
@@ -212,7 +212,7 @@ class Desk:
                     point = site.points[row[0]]
                     meter = site.meters[point.meter].name
                     if only_meter in (None, meter):
-                        await tell(_point(point, meter, bus.name, time_ms, row))
+                        await tell(_point(point, meter, bus.name, time_ms, row, site.zone))
 
     async def _ask_all(self, index, only_meter=None, only_point=None):
         """What acquisition keeps of its last rounds, asked now: {request: (time, rows, frames, data)}."""
@@ -261,7 +261,8 @@ class Desk:
             time_ms, rows, frames, data = said[request]
             for row in rows:
                 if row[0] == index:
-                    event = _point(site.points[index], meter.name, site.buses[meter.bus].name, time_ms, row)
+                    bus = site.buses[meter.bus].name
+                    event = _point(site.points[index], meter.name, bus, time_ms, row, site.zone)
                     event["event"], event["raw"], event["steps"] = "explained", _hex(b"".join(frames)), []
                     if data is not None:
                         place = dict(request.points)[index]
@@ -318,11 +319,12 @@ class Desk:
                     break
         except OSError:  # whoever asked has gone
             pass
-        try:
-            writer.close()
-            await writer.wait_closed()
-        except OSError:
-            pass
+        finally:  # whatever it was: nobody waits at a connection that nobody answers
+            try:
+                writer.close()
+                await writer.wait_closed()
+            except OSError:
+                pass
 
 
 _ANSWERS = {
@@ -380,11 +382,11 @@ class _Cjt188Talk(requests.Talk):
             self.data = frame
 
 
-def _point(point, meter, bus, time_ms, row):
+def _point(point, meter, bus, time_ms, row, zone):
     _, offset, quality, exponent, mantissa = row
     return {
         "event": "point", "point": point.name, "meter": meter, "bus": bus, "unit": point.unit,
-        "time_ms": time_ms + offset, "quality": quality,
+        "time_ms": time_ms + offset, "zone": zone, "quality": quality,
         "value": None if mantissa is None else str(Number(mantissa, exponent)),
     }  # fmt: skip
 

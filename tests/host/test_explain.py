@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from carbonterm import clock
 from carbonterm_host.commands import pull
 from carbonterm_host.firmware import Terminal
 from carbonterm_host.site_yaml import compile_text
@@ -108,7 +109,7 @@ def test_watch_reads_a_site_from_here(plant):
         ("D1", None, "silent"),
     ]  # fmt: skip
     code, out, _ = carbonterm("watch", plant[0], "--times", "1", "--meter", "main", lang="zh")
-    assert code == 0 and "正常" in out and "heat" not in out
+    assert code == 0 and "正常" in out and "heat" not in out and "时间 +08:00" in out
 
 
 @pytest.mark.slow
@@ -130,7 +131,9 @@ def test_a_terminals_last_answer_and_its_log(plant, tmp_path):
     told, _ = explain("D1", file, "--log", tmp_path / "log.bundle")
     assert (told["logged"]["value"], told["logged"]["quality"]) == (None, "silent")
     code, out, _ = carbonterm("watch", terminal.folder, "--times", "1")  # it has stopped: the status file is left
-    assert code == 0 and "total" in out and "E1" in out
+    assert code == 0 and "total" in out and "E1" in out and "at +08:00" in out
+    moment = clock.text(json.loads((terminal.folder / "status.json").read_text())["time_ms"], 480)[11:19]
+    assert moment in out  # of the site's zone, not this machine's
 
 
 @pytest.mark.parametrize(

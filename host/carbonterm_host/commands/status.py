@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
+from carbonterm import clock
 from carbonterm_host import desk
 from carbonterm_host.screen import FINDING, JSON, OK, UNREACHABLE, USAGE, Failure, console, put, say
 
@@ -78,22 +79,28 @@ def look(place, who):
 
 def _show(told):
     out, status = console(), told["status"]
+    zone = status.get("zone", 0)
+
+    def at(time_ms):
+        return "" if time_ms is None else clock.text(time_ms, zone)[5:19].replace("T", " ")
+
     if told["running"]:
         out.print(f"{told['terminal']}: {say('running', '运行中')}")
     else:
         out.print(f"{told['terminal']}: {say('STOPPED', '已停止')}, {told['stopped_s']} s")
     if status:
-        clock = status.get("clock", {}).get("state")
+        state = status.get("clock", {}).get("state")
+        source = _CLOCK[state] if state is not None else "?"
         out.print(f"  {say('epoch', '密钥周期')} {status.get('epoch')}, {status.get('entries')} "
                   f"{say('entries', '条日志')}, {status.get('readings')} {say('readings', '个读数')}, "
-                  f"{say('clock', '时钟')} {_CLOCK[clock] if clock is not None else '?'}")  # fmt: skip
+                  f"{say('clock', '时钟')} {source}, {clock.zone_text(zone)}")  # fmt: skip
     if told["health"]:
         for name, text in machine(told["health"]):
             out.print(f"  {name}: {text}")
     if told["tasks"]:
         out.print(_table((say("task", "任务"), say("kind", "类别"), say("state", "状态"),
                           say("last success", "最近成功"), say("starts", "启动次数"), say("error", "错误")),
-                         [(row["task"], row["kind"], say(row["state"], _STATES[row["state"]]), _at(row["success_ms"]),
+                         [(row["task"], row["kind"], say(row["state"], _STATES[row["state"]]), at(row["success_ms"]),
                            str(row["starts"]), row["error"]) for row in told["tasks"]]))  # fmt: skip
     out.print(f"{say('faults', '当前故障')}: {len(told['faults'])}")
     for row in told["faults"]:
@@ -101,8 +108,8 @@ def _show(told):
     if told["errors"]:
         out.print(_table((say("first", "首次"), say("last", "最近"), say("code", "代码"), say("where", "对象"),
                           say("count", "次数"), say("what", "说明"), say("over", "结束")),
-                         [(_at(row["first_ms"]), _at(row["last_ms"]), row["code"], row["where"], str(row["count"]),
-                           row["text"], _at(row["over_ms"])) for row in told["errors"]]))  # fmt: skip
+                         [(at(row["first_ms"]), at(row["last_ms"]), row["code"], row["where"], str(row["count"]),
+                           row["text"], at(row["over_ms"])) for row in told["errors"]]))  # fmt: skip
 
 
 def machine(found):
@@ -122,10 +129,6 @@ def machine(found):
     warm = found.get("temperature_mc")
     yield say("temperature", "温度"), f"{warm / 1000:.1f} °C ({found['sensor']})" if warm is not None else "?"
     yield say("up", "运行时间"), f"{found['uptime_s']} s ({say('machine', '主机')} {found.get('system_uptime_s')} s)"
-
-
-def _at(time_ms):
-    return "" if time_ms is None else time.strftime("%m-%d %H:%M:%S", time.localtime(time_ms / 1000))
 
 
 def _table(headings, rows):

@@ -10,6 +10,7 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
+from carbonterm import clock
 from carbonterm_host import desk, site_yaml
 from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, console, put, say
 
@@ -84,7 +85,7 @@ def _totals(file):
         raise Failure(UNREACHABLE, f"{file} cannot be read", "is a terminal running in this folder?") from None
     return [
         {"point": name, "meter": None, "bus": None, "unit": unit, "value": total, "quality": None,
-         "time_ms": status.get("time_ms"), "total": True}
+         "time_ms": status.get("time_ms"), "zone": status.get("zone", 0), "total": True}
         for name, unit, total in status.get("points", ())
     ]  # fmt: skip
 
@@ -95,14 +96,14 @@ def _plain(row):
 
 
 def _table(rows):
-    table = Table()
+    table, zone = Table(), rows[0].get("zone", 0) if rows else 0
     for heading in (say("point", "数据点"), say("meter", "仪表"), say("value", "数值"), say("unit", "单位"),
-                    say("quality", "质量"), say("at", "时间")):  # fmt: skip
+                    say("quality", "质量"), say("at ", "时间 ") + clock.zone_text(zone)):  # fmt: skip
         table.add_column(heading, overflow="fold")
     for row in map(_plain, rows):
         value = "–" if row["value"] is None else row["value"]
         quality = row["quality"] or ("total" if row.get("total") else "")
-        at = time.strftime("%H:%M:%S", time.localtime(row["time_ms"] / 1000)) if row["time_ms"] else ""
+        at = clock.text(row["time_ms"], zone)[11:19] if row["time_ms"] else ""
         quality = say(quality, _CHINESE.get(quality, quality))
         table.add_row(row["point"], row["meter"] or "", value, row["unit"], quality, at)
     return table
