@@ -216,7 +216,7 @@ def produced(
     for text in wrong:
         print(f"✗ {text}")
     if not wrong:
-        print(say(f"{len(rows)} boards, all signed, none missing in between", f"共 {len(rows)} 块，签名完整，无缺行"))
+        print(say(f"boards: {len(rows)}; all signed, none missing in between", f"共 {len(rows)} 块，签名完整，无缺行"))
     return FINDING if wrong else OK
 
 
