@@ -19,11 +19,11 @@ from carbonterm.ledger import entry
 from carbonterm.ledger.tree import Tree, leaf
 from carbonterm.pipeline import Replay
 from carbonterm.uplink.message import Batch
-from carbonterm_host import gm_backends
+from carbonterm_host import gm_backends, site_yaml
 from carbonterm_host.platform.access import audit, labels, users
 from carbonterm_host.platform.access.roles import Person
 from carbonterm_host.platform.intake import Intake
-from carbonterm_host.platform.quality import engine, reviews, rules
+from carbonterm_host.platform.quality import engine, notices, reviews, rules
 from carbonterm_host.platform.store import Store
 from serving import Platform, run
 
@@ -258,6 +258,59 @@ def test_a_certificate_that_has_run_out(good):
     assert examined(good, due + DAY, 1)[1]["calibration"]["findings"][0]["why"] == "certificate due 2027-03-01"
 
 
+IDENTIFIED = """
+terminal: %s
+name: x
+zone: "+08:00"
+buses: [{name: lan, kind: modbus-tcp, host: 127.0.0.1, port: 502}]
+meters:
+  - {name: M1, bus: lan, unit: 1, model: eastron-sdm630, identifier: "%s"}
+  - {name: M2, bus: lan, unit: 2, model: eastron-sdm630}
+points: [{name: E1, meter: M1, register: active_energy_import, every: 60s}]
+"""
+
+
+@pytest.mark.requirement("T-6.3-3", part="the platform finds one identifier at two terminals at once")
+def test_one_identifier_at_two_terminals(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/p.db")
+    intake, sent = Intake(store, "centre", CENTRE, **FAST), []
+
+    def deliver(name, identifier):
+        raw = site_yaml.compile_text(IDENTIFIED % (name, identifier)).canonical()
+        if name not in sent:
+            store.register(name, 0, SIGNER.public)
+        seq = sent.count(name)
+        raw = entry.encode(name, 0, seq, now(), 3, entry.CONFIG, [sm3.digest(raw), raw])
+        pair = raw, gm_backends.sign(KEY, raw, BACKEND)
+        assert intake.post(name, Batch(name, 0, seq, [pair], None).encode())[0] == 200
+        sent.append(name)
+
+    def identity(name, from_ms):
+        (rule,) = [rule for rule in engine.examine(store, name, from_ms, now() + DAY)["rules"]
+                   if rule["rule"] == "identity"]  # fmt: skip
+        return rule
+
+    since = now() - DAY
+    deliver("T1", "88.118.12345678/M-0001")
+    deliver("T2", "88.118.12345678/M-0002")
+    assert identity("T1", since)["ok"] and identity("T1", since)["checked"] == 1
+    deliver("T2", "88.118.12345678/m-0001")  # resolvers take letters of either case for one
+    for name, other, text in (("T1", "T2", "M-0001"), ("T2", "T1", "m-0001")):
+        assert identity(name, since)["findings"] == [
+            {"meter": "M1", "identifier": "88.118.12345678/" + text, "terminal": other, "other": "M1"}
+        ]
+    assert identity("T1", now() + HOUR)["ok"]  # nothing came of it since: it may be out of use
+    engine.keep(store, engine.examine(store, "T1", since, now() + DAY))
+    assert "仪表标识 identity: <span class=bad>1 项" in "".join(notices.lines(store, "T1"))
+    deliver("T2", "88.118.12345678/M-0003")
+    assert identity("T1", since)["ok"]
+    store.close()
+
+
+def now():
+    return time.time_ns() // 10**6
+
+
 # --- reports ----------------------------------------------------------------------------------------------------------
 
 
@@ -288,6 +341,7 @@ def test_the_platform_checks_by_itself_and_shows_it(tmp_path):
             time.sleep(0.05)
         assert [rule["rule"] for rule in found[0]["rules"]] == [
             "calibration", "completeness", "rejection", "environment", "outliers", "repeat sampling", "comparison",
+            "identity",
         ]  # fmt: skip
         assert found[0]["rules"][5]["ok"] and not found[0]["ok"]  # no certificates
         page = httpx.get(platform.url).text

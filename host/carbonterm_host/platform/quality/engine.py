@@ -20,7 +20,7 @@ from carbonterm.ledger.tree import leaf
 from carbonterm.pipeline import DERIVED, Replay
 from carbonterm_host.platform.access import audit
 from carbonterm_host.platform.access.users import now_ms
-from carbonterm_host.platform.quality import rules
+from carbonterm_host.platform.quality import identity, rules
 from carbonterm_host.platform.quality.environment import Watch
 from carbonterm_host.platform.store import entries, figures, logs, metadata
 
@@ -67,6 +67,7 @@ def examine(store, terminal_id, from_ms=None, to_ms=None, seed=None, verify=sm2.
             _outliers(connection, held, from_ms, to_ms),
             _repeat(connection, held, from_ms, to_ms, random.Random(seed), verify, digest),
             _comparison(connection, held, from_ms, to_ms),
+            _rule("identity", *identity.twice(connection, terminal_id, held.sites[-1][1], from_ms)),
         ]
     return {
         "terminal": terminal_id, "from": clock.text(from_ms, held.zone), "to": clock.text(to_ms, held.zone),

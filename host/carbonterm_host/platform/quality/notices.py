@@ -7,6 +7,7 @@ from carbonterm_host.platform.quality import engine, reviews
 _NAMES = {
     "calibration": "仪器校准", "completeness": "完整性", "rejection": "异常剔除", "outliers": "异常值",
     "repeat sampling": "重复采样", "comparison": "多源比对", "environment": "环境数据",
+    "identity": "仪表标识",
 }  # fmt: skip
 
 
