@@ -179,3 +179,6 @@ def _show(result, folder):
     console().print(table)
     colour = say("GREEN", "通过") if result["green"] else say("RED", "未通过")
     print(f"{colour}  {folder}/report.html")
+    for row in result["verdicts"]:
+        if not row["ok"]:
+            print(f"✗ {row['title']} {row['expect'].partition(' ')[2]}: {row['found']}")
