@@ -1,6 +1,7 @@
 """Scenarios: what is no scenario is refused with the way out; a small one is green, and red with each defect."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -191,6 +192,9 @@ _BAD = [
     ('does = "swap"\nmeter = "e1"', 'does = "swap"', "'meter' is missing", "docs/bench.md"),
     ("[expect]", '[meters]\ne1 = {rate = "fast"}\n[expect]', "[meters.e1]", "decimal texts"),
     ("[expect]", '[meters]\ne1 = {start = {colour = "3"}}\n[expect]', "has no register colour", "decimal texts"),
+    ("[defects.swapped]", '[defects."../swapped"]', "'../swapped' is no name for a folder", "letters, digits"),
+    ("[defects.swapped]", "[defects.as-it-is]", "'as-it-is' is no name for a folder", "letters, digits"),
+    ("lasts", "faults = 7\nlasts", "another form than it should", "docs/bench.md"),
     ("[site]", "[site", "this is no TOML", "docs/bench.md"),
 ]
 
@@ -198,10 +202,27 @@ _BAD = [
 @pytest.mark.parametrize("old, new, what, hint", _BAD)
 def test_a_bad_scenario_is_refused_with_the_way_out(tmp_path, old, new, what, hint):
     assert old in SMALL
-    file = written(tmp_path, SMALL.replace(old, new, 1))
+    text = SMALL.replace('[[faults]]\nname = "crc"\nprobability = 0.1\n', "") if new.startswith("faults") else SMALL
+    file = written(tmp_path, text.replace(old, new, 1))
     with pytest.raises(scenario.Bad) as told:
         scenario.load(file)
     assert what in told.value.what and str(file) in told.value.what and hint in str(told.value)
+
+
+@pytest.mark.slow
+def test_a_value_of_another_kind_is_refused(tmp_path):
+    """Every value of the file in turn is a number, a text, a list, a table: what is no scenario is a Bad one."""
+    values = list(re.finditer(r'(?<= = )("[^"]*"|[0-9.]+|true)', SMALL))
+    loaded = refused = 0
+    for found in values:
+        for other in ("-1", '""', "[[1]]", "{a = 1}"):
+            file = written(tmp_path, SMALL[: found.start()] + other + SMALL[found.end() :])
+            try:
+                scenario.load(file)
+                loaded += 1
+            except scenario.Bad:
+                refused += 1
+    assert refused > 100 and loaded < 20, (loaded, refused)
 
 
 def test_what_is_asked_for_and_not_there(tmp_path, small):
@@ -213,6 +234,10 @@ def test_what_is_asked_for_and_not_there(tmp_path, small):
     (tmp_path / "mine" / "file").touch()
     with pytest.raises(Failure, match="not empty"):
         bench.run(small[0], tmp_path / "mine")
+    (tmp_path / "link").symlink_to("nowhere")
+    for other in ("mine/file", "link"):
+        with pytest.raises(Failure, match="is no folder"):
+            bench.run(small[0], tmp_path / other)
 
 
 @pytest.mark.slow

@@ -74,7 +74,9 @@ def observe(scenario, folder, defect, tell):
 
 def empty(folder):
     """Makes a folder for a bench; what an earlier bench left in it goes."""
-    if folder.exists():
+    if os.path.lexists(folder):
+        if folder.is_symlink() or not folder.is_dir():
+            raise Failure(USAGE, f"{folder} is no folder", "name another with -o")
         if any(folder.iterdir()) and not (folder / MARK).exists():
             raise Failure(USAGE, f"{folder} is not empty and not of an earlier bench", "name another folder with -o")
         shutil.rmtree(folder)

@@ -5,6 +5,7 @@ The table [site] is a site file (docs/site.md) whose buses have no place: the be
 """
 
 import json
+import re
 import tomllib
 from datetime import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from carbonterm.field import places as kinds
 from carbonterm_host import site_yaml
 from carbonterm_host.benches import entrances, events
 from carbonterm_host.benches.expect import EXPECTATIONS
+from carbonterm_host.screen import Failure
 from carbonterm_host.simulate import faults as fault_table
 from carbonterm_host.simulate.meter import Meter
 from carbonterm_host.yaml_reader import Mistakes, nearest
@@ -23,6 +25,7 @@ SHIPPED = Path(__file__).parent / "scenarios"
 SUFFIX = ".scenario.toml"
 TIMES = ("real", "simulated")
 BOARDS = ("process",)
+AS_IT_IS = "as-it-is"  # folder of a run without a defect
 TERMINAL = "CT-BENCH-1"
 _UNITS = {"ms": 1, "s": 1000, "min": 60000, "h": 3600000, "d": 86400000}
 _KEYS = ("title", "time", "lasts", "site", "expect")
@@ -73,7 +76,8 @@ class Scenario:
             self.events += events.read(self, row, f"[[events]] number {number}")
         self.events.sort(key=lambda event: event.at_ms)
         self.expect = self._expectations(top["expect"])
-        self.defects = {name: self._defect(row, f"[defects.{name}]") for name, row in top.get("defects", {}).items()}
+        self.defects = {self.name_of_folder(name, "[defects]"): self._defect(row, f"[defects.{name}]")
+                        for name, row in top.get("defects", {}).items()}  # fmt: skip
         self.boards = self._boards(top)
         self.row = self.boards[0] if self.boards else None
 
@@ -155,6 +159,12 @@ class Scenario:
     def table(self, value, where, required, optional=()):
         """The table, if it has these keys."""
         return self._table(value, where, required, optional)
+
+    def name_of_folder(self, name, where):
+        """The name, if a folder may have it: what is left of a run lies in one."""
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name) or name == AS_IT_IS:
+            raise self.bad(where, f"'{name}' is no name for a folder", "letters, digits, . - _")
+        return name
 
     def _shortened(self, top, given):
         """The document with what [short] says; an expectation that is false there is left out."""
@@ -328,4 +338,10 @@ def load(name, short=False):
         raise Bad(f"{path}: this is no TOML: {error}", "docs/bench.md has an example") from None
     except OSError as error:
         raise Bad(f"{path} cannot be read: {error.strerror}", "name a file") from None
-    return Scenario(path, document, short)
+    try:
+        return Scenario(path, document, short)
+    except (CarbonError, Failure):
+        raise
+    except (TypeError, AttributeError, KeyError, IndexError, ValueError) as error:  # a number where a table should be
+        what = f"something in it has another form than it should: {error}"
+        raise Bad(f"{path}: {what}", "docs/bench.md says what each key is") from None

@@ -48,7 +48,7 @@ def read(scenario, row, where):
         if bus.kind in NOT_ASKED:
             raise scenario.bad(where, f"on bus {bus.name} ({bus.kind}) a bench sends to a process only",
                                "leave the bus out, or [[boards]]")  # fmt: skip
-    made = {**row, "kind": kind, "name": row.get("name", board.name)}
+    made = {**row, "kind": kind, "name": scenario.name_of_folder(row.get("name", board.name), f"{where} name")}
     if "image" in row:
         made["image"] = scenario.path.parent / row["image"]
     made["lines"] = _lines(scenario, board, row.get("lines", {}), where)
@@ -85,7 +85,7 @@ def _lines(scenario, board, given, where):
 
 
 def _real(scenario, row, where):
-    devices = row.setdefault("devices", {})
+    devices = scenario.table(row.setdefault("devices", {}), f"{where} devices", (), row["lines"])
     for bus in row["lines"]:
         if not isinstance(devices.get(bus), str):
             raise scenario.bad(f"{where} devices", f"it does not say where this computer is on line {bus}",

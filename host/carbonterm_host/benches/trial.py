@@ -10,6 +10,7 @@ import time
 
 from carbonterm_host.benches import bench
 from carbonterm_host.benches.events import LIVE
+from carbonterm_host.benches.scenario import AS_IT_IS
 
 
 def trial(scenario, folder, tell=lambda what, text: None, live=True):
@@ -18,7 +19,7 @@ def trial(scenario, folder, tell=lambda what, text: None, live=True):
     folder = folder.absolute()
     bench.empty(folder)
     began = time.monotonic()
-    first = folder / "as-it-is"
+    first = folder / AS_IT_IS
     first.mkdir()
     saw = bench.observe(scenario, first, None, tell)
     took_s = time.monotonic() - began
