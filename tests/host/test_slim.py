@@ -198,3 +198,21 @@ def test_an_image_for_one_site_holds_what_it_needs(tmp_path):
     stamp = image.unpacked((tmp_path / image.ROMFS).read_bytes())[image.STAMP].decode().split()
     assert stamp[0] == "esp32-s3-n8r2" and stamp[2:] == without
     image.load(tmp_path)
+
+
+def test_code_behind_an_import_of_what_is_absent_is_its_error():
+    """And `__slots__` are gone; where a name would mean something else without the rest, all of it stays."""
+    text = (
+        "class A:\n    __slots__ = ('x',)\n"
+        "def f(deep):\n    if deep:\n        from q.absent import x\n        return unasked(x)\n    return 5\n"
+        "def g():\n    from q import absent\n    absent.begin()\n    yield 1\n"
+        "def h(deep):\n    if deep:\n        from q import absent\n    return absent\n"
+        "def unasked(x):\n    return x\n"
+    )
+    out = slim.slim({"m": text}, ["m", "A", "f", "g", "h"], ["q.absent"])["m"]
+    assert "slots" not in out and "unasked" not in out and out.count("from q") == 2
+    made = loaded({"m": out})["m"]
+    assert made["f"](False) == 5
+    with pytest.raises(ImportError, match=r"no module named 'q\.absent'"):
+        made["f"](True)
+    assert slim.missing({"m": out}, ["q.absent"]) == []

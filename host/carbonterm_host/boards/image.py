@@ -91,10 +91,11 @@ def compiled(board, without=()):
 @functools.lru_cache(maxsize=8)  # some seconds, and who builds several images often has the same
 def _slim(sources, profile, family, without):
     """((module, text), …) of the sources of a small board, given so, without what nothing in them asks for."""
-    sources = slim.slim(dict(sources), modules.asked())
+    absent = modules.left_out(profile, family, without)
+    sources = slim.slim(dict(sources), modules.asked(), absent)
     reached = slim.reached(sources, modules.roots(family))
     sources = {name: text for name, text in sources.items() if name in reached}
-    lacking = slim.missing(sources, modules.left_out(profile, family, without))
+    lacking = slim.missing(sources, absent)
     if lacking:
         where, what = lacking[0]
         raise Failure(FINDING, f"the image would lack {what}, which {where} asks for", "tell the makers of carbonterm")

@@ -26,7 +26,7 @@ TERMINAL_ONLY = (
     "carbonterm.field.inbound", "carbonterm.field.channels", "carbonterm.field.analog", "carbonterm.gm.pbkdf2",
     "carbonterm_device.byhand", "carbonterm_device.channels", "carbonterm_device.faults", "carbonterm_device.health",
     "carbonterm_device.inbound", "carbonterm_device.maintenance", "carbonterm_device.monitor",
-    "carbonterm_device.page", "carbonterm_device.ports.proc", "carbonterm_device.reconfigure",
+    "carbonterm_device.page", "carbonterm_device.reconfigure",
     "carbonterm_device.search", "carbonterm_device.selfcheck", "carbonterm_device.standstill",
     "carbonterm_device.terminal",
 )  # fmt: skip
@@ -101,6 +101,7 @@ def roots(port):
 def left_out(profile, port, without=()):
     """Modules and packages that an image does not hold; without: words of PARTS."""
     others = tuple(f"{PORTS}.{other}" for other in FAMILIES if other != port)
+    others += (f"{PORTS}.proc",) if port != "unix" else ()  # of Linux
     parts = sum((PARTS[part] for part in without), ())
     return HOST_ONLY + (TERMINAL_ONLY if profile == "collector" else ()) + others + parts
 

@@ -11,7 +11,7 @@ names. `missing` says what would not be found.
 import ast
 import builtins
 
-from carbonterm_host.boards import literals
+from carbonterm_host.boards import dead, literals
 from carbonterm_host.boards.named import Seen, binds
 
 # asked for by MicroPython itself: block devices, streams
@@ -20,22 +20,17 @@ ASKED = ("ioctl", "read", "readblocks", "readinto", "readline", "write", "writeb
 BUILTINS = {*dir(builtins), "const", "ptr8", "ptr16", "ptr32", "uint", "__file__", "__name__"}
 
 
-def slim(sources, roots):
-    """{module: text} of {module: text} without what neither they nor `roots`, names that outsiders say, ask for."""
-    trees = {module: _without_slots(ast.parse(text)) for module, text in sources.items()}
+def slim(sources, roots, absent=()):
+    """{module: text} of {module: text} without what neither they nor `roots`, names that outsiders say, ask for.
+    absent: modules and packages that are not there, on purpose."""
+    trees = {module: ast.parse(text) for module, text in sources.items()}
+    for tree in trees.values():
+        dead.drop(tree, absent)
     roots = {*roots, *ASKED}
     seen = Seen(trees, roots)
     literals.put(trees, seen)
     _shake(trees, roots, seen)  # keys: (module, name), or (None, name) of whatever object
     return {module: ast.unparse(tree) for module, tree in trees.items()}
-
-
-def _without_slots(tree):
-    """The tree without what MicroPython only keeps: `__slots__`, which means nothing to it."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            node.body = [row for row in node.body if _defines(row) != {"__slots__"}] or [ast.Pass()]
-    return tree
 
 
 class _Piece:
@@ -168,22 +163,18 @@ def missing(sources, known=()):
                     inner = f"{node.module}.{alias.name}"
                     if inner in trees:
                         aliases[alias.asname or alias.name] = inner
-                    elif alias.name not in {"*", *tops.get(node.module, (alias.name,))} and not _within(inner, known):
-                        found.append((module, inner))
+                    elif alias.name not in {"*", *tops.get(node.module, (alias.name,))}:
+                        found += [] if dead.within(inner, known) else [(module, inner)]
         for node in tree.body:
             if isinstance(node, ast.ImportFrom):
                 inner = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-                found += [(module, one) for one in inner if _within(one, known)][:1]
+                found += [(module, one) for one in inner if dead.within(one, known)][:1]
         for node in nodes[module]:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases:
                 of = aliases[node.value.id]
                 if node.attr not in tops[of] and f"{of}.{node.attr}" not in trees:
                     found.append((module, f"{of}.{node.attr}"))
     return sorted(set(found))
-
-
-def _within(module, packages):
-    return any(module == one or module.startswith(one + ".") for one in packages)
 
 
 def _bound(tree):
