@@ -7,7 +7,6 @@
 """
 
 import json
-import os
 from copy import copy
 
 from carbonterm import cbor, clock
@@ -16,7 +15,7 @@ from carbonterm.errors import AccountingError, CarbonError, quoted
 from carbonterm.gm import sm3
 from carbonterm.nearest import hint
 from carbonterm.number import Number
-from carbonterm_host import gm_backends, library_package
+from carbonterm_host import durable, gm_backends, library_package
 
 CONFIRMATIONS = "confirmations.jsonl"
 OWN = "own.json"
@@ -196,6 +195,4 @@ def evidence(folder, factor):
 def _append(path, line):
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a", encoding="utf-8") as file:
-        file.write(line + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        durable.write(file, line + "\n")

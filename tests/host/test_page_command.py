@@ -38,6 +38,11 @@ def test_users_come_change_and_go(tmp_path):
     for words, stdin in ((("user", "a b", "viewer"), "a long password\n"), (("user", "a", "viewer"), "short\n")):
         done = page(*words, "--to", tmp_path, "--stdin", stdin=stdin)
         assert done.returncode == 2 and "Traceback" not in done.stderr
+    victim = tmp_path / "another's"
+    victim.write_text("mine")
+    (tmp_path / "page.users.new").symlink_to(victim)  # as who has the folder may leave it for root
+    assert page("user", "li", "viewer", "--to", tmp_path, "--stdin", stdin="a long password\n").returncode == 0
+    assert victim.read_text() == "mine" and not file.is_symlink() and "li" in users.parse(file.read_bytes())
     file.write_text("nonsense\n")
     assert page("user", "a", "viewer", "--to", tmp_path, "--stdin", stdin="a long password\n").returncode == 2
 

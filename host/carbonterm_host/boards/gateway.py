@@ -18,7 +18,7 @@ import subprocess
 from pathlib import Path
 
 from carbonterm import cbor
-from carbonterm_host import gm_backends, runtime
+from carbonterm_host import durable, gm_backends, runtime
 from carbonterm_host.boards import image as images
 from carbonterm_host.boards.remote import ARCHITECTURES
 from carbonterm_host.screen import FINDING, UNVERIFIED, USAGE, Failure
@@ -164,12 +164,12 @@ def steps(folder, image, trust=None, binary=None):
     yield "emptied"
     for _ in _unpack(place, Path(image), manifest, key):
         yield "wrote"
-    _replace(folder / MAKER, key.hex().encode() + b"\n")
+    durable.replace(folder / MAKER, key.hex().encode() + b"\n")
     whole(folder, slot)
     yield "compared"
     before = _version(folder, now)
     if before is not None:
-        _replace(folder / TRIAL, Trial(slot, now).bytes())
+        durable.replace(folder / TRIAL, Trial(slot, now).bytes())
         yield "on trial"
     switch(folder, slot)
     yield "switched"
@@ -214,7 +214,7 @@ def _unpack(place, image, manifest, key):
     yield
     _write(place / images.MANIFEST, raw)
     for folder, _, _ in os.walk(place):
-        _flush(folder)
+        durable.flush(folder)
     yield
 
 
@@ -224,7 +224,7 @@ def switch(folder, slot):
     draft.unlink(missing_ok=True)
     os.symlink(slot, draft)
     os.replace(draft, Path(folder) / CURRENT)
-    _flush(folder)
+    durable.flush(folder)
 
 
 def uninstall(folder):
@@ -240,7 +240,7 @@ def uninstall(folder):
                 _sweep(folder / slot)
                 (folder / slot).rmdir()
                 gone.append(slot)
-        _flush(folder)
+        durable.flush(folder)
     return gone
 
 
@@ -273,14 +273,14 @@ def choose(folder):
         return other, f"{why}: back to the other version"
     if tried is not None:
         tried.left -= 1
-        _replace(Path(folder) / TRIAL, tried.bytes())
+        durable.replace(Path(folder) / TRIAL, tried.bytes())
     return now, None
 
 
 def confirm(folder):
     """The version that is started has shown that it runs."""
     (Path(folder) / TRIAL).unlink(missing_ok=True)
-    _flush(folder)
+    durable.flush(folder)
 
 
 def command(folder, slot, arguments, binary=None):
@@ -310,29 +310,11 @@ def _sweep(place):
         place.unlink()
     elif place.exists():
         (place / images.MANIFEST).unlink(missing_ok=True)  # it is no whole version from here on
-        _flush(place)
+        durable.flush(place)
         shutil.rmtree(place)
     place.mkdir()
 
 
 def _write(path, data):
     with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _replace(path, data):
-    """Writes a file whole or not at all."""
-    draft = path.with_name(path.name + ".new")
-    _write(draft, data)
-    os.replace(draft, path)
-    _flush(path.parent)
-
-
-def _flush(folder):
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+        durable.write(file, data)

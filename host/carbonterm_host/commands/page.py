@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from carbonterm import users
 from carbonterm.errors import AccessError
 from carbonterm.gm import pbkdf2, sm3
+from carbonterm_host import durable
 from carbonterm_host.platform.keys import make_certificates
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, put, say
 
@@ -161,13 +162,5 @@ def _write(path, lines):
 
 def _put(path, data):
     """A file of mode 0600, whole or not at all, that belongs to who owns the folder."""
-    new = path.with_name(path.name + ".new")
-    number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(number, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
     owner = path.parent.stat()
-    if os.geteuid() == 0:
-        os.chown(new, owner.st_uid, owner.st_gid)
-    new.replace(path)
+    durable.replace(path, data, 0o600, (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else None)

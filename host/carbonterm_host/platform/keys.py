@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from carbonterm.errors import GmError
 from carbonterm.gm import sm2
+from carbonterm_host import durable
 
 _CA_DAYS, _SERVER_DAYS = 3650, 825
 
@@ -28,14 +29,14 @@ def load_or_make(path):
     except FileNotFoundError:
         private = _new_private()
         draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-        _write(draft, private, 0o600)
+        durable.replace(draft, private, 0o600)
         try:
             os.link(draft, path)  # the first of two that start at once wins
         except FileExistsError:
             private = path.read_bytes()
         finally:
             draft.unlink()
-        _sync_folder(path.parent)
+        durable.flush(path.parent)
     try:
         return sm2.Signer(private)
     except GmError as error:
@@ -57,13 +58,13 @@ def make_certificates(folder, names=("127.0.0.1", "localhost"), now=None):
     else:
         ca_key = ec.generate_private_key(ec.SECP256R1())
         ca = _ca(ca_key, now)
-        _write(paths["ca.key"], _private_pem(ca_key), 0o600)
-        _write(paths["ca.pem"], ca.public_bytes(serialization.Encoding.PEM), 0o644)
-    _write(paths["ca.der"], ca.public_bytes(serialization.Encoding.DER), 0o644)
+        durable.replace(paths["ca.key"], _private_pem(ca_key), 0o600)
+        durable.replace(paths["ca.pem"], ca.public_bytes(serialization.Encoding.PEM), 0o644)
+    durable.replace(paths["ca.der"], ca.public_bytes(serialization.Encoding.DER), 0o644)
     key = ec.generate_private_key(ec.SECP256R1())
     server = _server(key.public_key(), ca, ca_key, names, now)
-    _write(paths["server.key"], _private_pem(key), 0o600)
-    _write(paths["server.pem"], server.public_bytes(serialization.Encoding.PEM), 0o644)
+    durable.replace(paths["server.key"], _private_pem(key), 0o600)
+    durable.replace(paths["server.pem"], server.public_bytes(serialization.Encoding.PEM), 0o644)
     return paths
 
 
@@ -132,23 +133,3 @@ def _private_pem(key):
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write(path, data, mode):
-    """A whole, durable file that never has wider rights than `mode`."""
-    draft = path.with_name(path.name + ".draft")
-    draft.unlink(missing_ok=True)
-    number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(number, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(number)
-    os.replace(draft, path)
-
-
-def _sync_folder(folder):
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -19,6 +19,7 @@ from carbonterm import cbor
 from carbonterm.errors import CborError, GmError, StoreError, UplinkError
 from carbonterm.gm import sm2, sm3
 from carbonterm.ledger.tree import Tree
+from carbonterm_host import durable
 from carbonterm_host.platform import store as stored
 from carbonterm_host.platform.data import integrity, versions
 
@@ -228,8 +229,4 @@ def _beside(path, what):
 
 def _place(draft, path):
     os.link(draft, path)  # never over something that is there
-    number = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+    durable.flush(path.parent)
