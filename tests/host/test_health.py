@@ -281,7 +281,7 @@ DECLARED = "T-10-1", "T-10.3-1", "T-10.4-1", "T-10.4-2", "T-10.5-2"
 
 
 @pytest.mark.requirement("T-10-1")
-@pytest.mark.requirement("T-10.3-1", part="declared")
+@pytest.mark.requirement("T-10.3-1", part="declared in the data sheet")
 @pytest.mark.requirement("T-10.4-1", part="declared")
 @pytest.mark.requirement("T-10.4-2")
 @pytest.mark.requirement("T-10.5-1", part="declared")
