@@ -11,7 +11,7 @@ from carbonterm.clock import DAY, HOUR, MONTH, YEAR
 from carbonterm.errors import SeriesError, quoted
 from carbonterm.number import Number, half_even
 from carbonterm.series import gaps
-from carbonterm.series.closing import BACK, ESTIMATED, GOOD, LONGEST, SUSPECT, Settlement
+from carbonterm.series.closing import BACK, ESTIMATED, GOOD, LONGEST, SUSPECT, Settlement, Settler
 from carbonterm.series.register import FIRST, FORWARD, LATE, pack, unpack
 
 AMOUNT, MEAN = range(2)
@@ -306,14 +306,7 @@ class Instant:
         level.readings = level.covered = level.lost = level.extra = 0
         level.max = level.min = None
 
-    def _go_on(self, target):
-        closed = []
-        for level in self._levels:
-            if not level.start <= target < level.end:
-                closed.append(self._settlement(level, self._sum, ESTIMATED))
-                self._reopen(level, clock.start(level.period, target, self.zone), self._sum, ESTIMATED)
-        self._reached = target
-        return closed
+    _go_on = Settler._go_on
 
     def _mark(self, quality):
         for level in self._levels:

@@ -370,24 +370,12 @@ class Cjt188(Summed):
 # --- HJ 212 --------------------------------------------------------------------------------------------------------
 
 
-def _hj_table():
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = byte >> 1 ^ 0xA001 if byte & 1 else byte >> 1
-        table.append(byte)
-    return table
-
-
-_HJ = _hj_table()
-
-
 def hj_crc(data):
     """The register is shifted by a byte before the byte comes in, so only its low half counts."""
     register = 0xFFFF
     for byte in data:
         register = register >> 8 ^ byte
-        register = register >> 8 ^ _HJ[register & 255]
+        register = register >> 8 ^ _CRC[register & 255]
     return register
 
 
