@@ -1,10 +1,8 @@
 """The Containerfile of the gateway, without a container: what it copies is all that its entry command needs, and the
-command runs a terminal until TERM, which ends it well."""
+command runs a terminal until TERM, which ends it well. test_container.py builds it."""
 
-import importlib.util
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -13,45 +11,32 @@ from pathlib import Path
 import pytest
 
 from carbonterm_host import runtime, site_yaml
-from on_gateway import LONG_S, SITE
+from carbonterm_host.boards import gateway, image
+from on_boards import MAKER
+from on_gateway import LONG_S, NAME, SITE
 
-ROOT = Path(__file__).parent.parent.parent
-FILE = ROOT / "boards/linux-gateway/Containerfile"
+FILE = Path(__file__).parent.parent.parent / "boards/linux-gateway/Containerfile"
 pytestmark = pytest.mark.slow
 
 
 def instructions():
-    """[(word, rest)] of the last stage, comments and continued lines undone."""
+    """{word: rest}, comments and continued lines undone."""
     lines = [line for line in FILE.read_text().replace("\\\n", " ").split("\n") if line and not line.startswith("#")]
-    rows = [tuple(line.split(None, 1)) for line in lines]
-    last = max(i for i, (word, _) in enumerate(rows) if word == "FROM")
-    return rows[last:]
-
-
-def copied(folder):
-    """What COPY puts under /opt of `folder`."""
-    for word, rest in instructions():
-        if word != "COPY":
-            continue
-        *options, source, target = rest.split()
-        place = folder / target.lstrip("/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if options:  # of the stage that pip filled
-            spec = importlib.util.find_spec(Path(source).stem)
-            assert options == ["--from=foreign"] and spec, rest
-            shutil.copy(spec.origin, place)
-        else:
-            shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__"))
+    return dict(line.split(None, 1) for line in lines)
 
 
 def test_what_it_copies_runs(tmp_path):
-    found = dict(instructions())
-    copied(tmp_path)
+    found = instructions()
+    source, target = found["COPY"].split()
+    assert (source, target) == (".", "/opt/carbonterm")
+    image.build(NAME, tmp_path / "image", MAKER)
+    gateway.install(tmp_path / target.lstrip("/"), tmp_path / "image", MAKER.public)
     (tmp_path / "bin").mkdir()
     os.symlink(runtime.find(), tmp_path / "bin" / "micropython")
     name, _, value = found["ENV"].partition("=")
     environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", name: value.replace("/opt", f"{tmp_path}/opt")}
-    entry, default = json.loads(found["ENTRYPOINT"]), json.loads(found["CMD"])
+    entry = [word.replace("/opt", f"{tmp_path}/opt") for word in json.loads(found["ENTRYPOINT"])]
+    default = json.loads(found["CMD"])
     for one in ("/data", "/site", "/run/carbon"):
         (tmp_path / one.lstrip("/")).mkdir(parents=True)
     words = [str(tmp_path) + word if word.startswith("/") else word for word in default]
