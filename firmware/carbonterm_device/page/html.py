@@ -12,13 +12,13 @@ STYLE = """\
 body{margin:0;font:15px/1.45 system-ui,"Noto Sans CJK SC","Microsoft YaHei",sans-serif;color:var(--ink);\
 background:var(--ground)}
 header{background:var(--pale);border-bottom:1px solid var(--line);padding:.4em .8em;display:flex;flex-wrap:wrap;\
-gap:.2em 1em;align-items:baseline}
+line-height:1.3;gap:.2em 1em;align-items:baseline}
 header b{margin-right:auto}header form{display:inline}
 nav{display:flex;flex-wrap:wrap;gap:.1em .9em}
 a{color:var(--act)}nav a{text-decoration:none;padding:.15em 0}nav a.here{border-bottom:2px solid;font-weight:600}
 main{padding:.6em .8em 2em;max-width:70em}
 h1{font-size:1.25em;margin:.4em 0}h2{font-size:1.05em;margin:1.3em 0 .4em}
-small,.soft{color:var(--soft)}.good{color:var(--good)}.bad{color:var(--bad)}
+p{margin:.5em 0}small,.soft{color:var(--soft)}small{font-size:12.5px}.good{color:var(--good)}.bad{color:var(--bad)}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.25em .7em .25em 0;border-bottom:1px solid var(--line);vertical-align:top;\
 overflow-wrap:anywhere}
@@ -35,9 +35,14 @@ button.plain{background:none;color:var(--act)}header button{margin:0;padding:0;b
 .box{border:1px solid var(--line);border-left:4px solid var(--act);background:var(--pale);padding:.5em .8em;\
 margin:.7em 0}
 .box.bad{border-left-color:var(--bad);color:var(--ink)}.box.bad b:first-child{color:var(--bad)}
-@media(max-width:560px){thead{display:none}tr{display:block;border-bottom:1px solid var(--line);padding:.3em 0}\
+@media(max-width:560px){html{scrollbar-width:thin}header{gap:0 .6em;padding:.2em .6em;align-items:end}\
+main{padding:.2em .6em .4em}header b:not(:last-child){display:none}\
+nav{gap:0 .6em;margin-right:auto}nav small,header form small{display:block}\
+h1{font-size:1.1em;margin:.2em 0}h2{margin:.7em 0 .2em}.box{margin:.4em 0;padding:.3em .6em}\
+thead,td:empty{display:none}tr{display:block;border-bottom:1px solid var(--line);padding:.2em 0}\
 td{display:flex;gap:.6em;border:0;padding:.05em 0}\
 td[data-h]::before{content:attr(data-h);color:var(--soft);flex:0 0 38%}}
+@media(max-width:560px) and (max-height:300px){header:not(:has(nav)){display:none}}
 """
 
 # path, Chinese, English, least role (index in users.ROLES)
@@ -80,7 +85,7 @@ def page(title, session, parts, here=""):
                  for path, chinese, english, _ in rows]  # fmt: skip
         yield "<nav>%s</nav>" % "".join(links)
         yield ('<form method="post" action="/logout">%s<button class="plain">%s %s</button></form>'
-               % (hidden(session), both("退出", "log out"), escape(session.user.name)))  # fmt: skip
+               % (hidden(session), escape(session.user.name), both("退出", "log out")))  # fmt: skip
     yield "</header><main><h1>%s</h1>" % both(*title)
     yield from parts
     yield "</main></body></html>"
@@ -94,8 +99,9 @@ def hidden(session):
 def table(heads, rows):
     """Generator: heads are (Chinese, English), a row a list of cells, each HTML already."""
     yield "<table><thead><tr>%s</tr></thead><tbody>" % "".join(["<th>%s</th>" % both(*head) for head in heads])
+    names = [escape(" ".join(head).strip()) for head in heads]
     for row in rows:
-        cells = ['<td data-h="%s">%s</td>' % (escape(head[0]), cell) for head, cell in zip(heads, row)]
+        cells = ['<td data-h="%s">%s</td>' % (name, cell) for name, cell in zip(names, row)]
         yield "<tr>%s</tr>" % "".join(cells)
     yield "</tbody></table>"
 

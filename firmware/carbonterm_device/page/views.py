@@ -11,7 +11,7 @@ from carbonterm.errors import CarbonError
 from carbonterm.field.places import SENDERS
 from carbonterm.ledger import room
 from carbonterm.number import Number
-from carbonterm_device.page import html, machine
+from carbonterm_device.page import html, machine, screen
 from carbonterm_device.page.emissions import Emissions
 from carbonterm_device.page.html import escape, section, table
 from carbonterm_device.page.machine import called
@@ -38,6 +38,7 @@ def routes(server):
     server.route("/", status)
     server.route("/emissions", emissions)
     server.route("/system", system)
+    screen.routes(server, shown)
 
     async def api(request, name):
         return await _api(server, request, name)
@@ -56,15 +57,12 @@ def _status(server, every):
         html.both("文档版本", "document"), site.version,
         '<a href="/?every=10">%s</a>' % html.both("自动刷新", "refresh every 10 s"),
     )  # fmt: skip
-    faults = ["<li>%s</li>" % machine.fault(row) for row in called(app, "faults") or ()]
-    alarms = said["alarms"] + ([server.alarm] if server.alarm else [])
-    if terminal.stopped or terminal.failed:
-        alarms.insert(0, terminal.stopped or terminal.failed[0])
-    if faults or alarms:
-        rows = faults + ["<li>%s</li>" % escape(text) for text in alarms]
+    wrong = screen.wrong(server, said)
+    if wrong:
+        rows = ["<li>%s</li>" % text for text in wrong]
         yield html.box("<b>%s</b><ul>%s</ul>" % (html.both("告警", "alarms"), "".join(rows)), True)
     else:
-        yield html.box('<span class="good">%s</span>' % html.both("正常运行，无告警", "running, no alarm"))
+        yield html.box(screen.WELL)
     yield section("数据点", "points now")
     yield from table(
         (("数据点", "point"), ("数值", "value"), ("单位", "unit"), ("质量", "quality"), ("时间", "time"),
@@ -88,14 +86,7 @@ def _status(server, every):
 
 def _points(app, zone):
     """Rows of the points of meters: what came last."""
-    last = {}
-    for task in app.by_bus:
-        for key in task.said or ():
-            time_ms, rows = task.said[key][:2]
-            for row in rows:
-                moment = time_ms + row[1]
-                if row[0] not in last or moment >= last[row[0]][0]:
-                    last[row[0]] = moment, row
+    last = screen.latest(app)
     for index, point in enumerate(app.site.points[:MOST]):
         value = quality = moment = None
         if index in last:
