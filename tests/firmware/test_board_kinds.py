@@ -16,8 +16,8 @@ from carbonterm_host.boards.remote import Remote
 from carbonterm_host.boards.virtual import VirtualBoard
 from carbonterm_host.platform import keys as platform_keys
 from carbonterm_host.screen import Failure
+from carbonterm_host.simulate.line import MeterLine
 from carbonterm_host.simulate.plant import meters_of
-from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.site import Simulation
 from carbonterm_host.simulate.tcp import TcpServer
 from on_boards import NAME, provision
@@ -83,7 +83,7 @@ def test_an_image_has_all_that_its_site_needs(tmp_path, way):
             path, site = document(tmp_path, net.buses[0].port, urls.pop(way), platform)
             other, there = document(tmp_path, net.buses[0].port, urls.popitem()[1], platform)
             image.build(NAME, tmp_path / "image", None, virtual.arch(), site)
-            lines = [RtuLine(f"l{i}", meters_of(site, i), parity=site.buses[i].parity, kind="serial") for i in (0, 1)]
+            lines = [MeterLine(f"l{i}", meters_of(site, i), parity=site.buses[i].parity, kind="serial") for i in (0, 1)]
             with Simulation(lines) as plant:
                 uarts = {f"rs485-{i + 1}": bus.path for i, bus in enumerate(plant.buses)}
                 with VirtualBoard(boards.load(NAME), tmp_path / "board", uarts) as board:

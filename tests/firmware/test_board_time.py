@@ -18,8 +18,8 @@ from carbonterm_host.boards import deploy, image, staged, virtual
 from carbonterm_host.boards.remote import Remote
 from carbonterm_host.boards.virtual import VirtualBoard
 from carbonterm_host.platform import keys as platform_keys
+from carbonterm_host.simulate.line import MeterLine
 from carbonterm_host.simulate.meter import Meter
-from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.site import Simulation
 from chrony import Chrony
 from on_boards import MAKER, MODEL, NAME, cursor, deployed, provision, signed, site
@@ -44,7 +44,7 @@ def operator(tmp_path):
 
 @pytest.fixture
 def plant():
-    with Simulation([RtuLine("line", [Meter("m1", 1, models.load(MODEL))])]) as made:
+    with Simulation([MeterLine("line", [Meter("m1", 1, models.load(MODEL))])]) as made:
         yield made
 
 

@@ -15,9 +15,9 @@ import runtimes
 from carbonterm.field import models
 from carbonterm_host.simulate import faults
 from carbonterm_host.simulate.faults import COMMON, names
+from carbonterm_host.simulate.line import MeterLine
 from carbonterm_host.simulate.meter import Meter
 from carbonterm_host.simulate.profile import Register
-from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.site import Simulation, six_meters
 from carbonterm_host.simulate.tcp import TcpServer
 
@@ -82,7 +82,8 @@ def check(simulation, meter, row):
 def pair(kind, baud=38400, **settings):
     """A plant of one bus with two meters, "a" (unit 1) and "b" (unit 2)."""
     meters = [Meter("a", 1, SDM630, 1), Meter("b", 2, SDM630, 2)]
-    bus = TcpServer("bus", meters) if kind == "tcp" else RtuLine("bus", meters, baud, turnaround_ms=(1, 4), **settings)
+    line = "bus", meters, baud
+    bus = TcpServer("bus", meters) if kind == "tcp" else MeterLine(*line, turnaround_ms=(1, 4), **settings)
     return Simulation([bus], seed=11, speed=3600)
 
 
@@ -117,7 +118,7 @@ def test_six_meters(runtime):
 @pytest.mark.requirement("T-7.1-2", part="the same port of a computer: a pty in its place")
 @pytest.mark.requirement("T-10.2.1-2", part="two servers polled at once")
 def test_four_serial_ports_and_two_networks_a_thousand_polls_each():
-    lines = [RtuLine(f"s{i}", [Meter(f"s{i}", 1, SDM630, i)], 115200, turnaround_ms=(1, 4)) for i in range(4)]
+    lines = [MeterLine(f"s{i}", [Meter(f"s{i}", 1, SDM630, i)], 115200, turnaround_ms=(1, 4)) for i in range(4)]
     servers = [TcpServer(f"n{i}", [Meter(f"n{i}", 1, SDM630, 10 + i)]) for i in range(2)]
     with Simulation([*lines, *servers], seed=3) as plant:
         job = {"buses": [place(bus) for bus in plant.buses], "reads": [[[1, *SDM_TOTAL]]] * 6, "rounds": 1000}
@@ -137,7 +138,7 @@ def test_four_serial_ports_and_two_networks_a_thousand_polls_each():
 @pytest.mark.parametrize("baud, parity, stop", [(2400, "none", 1), (19200, "even", 1), (115200, "odd", 2)])
 def test_line_settings(baud, parity, stop):
     meter = Meter("a", 7, SDM630)
-    with Simulation([RtuLine("bus", [meter], baud, parity, stop)]) as plant:
+    with Simulation([MeterLine("bus", [meter], baud, parity, stop)]) as plant:
         rows, _ = poll({"buses": [place(plant.buses[0])], "reads": [[[7, *SDM_VOLTAGE]]], "rounds": 1})
         assert rows[0]["error"] is None
         check(plant, meter, rows[0])
@@ -161,7 +162,7 @@ async def main():
 asyncio.run(main())
 """
     meters = [Meter(name, unit, SDM630) for name, unit in (("a", 1), ("b", 2), ("c", 1), ("d", 2))]
-    with Simulation([TcpServer("tcp", meters[:2]), RtuLine("line", meters[2:], 38400)]) as plant:
+    with Simulation([TcpServer("tcp", meters[:2]), MeterLine("line", meters[2:], 38400)]) as plant:
         assert run(code, plant.buses[0].port, plant.buses[1].path) == [str(8 + 2 * i) for i in range(6)] * 2
 
 
@@ -314,7 +315,7 @@ def test_link_cut_and_restored(kind, tmp_path):
     """A server that dies, an adapter that is pulled out (EIO): that bus says so, the other goes on, it comes back."""
     first = (
         TcpServer("cut", [Meter("a", 1, SDM630)]) if kind == "tcp"
-        else RtuLine("cut", [Meter("a", 1, SDM630)], 38400, path=str(tmp_path / "tty"))
+        else MeterLine("cut", [Meter("a", 1, SDM630)], 38400, path=str(tmp_path / "tty"))
     )  # fmt: skip
     with Simulation([first, TcpServer("other", [Meter("b", 1, SDM630)])]) as plant:
         job = {"buses": [place(bus) for bus in plant.buses], "reads": [[[1, *SDM_READ]]] * 2}

@@ -22,8 +22,8 @@ from carbonterm_host.boards.remote import Remote
 from carbonterm_host.boards.virtual import VirtualBoard
 from carbonterm_host.platform import keys as platform_keys
 from carbonterm_host.screen import Failure
+from carbonterm_host.simulate.line import MeterLine
 from carbonterm_host.simulate.meter import Meter
-from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.site import Simulation
 from on_boards import MODEL, NAME, cursor, provision, site, vanish
 from serving import Platform
@@ -46,7 +46,7 @@ def operator(tmp_path):
 
 @pytest.fixture
 def plant():
-    with Simulation([RtuLine("line", [Meter("m1", 1, models.load(MODEL))])]) as made:
+    with Simulation([MeterLine("line", [Meter("m1", 1, models.load(MODEL))])]) as made:
         yield made
 
 

@@ -19,9 +19,9 @@ from pymodbus.exceptions import ModbusException
 from carbonterm.field import modbus, models, registers
 from carbonterm.number import Number
 from carbonterm_host.simulate.faults import FAULTS, Faults, parse
+from carbonterm_host.simulate.line import MeterLine
 from carbonterm_host.simulate.meter import Meter
 from carbonterm_host.simulate.profile import FULL_HOUR, MINUTE_MS, MeterState, load
-from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.site import Simulation, from_site, six_meters
 from carbonterm_host.simulate.tcp import TcpServer
 
@@ -186,7 +186,7 @@ class Master:
 def test_line_time():
     """53 bytes of reply and 8 of request at 9600 8N1: 63.5 ms by computation, and no less by the clock."""
     meters = [Meter("a", 1, SDM630), Meter("b", 2, SDM630)]
-    with Simulation([RtuLine("bus", meters, 9600)]) as plant, Master(plant.buses[0].path) as master:
+    with Simulation([MeterLine("bus", meters, 9600)]) as plant, Master(plant.buses[0].path) as master:
         line = plant.buses[0]
         request = modbus.rtu(2, modbus.read_request(4, 52, 24))
         started = time.monotonic()
@@ -200,7 +200,8 @@ def test_line_time():
 
 def test_line_is_silent_to_others():
     """Another unit, a broadcast, a wrong CRC, noise: no byte comes back; the next request is answered."""
-    with Simulation([RtuLine("bus", [Meter("a", 1, SDM630)], 115200)]) as plant, Master(plant.buses[0].path) as master:
+    line = MeterLine("bus", [Meter("a", 1, SDM630)], 115200)
+    with Simulation([line]) as plant, Master(plant.buses[0].path) as master:
         good = modbus.rtu(1, modbus.read_request(4, 0, 2))
         other, everybody = modbus.rtu(2, good[1:-2]), modbus.rtu(0, good[1:-2])
         for frame in (other, everybody, good[:-1] + bytes((good[-1] ^ 1,)), b"\x01\x04\x00"):
@@ -210,7 +211,8 @@ def test_line_is_silent_to_others():
 
 
 def test_line_refuses():
-    with Simulation([RtuLine("bus", [Meter("a", 1, SDM630)], 115200)]) as plant, Master(plant.buses[0].path) as master:
+    line = MeterLine("bus", [Meter("a", 1, SDM630)], 115200)
+    with Simulation([line]) as plant, Master(plant.buses[0].path) as master:
         for pdu, code in (
             (modbus.read_request(3, 0, 2), 1), (modbus.read_request(4, 5000, 2), 2),
             (modbus.read_request(4, 0, 100), 3), (modbus.write_request(6, 0, 1), 1), (b"\x04\x00\x00\x00\x00", 3),
@@ -219,11 +221,11 @@ def test_line_refuses():
 
 
 def test_two_units_on_one_line_are_refused():
-    for bus in (RtuLine, TcpServer):
+    for bus in (MeterLine, TcpServer):
         with pytest.raises(ValueError, match="same unit"):
             bus("bus", [Meter("a", 1, GAS), Meter("b", 1, GAS)])
     with pytest.raises(ValueError, match="9601 baud"):
-        RtuLine("bus", [], 9601)
+        MeterLine("bus", [], 9601)
     with pytest.raises(ValueError, match="two meters are named a"):
         Simulation([TcpServer("one", [Meter("a", 1, GAS)]), TcpServer("two", [Meter("a", 1, GAS)])])
 
@@ -231,7 +233,7 @@ def test_two_units_on_one_line_are_refused():
 @pytest.mark.requirement("T-11.3-1")
 def test_pymodbus_reads_our_line():
     """Our meter, somebody else's master."""
-    with Simulation([RtuLine("bus", [Meter("a", 3, SDM630)], 19200)], speed=3600) as plant:
+    with Simulation([MeterLine("bus", [Meter("a", 3, SDM630)], 19200)], speed=3600) as plant:
         client = ModbusSerialClient(plant.buses[0].path, baudrate=19200, timeout=30)
         assert client.connect()
         for _ in range(3):
@@ -292,7 +294,7 @@ def test_ground_truth(tmp_path):
 def test_port_that_is_taken():
     with Simulation([TcpServer("bus", [Meter("a", 1, GAS)])]) as plant:
         taken = plant.buses[0].port
-        second = Simulation([RtuLine("line", [Meter("b", 1, GAS)]), TcpServer("bus", [Meter("c", 1, GAS)], taken)])
+        second = Simulation([MeterLine("line", [Meter("b", 1, GAS)]), TcpServer("bus", [Meter("c", 1, GAS)], taken)])
         with pytest.raises(OSError, match=f"127.0.0.1:{taken} cannot be listened on"):
             second.start()
 

@@ -22,8 +22,8 @@ from carbonterm_host.boards import deploy, image, provision, virtual
 from carbonterm_host.boards.remote import Remote
 from carbonterm_host.commands import pull
 from carbonterm_host.commands.verify import tools
+from carbonterm_host.simulate.line import MeterLine
 from carbonterm_host.simulate.meter import Meter
-from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.site import Simulation
 from carbonterm_host.verifier import Verifier
 
@@ -132,7 +132,7 @@ def carbonterm(*words):
 
 def run(seed, count=40):
     dice, kinds = random.Random(seed), []
-    line = RtuLine("line", [Meter("m1", 1, models.load(MODEL))])
+    line = MeterLine("line", [Meter("m1", 1, models.load(MODEL))])
     with tempfile.TemporaryDirectory() as name, Simulation([line]) as plant:
         folder = Path(name)
         uarts = {"rs485-1": plant.buses[0].path}

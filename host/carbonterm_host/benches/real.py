@@ -22,8 +22,8 @@ from carbonterm_host.benches.defective import KINDS, defective
 from carbonterm_host.benches.events import OPERATOR
 from carbonterm_host.platform import keys
 from carbonterm_host.simulate.faults import Fault
+from carbonterm_host.simulate.line import DeviceLine, MeterLine
 from carbonterm_host.simulate.plant import meters_of
-from carbonterm_host.simulate.rtu import DeviceLine, RtuLine
 from carbonterm_host.simulate.site import Simulation
 from carbonterm_host.simulate.tcp import TcpServer
 
@@ -98,7 +98,7 @@ class Real:
             else:
                 device = self.subject.device(row.name)
                 link = device or str(self.folder / f"{row.name}.tty")
-                line = DeviceLine if device else RtuLine
+                line = DeviceLine if device else MeterLine
                 buses.append(line(row.name, meters, row.port, row.parity, row.stop, link, kind=row.kind))
         faults = [Fault(*row) for row in scenario.faults]
         return Simulation(buses, scenario.seed, 1, self.folder / "truth.jsonl", faults)

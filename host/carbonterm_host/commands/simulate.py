@@ -14,9 +14,9 @@ from carbonterm.gm.sm4 import Cipher
 from carbonterm_host.screen import JSON, OK, UNREACHABLE, USAGE, Failure, console, put, say
 from carbonterm_host.simulate import faults as fault_table
 from carbonterm_host.simulate.cems import Cems
+from carbonterm_host.simulate.line import MeterLine
 from carbonterm_host.simulate.logger import LoggerLine
 from carbonterm_host.simulate.meter import Meter
-from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.site import Simulation, from_site
 from carbonterm_host.simulate.tcp import TcpServer
 
@@ -148,7 +148,7 @@ def _bus(name, meters, port, serial, pty, baud, parity):
         if serial or pty or any(meter.persona.key != places.MODBUS for meter in meters):
             if parity not in models.PARITIES:
                 raise ValueError(f"parity '{parity}' is none of {', '.join(models.PARITIES)}")
-            return RtuLine(name, meters, baud, parity, path=pty and str(pty))
+            return MeterLine(name, meters, baud, parity, path=pty and str(pty))
         return TcpServer(name, meters, port)
     except ValueError as error:
         raise Failure(USAGE, str(error)) from None

@@ -15,15 +15,15 @@ import threading
 
 from carbonterm.field import inbound, models
 from carbonterm_host.simulate.faults import Faults
+from carbonterm_host.simulate.line import MeterLine
 from carbonterm_host.simulate.meter import Meter
 from carbonterm_host.simulate.plant import meters_of
-from carbonterm_host.simulate.rtu import RtuLine
 from carbonterm_host.simulate.tcp import TcpServer
 from carbonterm_host.simulate.truth import Clock, Truth
 
 
 class Simulation:
-    """`buses`: TcpServer and RtuLine, which hold the meters. seed: of the faults; speed: of simulated time;
+    """`buses`: TcpServer and MeterLine, which hold the meters. seed: of the faults; speed: of simulated time;
     truth: path of the ground truth file, or None; start_ms: simulated time at the start (default: now)."""
 
     def __init__(self, buses, seed=1, speed=1, truth=None, faults=(), start_ms=None):
@@ -125,7 +125,7 @@ def six_meters(seed=1, speed=1, truth=None, faults=(), path=None):
         [
             TcpServer("workshop-1", [meter("em-1", 1, "schneider-iem3155", 1)]),
             TcpServer("workshop-2", [meter("em-2", 2, "acrel-adw300", 2)]),
-            RtuLine("line", [meter("em-3", 1, "eastron-sdm630", 3), meter("em-4", 2, "chint-dtsu666", 4)], path=path),
+            MeterLine("line", [meter("em-3", 1, "eastron-sdm630", 3), meter("em-4", 2, "chint-dtsu666", 4)], path=path),
             TcpServer("gas", [meter("gas-1", 1, "generic-gas-modbus", 5)]),
             TcpServer("heat", [meter("heat-1", 1, "tuf-2000m", 6)]),
         ],
@@ -149,7 +149,7 @@ def from_site(site, seed=1, speed=1, truth=None, faults=()):
         else:
             here = _free(row.address)
             link = row.address if here else None
-            buses.append(RtuLine(row.name, meters, row.port, row.parity, row.stop, link, kind=row.kind))
+            buses.append(MeterLine(row.name, meters, row.port, row.parity, row.stop, link, kind=row.kind))
             place = row.address
         if not here:
             moved.append((buses[-1], place))

@@ -19,7 +19,7 @@ import serial
 from carbonterm_host.simulate.wire import Wire, bits, settings_of
 
 
-class RtuLine:
+class MeterLine:
     """`name` of the bus, its meters of any protocol; path: a link to the pty is made there (None: the pty's own
     name). kind: "modbus-rtu" or "serial", which says what it is in the site document and changes nothing here."""
 
@@ -151,8 +151,8 @@ class RtuLine:
         return data, next((rate for rate in _RATES if getattr(termios, f"B{rate}") == speed), 0)
 
 
-class DeviceLine(RtuLine):
-    """As RtuLine, at a serial device of this machine: what is asked comes from another one's line, a board's. The
+class DeviceLine(MeterLine):
+    """As MeterLine, at a serial device of this machine: what is asked comes from another one's line, a board's. The
     master is believed to have the line's speed; bytes take their time on the real line as well."""
 
     def _open(self):
