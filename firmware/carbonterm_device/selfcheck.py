@@ -93,7 +93,7 @@ def _cpu(found, site, sheet):
 
 def _shows(found, site, sheet):
     if site is not None and getattr(site, "page", None):
-        return True, MEASURED, "page at port %d" % site.page[1]
+        return True, MEASURED, "page at port %d" % site.page.port
     return False, MEASURED, "no page in the site document"
 
 

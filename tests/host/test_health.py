@@ -14,6 +14,7 @@ import pytest
 
 from carbonterm.clock import parse
 from carbonterm.errors import CarbonError
+from carbonterm.site_page import Page
 from carbonterm_device import faults, health, selfcheck
 from carbonterm_device.ports import port, proc
 from carbonterm_device.storage import Folder
@@ -226,7 +227,7 @@ def checked(files, tmp_path, sheet=None, site=None):
 class Paged:
     """What the self-check looks at of a Site."""
 
-    page = ("0.0.0.0", 8443)
+    page = Page(["0.0.0.0", 8443, "page.crt", "page.key", "page.users"], "page")
     buses = ()
 
 
