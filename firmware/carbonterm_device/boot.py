@@ -120,7 +120,7 @@ def _text(path):
     try:
         with open(path) as file:
             return file.read()
-    except OSError:
+    except (OSError, ValueError):  # there is none, or it is no text
         return None
 
 
@@ -136,9 +136,11 @@ def _write_down(error):
     try:
         text = io.StringIO()
         sys.print_exception(error, text)
-        print(text.getvalue())
-        with open(CRASH, "w") as file:
-            file.write(text.getvalue()[-1000:])
+        text = text.getvalue()
+        print(text)
+        if text[-1000:] != _text(CRASH):  # a board that crashes day and night spares its flash
+            with open(CRASH, "w") as file:
+                file.write(text[-1000:])
     except (OSError, MemoryError):  # the reset that follows needs none of it
         print("it cannot be written down")
 

@@ -221,6 +221,11 @@ def test_a_crash_is_told(tmp_path, built, operator, plant):
         board.wait(lambda b: b"T1 runs" in b.said)  # which it says when its first entries are durable
         code, out, err = carbonterm("board", "logs", "--port", board.port)
         assert code == 0 and "SiteError: broken" in out, (out, err, board.said)
+        del board.said[:]
+        with Remote(board.port) as remote:
+            remote.put("/crash.txt", b"\xff\xfe")  # whatever a flash gives back: it starts
+            remote.restart()
+        board.wait(lambda b: b"T1 runs" in b.said)
 
 
 def test_the_command_virtual_and_its_orders(tmp_path):
