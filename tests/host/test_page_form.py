@@ -68,9 +68,15 @@ class Digest:
 
 class Storage(MemoryStorage):
     room = 1 << 40
+    full = False  # from the second file on
 
     def free(self):
         return self.room, 1 << 41
+
+    def replace(self, name, data):
+        if self.full and self.files:
+            raise OSError(28)
+        super().replace(name, data)
 
 
 def test_evidence_is_given_back_as_it_was_or_not_at_all():
@@ -93,6 +99,10 @@ def test_evidence_is_given_back_as_it_was_or_not_at_all():
         asyncio.run(evidence.read(storage, "page.key"))
     evidence.drop(storage, record)
     assert evidence.listed(storage, "0001020304050607") == []
+    storage.full = True
+    with pytest.raises(CarbonError, match="cannot be stored"):
+        evidence.keep(storage, record, [row, ("b", sm3.digest(b"b"), b"b")])
+    assert storage.names() == []  # nor the first of them
     storage.room = evidence.SPARE
     with pytest.raises(CarbonError, match="no room"):
         evidence.keep(storage, record, [row])

@@ -39,13 +39,17 @@ def keep(storage, record, files):
         for name, sum_of, data in files:
             storage.replace(_name(record.digest, sum_of), cbor.encode([_FORMAT, name, data]))
     except OSError as error:
+        drop(storage, record)
         raise LedgerError("evidence cannot be stored: %s" % error, "see the status")
 
 
 def drop(storage, record):
-    """The files of a record that was refused go."""
+    """The files of a record that was refused go; one that cannot is of no record, and read by nobody."""
     for name, _ in listed(storage, _hex(record.digest[:8])):
-        storage.remove(name)
+        try:
+            storage.remove(name)
+        except OSError:
+            continue
 
 
 def listed(storage, record_id):
