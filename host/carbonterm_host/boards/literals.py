@@ -1,14 +1,17 @@
-"""Puts whole numbers and words where the names of constants stand, in all modules of an image: a name costs a board
-flash, and RAM in every module that has it. What nobody names any more, slim.py leaves out.
+"""Puts constants where their names stand, in all modules of an image: whole numbers, words, prose (which texts.py takes
+from there), and what is named once only. A name costs a board flash, and RAM in every module that has it. What nobody
+names any more, slim.py leaves out.
 
 A constant is a name at a module's top that is given a value there and nothing anywhere else: not in a function, not as
 an argument, not as an attribute from outside. Where a name may mean two things it stays.
 """
 
 import ast
+import copy
 from collections import Counter
 
 from carbonterm_host.boards.named import binds
+from carbonterm_host.boards.texts import is_prose
 
 _PLAIN = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.Add, ast.Sub, ast.Mult, ast.LShift, ast.RShift, ast.BitOr, ast.USub)
 _SMALL = 1 << 29  # what every MicroPython keeps in one word
@@ -20,13 +23,19 @@ def put(trees, seen):
     bound = {module: _bound(nodes) for module, nodes in seen.nodes.items()}
     written = {node.attr for nodes in seen.nodes.values() for node in nodes
                if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load)}  # fmt: skip
+    puts = {module: _Put(module, seen.modules[module], _taken(seen.nodes[module], bound[module])) for module in trees}
+    uses = Counter(one.key(node) for module, one in puts.items() for node in seen.nodes[module])
+    uses += Counter(one.key(node.value) for module, one in puts.items() for node in seen.nodes[module]
+                    if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load))  # fmt: skip
     known = {
         (module, name): value
         for module, tree in trees.items() for node in tree.body for name, value in _given(node)
-        if _short(value) and bound[module][name] == 1 and name not in written
+        if bound[module][name] == 1 and name not in written and (_short(value) or uses[module, name] == 1)
     }  # fmt: skip
     for module, tree in trees.items():
-        _Put(known, module, seen.modules[module], _taken(seen.nodes[module], bound[module])).visit(tree)
+        puts[module].known = known
+        puts[module].visit(tree)
+        tree.body = [one for node in tree.body for one in _each(node)]
 
 
 def _bound(nodes):
@@ -47,46 +56,72 @@ def _taken(nodes, bound):
 
 
 def _given(node):
-    """[(name, value)] of `A = 1`, `A, B = 1, "b"` and `A, B = range(2)`; value None where it is no such constant."""
+    """[(name, expression)] of `A = 1`, `A, B = 1, "b"` and `A, B = range(2)`, where all is constant."""
     if not isinstance(node, ast.Assign) or len(node.targets) > 1:
         return []
     target, value = node.targets[0], node.value
     if isinstance(target, ast.Name):
-        return [(target.id, _value(value))]
-    if not isinstance(target, ast.Tuple) or not all(isinstance(one, ast.Name) for one in target.elts):
-        return []
-    numbers = [_value(one) for one in value.elts] if isinstance(value, ast.Tuple) else []
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range":
-        ends = [_value(one) for one in value.args]
-        numbers = [] if None in ends else list(range(*ends))
-    return list(zip([one.id for one in target.elts], numbers, strict=True)) if numbers else []
+        pairs = [(target, value)]
+    elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        pairs = zip(target.elts, value.elts, strict=True)
+    elif isinstance(target, ast.Tuple) and isinstance(value, ast.Call) and getattr(value.func, "id", None) == "range":
+        ends = [_constant(one) for one in value.args]
+        numbers = [] if None in ends else range(*[one.value for one in ends])
+        pairs = zip(target.elts, [ast.Constant(one) for one in numbers], strict=True) if numbers else []
+    else:
+        pairs = []
+    found = [(one.id, _constant(value)) for one, value in pairs if isinstance(one, ast.Name)]
+    return [(name, value) for name, value in found if value is not None]
 
 
-def _value(node):
-    """What an expression of constants is; None."""
-    plain = all(isinstance(one, _PLAIN) for one in ast.walk(node))
-    return eval(compile(ast.Expression(node), "", "eval")) if plain else None
+def _each(node):
+    """`A, B = range(2)` as a statement for each, so that one may go."""
+    given = _given(node)
+    if len(given) < 2 or len(given) < len(node.targets[0].elts):
+        return [node]
+    return [ast.Assign([ast.Name(name, ast.Store())], value, lineno=0) for name, value in given]
 
 
-def _short(value):
-    """Whether a constant is no larger than its name: a whole number, a word."""
-    return -_SMALL < value < _SMALL if type(value) is int else isinstance(value, str) and len(value) <= _WORD
+def _constant(node):
+    """An expression of constants, worked out where it is a single one; None where it is none."""
+    nodes = list(ast.walk(node))
+    if all(isinstance(one, _PLAIN) for one in nodes):
+        expression = ast.fix_missing_locations(ast.Expression(copy.deepcopy(node)))
+        return ast.Constant(eval(compile(expression, "", "eval")))
+    texts = [one.value for one in nodes if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    tables = (ast.Tuple, ast.Dict) if any(map(is_prose, texts)) else (ast.Tuple,)  # others want to be made once
+    return node if all(isinstance(one, (*_PLAIN, *tables, ast.Load)) for one in nodes) else None
+
+
+def _short(node):
+    """Whether a constant is no larger than its name: a whole number, a word, a text that stands elsewhere."""
+    value = getattr(node, "value", None)
+    if type(value) is int:
+        return -_SMALL < value < _SMALL
+    return isinstance(value, str) and (len(value) <= _WORD or is_prose(value))
 
 
 class _Put(ast.NodeTransformer):
-    def __init__(self, known, module, modules, taken):
-        self.known, self.module, self.modules, self.taken = known, module, modules, taken
+    """Puts what is `known` into a module's tree."""
+
+    def __init__(self, module, modules, taken):
+        self.module, self.modules, self.taken, self.known = module, modules, taken, {}
+
+    def key(self, node):
+        """(module, name) of the constant that a node may mean."""
+        if not isinstance(getattr(node, "ctx", None), ast.Load):
+            return None
+        if isinstance(node, ast.Name):
+            return self.taken.get(node.id, (self.module, node.id))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            of = self.modules.get(node.value.id, ())
+            return (*of, node.attr) if len(of) == 1 else None
+        return None
 
     def visit_Name(self, node):
-        key = self.taken.get(node.id, (self.module, node.id))
-        return self._or(node, key)
+        found = self.known.get(self.key(node))
+        return node if found is None else self.visit(copy.deepcopy(found))
 
     def visit_Attribute(self, node):
-        of = self.modules.get(node.value.id, ()) if isinstance(node.value, ast.Name) else ()
-        if len(of) == 1:
-            return self._or(node, (*of, node.attr))
-        return self.generic_visit(node)
-
-    def _or(self, node, key):
-        found = self.known.get(key) if isinstance(node.ctx, ast.Load) else None
-        return node if found is None else ast.copy_location(ast.Constant(found), node)
+        found = self.known.get(self.key(node))
+        return self.generic_visit(node) if found is None else self.visit(copy.deepcopy(found))

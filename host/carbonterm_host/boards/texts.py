@@ -12,7 +12,7 @@ import re
 _PACKAGE = "carbonterm"  # imported before anything is said
 SAID = f"{_PACKAGE}/texts.txt"  # in the ROMFS or folder of modules, beside the package's __init__; one text a line
 _NAME = "_t"
-_LEAST = 8  # characters: of a shorter one a board keeps no more than its name
+_LEAST = 4  # characters: of a shorter one a board keeps no more than its name
 _FORMAT = re.compile("%[0-9.]*[a-zA-Z]")
 _READER = f"""
 import builtins
