@@ -1,6 +1,5 @@
 """The terminal's page in a real browser: the way of a person, on a wide and a narrow screen, with nobody else asked."""
 
-import json
 import time
 
 import pytest
@@ -11,49 +10,7 @@ from carbonterm.gm import sm3
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger import manual as records
 from chromium import Chromium, find
-from paged import USERS, Plant, meters, port
-
-FLAGS = ("--ignore-certificate-errors", "--host-resolver-rules=MAP * 127.0.0.1")
-
-
-class Person:
-    """What somebody does with a browser."""
-
-    def __init__(self, chromium, plant):
-        self.chromium = chromium
-        self.address = f"https://127.0.0.1:{plant.page}"
-
-    def go(self, path, there=None):
-        self.chromium.open(self.address + path)
-        self.there(there or path)
-
-    def there(self, path):
-        here = json.dumps(path)
-        self.chromium.wait(f"document.readyState === 'complete' && location.pathname === {here} && "
-                           "document.querySelector('main')")  # fmt: skip
-
-    def fill(self, **words):
-        for name, text in words.items():
-            self.chromium.evaluate(f"document.querySelector('[name=\"{name}\"]').value = {json.dumps(text)}")
-
-    def press(self, value=""):
-        """Presses the button of the page's main part whose value it is, and waits for the page that follows."""
-        self.chromium.evaluate("document.body.dataset.old = '1'")
-        button = f"document.querySelector('main button[value=\"{value}\"]')"
-        self.chromium.evaluate(f"void setTimeout(() => {button}.click(), 50)")  # its own page has to answer first
-        self.chromium.wait("document.readyState === 'complete' && !document.body.dataset.old")
-
-    def text(self):
-        return self.chromium.evaluate("document.querySelector('main').innerText")
-
-    def fits(self):
-        """Whether nothing of the page lies beside the screen, narrow or wide, light or dark."""
-        for width in (320, 1280):
-            for dark in (False, True):
-                self.chromium.look(width, dark)
-                if self.chromium.evaluate("document.documentElement.scrollWidth") > width:
-                    return False
-        return True
+from paged import FLAGS, USERS, Person, Plant, meters, port
 
 
 @pytest.mark.slow

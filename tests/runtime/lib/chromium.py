@@ -133,9 +133,9 @@ class Chromium:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", files=[str(path)], nodeId=node)
 
-    def look(self, width, dark=False):
-        """The screen's width in CSS pixels, light or dark."""
-        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+    def look(self, width, dark=False, height=800):
+        """The screen's size in CSS pixels, light or dark. One that is upright and narrow is a telephone's."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < min(600, height)}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[feature])

@@ -1,6 +1,7 @@
 """A plant with a terminal that has a page, and a client of it: for tests of the page (CPython only)."""
 
 import http.client
+import json
 import re
 import urllib.parse
 
@@ -22,6 +23,7 @@ from loopback import free_port
 USERS = (("zhang", "administrator", "a secret of zhang"), ("wang", "operator", "a secret of wang"),
          ("li", "viewer", "a secret of li"))  # fmt: skip
 TOKEN = "a token of a program"
+FLAGS = ("--ignore-certificate-errors", "--host-resolver-rules=MAP * 127.0.0.1")  # of a browser
 SITE = """\
 terminal: CT-PAGE-1
 name: 示范工厂
@@ -225,3 +227,81 @@ def plain(text):
     for name, letter in (("&#39;", "'"), ("&quot;", '"'), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
         text = text.replace(name, letter)
     return text
+
+
+UNREADABLE = """(() => {
+    const found = [], range = document.createRange()
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+    const wide = document.documentElement.clientWidth
+    if (document.documentElement.scrollWidth > wide) found.push(['', 'the page is wider than the screen'])
+    while (walker.nextNode()) {
+        const node = walker.currentNode
+        range.selectNodeContents(node)
+        const boxes = [...range.getClientRects()].filter((box) => box.width)
+        if (!node.data.trim() || !boxes.length) continue
+        if (parseFloat(getComputedStyle(node.parentElement).fontSize) < 12) found.push([node.data, 'small'])
+        if (boxes.some((box) => box.left < 0 || box.right > wide + 0.5)) found.push([node.data, 'beside the screen'])
+    }
+    for (const one of document.body.querySelectorAll('*'))
+        if (one.clientWidth && one.scrollWidth > one.clientWidth + 1) found.push([one.innerText, 'cut'])
+    return found
+})()"""
+
+
+class Person:
+    """What somebody does with a browser."""
+
+    def __init__(self, chromium, plant):
+        self.chromium = chromium
+        self.address = f"https://127.0.0.1:{plant.page}"
+
+    def go(self, path, there=None):
+        self.chromium.open(self.address + path)
+        self.there(there or path)
+
+    def there(self, path):
+        here = json.dumps(path)
+        self.chromium.wait(f"document.readyState === 'complete' && location.pathname === {here} && "
+                           "document.querySelector('main')")  # fmt: skip
+
+    def fill(self, **words):
+        for name, text in words.items():
+            self.chromium.evaluate(f"document.querySelector('[name=\"{name}\"]').value = {json.dumps(text)}")
+
+    def press(self, value=""):
+        """Presses the button of the page's main part whose value it is, and waits for the page that follows."""
+        self.chromium.evaluate("document.body.dataset.old = '1'")
+        button = f"document.querySelector('main button[value=\"{value}\"]')"
+        self.chromium.evaluate(f"void setTimeout(() => {button}.click(), 50)")  # its own page has to answer first
+        self.chromium.wait("document.readyState === 'complete' && !document.body.dataset.old")
+
+    def text(self):
+        return self.chromium.evaluate("document.querySelector('main').innerText")
+
+    def enter(self, name):
+        """Logs one of USERS in."""
+        self.go("/login")
+        self.fill(name=name, password={row[0]: row[2] for row in USERS}[name])
+        self.press()
+        self.there("/")
+
+    def seen(self, path, pattern):
+        """Goes there, again and again, until the page's text has the pattern."""
+        return entrance.wait(lambda: self.go(path) or re.search(pattern, self.text()))
+
+    def bottom(self, selector):
+        """Where on the screen what the selector names ends, in pixels from its top."""
+        return self.chromium.evaluate(f"document.querySelector({json.dumps(selector)}).getBoundingClientRect().bottom")
+
+    def unreadable(self):
+        """[[text, why]] of what is cut, lies beside the screen or is smaller than 12 pixels."""
+        return self.chromium.evaluate(UNREADABLE)
+
+    def fits(self):
+        """Whether nothing of the page lies beside the screen, narrow or wide, light or dark."""
+        for width in (320, 1280):
+            for dark in (False, True):
+                self.chromium.look(width, dark)
+                if self.chromium.evaluate("document.documentElement.scrollWidth") > width:
+                    return False
+        return True
