@@ -459,6 +459,8 @@ class App:
             self.err("F303", "heartbeat", says(error)[0])
         except MemoryError:  # what people see can wait for the next second, readings cannot
             gc.collect()
+        except Exception as error:  # nor is a mistake in it a reason to stop
+            self.err("F902", "heartbeat", str(error) or type(error).__name__)
 
     def status(self):
         """What a supervisor or a screen wants to know; texts, integers and lists only."""

@@ -61,6 +61,32 @@ async def cancelled(folder):
         task.cancel()
 
 
+async def fewer_points(folder):
+    more = "  - {name: B, meter: gas, register: volume, every: 9s}\nsettings"
+    two = (SITE % (1, 9, "1s")).replace("points: [", "points:\n  - ").replace("s}]\nsettings", "s}\n" + more)
+    app = App(Folder(str(folder / "data")), site_yaml.compile_text(two).canonical(), Clock())
+    app.site_file = str(folder / "site.bin")
+    running = asyncio.create_task(app.run(str(folder / "status.json")))
+    await until(lambda: app.terminal.site is not None)
+    app.terminal.above[1] = 9  # readings of B that are more than its months have been
+    assert any("point B" in text for text in app.status()["alarms"])
+    await put_in_force(app, site_yaml.compile_text(SITE % (2, 9, "1s")).canonical(), "me", "without B")
+    assert app.terminal.site.version == 2 and not any("above twice" in text for text in app.status()["alarms"])
+    app.terminal.above[9] = 9  # a mistake in what people see: it is told, and the terminal goes on
+    await until(lambda: [text for text in app.errors if text.startswith("heartbeat: ")])
+    size = app.terminal.log.size
+    app.terminal.audit("me", "x", "y")
+    await until(lambda: app.terminal.log.size > size)
+    running.cancel()
+    for _, task in app.readers:
+        task.cancel()
+
+
 @pytest.mark.slow
 def test_whoever_asked_has_gone(tmp_path):
     asyncio.run(cancelled(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_point_that_went_takes_its_alarms_along(tmp_path):
+    asyncio.run(fewer_points(tmp_path))
