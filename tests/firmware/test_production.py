@@ -157,6 +157,7 @@ def test_boards_that_are_refused(tmp_path, built, operator):
         assert not (folder / "record.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_what_is_refused_before_a_board_is_touched(tmp_path, built, operator):
     def refused(*more, ids="CT-1..CT-2", folder=tmp_path / "line", of=built):
         code, out, err = carbonterm("board", "produce", NAME, "--image", of, "--ids", ids, "--operator-key",

@@ -164,6 +164,7 @@ def test_an_export_is_a_bundle_that_verifies_and_labelled_data_are_refused(platf
     }, said
 
 
+@pytest.mark.slow
 def test_terminals_need_no_login(platform):
     source = Source("T1", 6)
     assert post(platform, "T1", source.batch())[0] == 200

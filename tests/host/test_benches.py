@@ -93,6 +93,7 @@ def test_a_small_scenario_is_green(small):
     assert {path.name for path in folder.iterdir()} >= {"truth.jsonl", "log.bundle", "site.yaml", "report.html"}
 
 
+@pytest.mark.slow
 def test_reports_are_for_people_and_machines(small):
     _, folder, result = small
     suite = tree.parse(folder / "junit.xml").getroot()

@@ -132,6 +132,7 @@ def test_checkpoints_of_a_dropped_epoch(file):
     assert "not signed with the epoch's key" in judged(frames, heads=[other])["reasons"]["checkpoints"]
 
 
+@pytest.mark.slow
 def test_a_revocation_of_a_dropped_epoch(file):
     """What a centre saw before it stands; from an entry before the end on nobody may name a key."""
     frames = framed(file)

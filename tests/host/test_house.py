@@ -4,6 +4,7 @@ Each rule is a function of a file's path and text that yields findings; the last
 """
 
 import ast
+import gc
 import re
 import subprocess
 from functools import cache
@@ -87,9 +88,11 @@ OF_BOARDS = "boot", "ports.microcontroller", "ports.esp32", "ports.rp2", "ports.
 def downwards(path, tree):
     """Arrows point down: host and firmware import the core, never each other; inside the core, floor by floor."""
     side = "device" if path.startswith(DEVICE) else path.split("/")[0]
+    if side not in PACKAGES:
+        return
     for line, name in imports(tree):
         head = name.split(".")[0]
-        if side in PACKAGES and head in set(PACKAGES.values()) - {PACKAGES[side], "carbonterm"}:
+        if head in set(PACKAGES.values()) - {PACKAGES[side], "carbonterm"}:
             yield line, f"{side} imports {head}"
         if side == "protocols" and head == "":
             yield line, f"a relative import of {name}: write it out, carbonterm.…"
@@ -128,6 +131,8 @@ PLACES = re.compile(r"(?<![\w.$}~-])/(?:root|work|home/\w+|Users/\w+)/|\bdeb\.de
 
 def finished(path, text):
     """Nothing is left to be done later, and nothing names the machine or registry it was written on."""
+    if not UNFINISHED.search(text) and not PLACES.search(text):
+        return
     for number, line in enumerate(text.split("\n"), 1):
         if UNFINISHED.search(line):
             yield number, f"unfinished: {line.strip()[:80]}"
@@ -146,7 +151,14 @@ def linked(path, text):
                 yield number, f"a link to {target}, which is not there"
 
 
-tree_of = cache(ast.parse)
+@cache
+def tree_of(text):
+    """While a tree grows the collector of garbage stands still: it would look at all trees again and again."""
+    gc.disable()
+    try:
+        return ast.parse(text)
+    finally:
+        gc.enable()
 
 
 def findings(rule, suffixes, read):

@@ -15,6 +15,7 @@ def test_what_is_imported_at_once_is_there(profile, port):
     assert [row for row in lacking if row[1] not in others] == []
 
 
+@pytest.mark.slow
 def test_a_collector_carries_no_accounting():
     carried = modules.needed("collector", "esp32")
     assert "carbonterm_device.boot" in carried and "carbonterm.field.cjt188" in carried

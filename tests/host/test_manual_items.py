@@ -90,6 +90,7 @@ ELECTRICITY = """\
 
 
 @pytest.mark.requirement("T-6.1-1")
+@pytest.mark.slow
 def test_one_item_of_activity_data_comes_by_itself_and_by_hand_and_says_which(tmp_path):
     text = BOTH + ELECTRICITY.replace("NAME", "自动").replace("POINT", "E1")
     text += ELECTRICITY.replace("NAME", "人工").replace("POINT", "半数")

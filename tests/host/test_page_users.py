@@ -52,6 +52,7 @@ def test_a_session_that_is_over_stays_so():
     assert sessions.find(said) is None
 
 
+@pytest.mark.slow
 def test_nobody_waits_again_for_what_is_long_past():
     port, text = Ticks(), users()
     door = Door(lambda: text.encode(), port)
@@ -71,6 +72,7 @@ def test_nobody_waits_again_for_what_is_long_past():
     assert asyncio.run(door.enter("zhang", "a secret of zhang")).role == "administrator"
 
 
+@pytest.mark.slow
 def test_who_is_another_now():
     text = users()
     door = Door(lambda: text.encode(), Ticks())

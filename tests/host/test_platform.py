@@ -346,6 +346,7 @@ def test_a_day_is_packed_up_delivered_and_shown(platform):
         assert text in page
 
 
+@pytest.mark.slow
 def test_a_period_that_closed_twice_is_shown_with_its_sum(platform):
     """The clock went a year ahead and was set right again: the day closes as it stands, and once more at its end."""
     source = Source("reset-clock")

@@ -115,6 +115,7 @@ def test_names_follow_the_rule(platform, tmp_path):
 
 
 @pytest.mark.requirement("P-9.2-1", "P-9.2-2", "P-9.2-3", "P-9.2-4", "P-9.2-5", "P-9.2-6", "P-9.2-7")
+@pytest.mark.slow
 def test_every_figure_leads_to_its_metadata(platform):
     names = ("recorded_ms", *tables.DESCRIPTION)
     for view in ("preprocessed_settlements", "analysis_emissions"):
@@ -341,6 +342,7 @@ def test_a_bomb_is_bounded(backed, tmp_path):
     assert "holds more than the 1000000 bytes" in refused(tmp_path, rebuilt(data, signer, bomb, size=1000000))
 
 
+@pytest.mark.slow
 def test_a_store_inside_a_backup_is_checked_to_its_last_entry(platform, copied, tmp_path):
     change(copied, "update entries set raw = zeroblob(60) where seq = 9")
     store, signer = Store(copied), sm2.Signer(Path(platform.store.removeprefix("sqlite:///") + ".key").read_bytes())
@@ -412,6 +414,7 @@ def downgraded(url):
 
 
 @pytest.mark.requirement("P-9.6-1", part="a store of the version before opens and is brought up to date")
+@pytest.mark.slow
 def test_a_store_of_version_1_is_brought_up(platform, copied):
     wanted = rows(copied, "select * from figures order by log, seq, row")
     downgraded(copied)
@@ -423,6 +426,7 @@ def test_a_store_of_version_1_is_brought_up(platform, copied):
     assert rows(copied, "select count(*) from analysis_emissions where model is null") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_newer_store_is_refused(copied):
     for version in (3, 0, "x"):
         change(copied, "update schema set version = ?", version)

@@ -55,6 +55,7 @@ def test_from_the_operator_to_the_key():
         print(wrong)
 
 
+@pytest.mark.slow
 def test_links_that_do_not_follow():
     for links in (
         LINKS[:2], LINKS[1:], [LINKS[0], LINKS[2], LINKS[1]], [LINKS[0]] + LINKS, LINKS + [LINKS[2]],
@@ -96,6 +97,7 @@ def linked():
     return one
 
 
+@pytest.mark.slow
 def test_a_proof_with_links():
     data = proof.encode(linked())
     assert proof.is_proof(data) and good(data)

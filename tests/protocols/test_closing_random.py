@@ -139,6 +139,7 @@ def test_random_series_against_a_computation_that_keeps_everything():
         print(seed, len(events), len(closed), settler.total, [str(settler.open(p).increment) for p in (DAY, MONTH)])
 
 
+@pytest.mark.slow
 def test_a_restart_anywhere_gives_the_same_settlements():
     for seed in range(4):
         random = Random(700 + seed)

@@ -207,6 +207,7 @@ def test_a_replay_may_begin_at_any_entry():
         assert second.pipeline.state() == log.pipeline.state()
 
 
+@pytest.mark.slow
 def test_a_fill_that_is_not_what_follows_is_found():
     log = week([RATE], STEAM)
     at = next(i for i, entry in enumerate(log.entries) if entry.kind == entries.FILL)
@@ -223,6 +224,7 @@ def test_a_fill_that_is_not_what_follows_is_found():
 
 
 @pytest.mark.requirement("T-8.1.2-1", part="in the fold: readings of a register against its months")
+@pytest.mark.slow
 def test_a_reading_above_twice_the_largest_month():
     log = Log(site([JUDGED]))
     pipeline = log.pipeline
@@ -297,6 +299,7 @@ def test_states_that_are_none_are_refused():
 
 
 @pytest.mark.requirement("T-8.2.1-3", part="days of a filled rate add up to its month")
+@pytest.mark.slow
 def test_days_add_up_to_the_month_over_fills():
     log = week([RATE], hours=800, gap=(300, 341))
     days = [row for body in log.bodies(entries.CLOSING, DAY) for row in body[2]]

@@ -301,6 +301,7 @@ def test_mistakes_in_a_factor_are_named(change, why):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind, name", (("methods", "common.json"), ("factors", "heat.json"),
 ("factors", "ndrc-2013-chem.json")))
+@pytest.mark.slow
 def test_spoilt_files_are_refused_or_load(kind, name):
     random, refused = Random(8), 0
     text = json.dumps(first(kind, name))

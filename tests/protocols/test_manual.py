@@ -197,6 +197,7 @@ def test_a_month_in_parts_waits_for_its_last_day():
     log.replayed()
 
 
+@pytest.mark.slow
 def test_a_source_of_a_meter_and_of_hand_waits_for_both():
     log = Log()
     log.configure()
@@ -229,6 +230,7 @@ def test_an_order_computes_again_with_the_factor_in_force_and_old_figures_stay()
     log.replayed()
 
 
+@pytest.mark.slow
 def test_late_amounts_after_a_new_document_still_meet_what_waits():
     log = Log()
     log.configure()
@@ -306,6 +308,7 @@ def test_an_amount_is_at_most_twice_the_largest_month_before():
 
 
 @pytest.mark.requirement("T-8.3.2-5", part="by another datum; a division by a zero production is marked")
+@pytest.mark.slow
 def test_what_is_made_of_entered_data_follows_corrections():
     steel, half, each = ["steel", "mass", "t", None, None, False], "sum", "quotient"
     virtual = [["half", "mass", "t", half, [[COAL, 1, 2]], None],
@@ -341,6 +344,7 @@ def test_what_is_made_of_entered_data_follows_corrections():
 
 
 @pytest.mark.requirement("T-6.2-2", part="a measured value by month, such as a calorific value, beside its amount")
+@pytest.mark.slow
 def test_a_value_that_holds_is_averaged_and_feeds_days_and_months_only():
     heat = compiled("H", 1, "coal*NCV", [["coal", "t"], ["NCV", "GJ/t"]], [])
     sources = [["kiln", heat, [["coal", [[COAL, 1, 1]]], ["NCV", [[COAL + 1, 1, 1]]]]]]

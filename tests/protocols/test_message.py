@@ -242,6 +242,7 @@ def test_fuzz_what_a_decoder_takes_it_would_have_written():
 
 
 @pytest.mark.requirement("T-7.6-2")
+@pytest.mark.slow
 def test_fuzz_no_mutation_of_a_receipt_is_signed():
     random = Random(77)
     original = receipt(checkpoint="text").encode()

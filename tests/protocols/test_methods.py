@@ -124,6 +124,7 @@ def test_a_formula_that_gives_something_else_is_refused(change, why):
         ({"derive": "CC*2", "carries": "GJ/tC"}, "FC = CC.2 gives"),
     ),
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_derivation_that_gives_something_else_is_refused(change, why):
     data = next(data for name, data in shipped.files("methods") if name == "common.json")
     row = next(row for row in data["sources"] if row["id"] == "fossil_combustion")

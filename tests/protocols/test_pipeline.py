@@ -132,6 +132,7 @@ def test_rollover_and_replacement_are_facts_of_the_log():
 
 
 @pytest.mark.requirement("T-12.4-2", part="the clock is set while the terminal runs")
+@pytest.mark.slow
 def test_a_set_clock_is_a_fact_of_the_log():
     year = 365 * 86400000
     for steps in ((-86400000, 86400000), (year, -year), (1500, -1500)):

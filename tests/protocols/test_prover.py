@@ -38,6 +38,7 @@ def path_of(index, size, begin=0):
     return prover.path()
 
 
+@pytest.mark.slow
 def test_every_leaf_of_every_size():
     count = 0
     for size in range(1, 41):

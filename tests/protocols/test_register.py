@@ -197,6 +197,7 @@ def test_settings_that_make_no_sense(modulus, limit, interval_ms):
         Register(modulus, limit, interval_ms)
 
 
+@pytest.mark.slow
 def test_state_goes_through_canonical_bytes():
     random = Random(88)
     for _ in range(100):

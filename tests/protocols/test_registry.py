@@ -123,6 +123,7 @@ def test_outer_shapes():
             Registration(good.body, *signatures)
 
 
+@pytest.mark.slow
 def test_mutated_bytes_are_refused_or_signed_by_nobody():
     random = Random(11)
     whole = (registration(3, (2, 120, ROOT)).encode(), Revocation.make("T1", 2, 9, 5, "lost", OPERATOR.sign).encode())

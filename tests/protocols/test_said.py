@@ -207,6 +207,7 @@ def test_a_site_document_with_an_entrance_keeps_its_bytes():
         site.Site(wrong)
 
 
+@pytest.mark.slow
 def test_mutated_messages_give_rows_or_an_error():
     random, counts = Random(6320), [0, 0]
     wanted = points("E", "T", "X")

@@ -80,6 +80,7 @@ def test_a_rate_feeds_a_source_only_where_it_becomes_an_amount():
     assert Site(second([RATE], sources=source)).is_amount(2)
 
 
+@pytest.mark.slow
 def test_garbage_is_refused():
     random = Random(8)
     good = [[0, None, None, None, None, 0, True], RATE]

@@ -41,6 +41,7 @@ def test_no_other_topic_is_a_request(topic):
     assert topics.asked("carbonterm", topic) is None
 
 
+@pytest.mark.slow
 def test_fuzz_topics_that_a_broker_brings():
     """Whatever is taken for a request names a terminal and goes back where only this terminal listens."""
     random, taken = Random(41), 0
