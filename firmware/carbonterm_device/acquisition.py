@@ -25,7 +25,7 @@ from carbonterm_device.recorder import REFUSED, SILENT, missing, reading
 SILENT_ROUNDS = 3
 LONGEST_PAUSE_MS = 600000
 PAUSES_MS = 100, 500, 1000, 2000, 4000  # between attempts to record a round for which memory had no room
-PATIENCE_MS = 30000  # beyond its time-outs that a request may wait for its turn
+PATIENCE_MS = 30000  # beyond its time-out that a request may wait for its turn
 
 
 class _Meter:
@@ -204,8 +204,8 @@ class Acquisition:
         timeout = self.bus.timeout_ms if row.timeout_ms is None else row.timeout_ms
         repeats = 0 if meter.wait_ms else self.bus.retries if row.retries is None else row.retries
         came = self.driver.counters.errors + self.driver.counters.dropped
-        self.alive_until = self.port.ticks_add(self.port.ticks_ms(), (repeats + 1) * timeout + PATIENCE_MS)
         while True:
+            self.alive_until = self.port.ticks_add(self.port.ticks_ms(), timeout + PATIENCE_MS)
             try:
                 data, raw = await self.driver.ask(request, row, timeout)
             except NoAnswer:
