@@ -21,5 +21,10 @@ def methods(*names):
     return {data["id"]: load_method(data) for _, data in files("methods", names)}
 
 
+_kept = {}  # factors are not changed by those who use them: a process that runs many files loads them once
+
+
 def factors(*names):
-    return load_factors(*[data for _, data in files("factors", names)])
+    if names not in _kept:
+        _kept[names] = load_factors(*[data for _, data in files("factors", names)])
+    return _kept[names]
