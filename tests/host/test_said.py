@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import board_image
 import runtimes
 from carbonterm_host.boards import arguments, image, modules, slim, texts
 from carbonterm_host.boards import board as boards
@@ -145,3 +146,43 @@ def test_the_image_of_a_collector_says_every_text_of_its_sources():
         assert ast.dump(Back().visit(trees[name])) == ast.dump(was), name
     assert {*found.split(b"\n")} <= {*said.split(b"\n")} and count > 300
     print(count, "texts,", len(found), "bytes")
+
+
+SCRIPT = """
+from carbonterm import cbor, clock, number, site
+from carbonterm.ledger import entry
+for call, value in ((cbor.decode, b"\\xff"), (cbor.decode, b""), (clock.parse, "no time"), (number.Number, "1,5"),
+                    (site.decode, b"\\x80"), (entry.decode, b"\\x88")):
+    try:
+        call(value)
+    except ValueError as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["romfs", "files"])
+@pytest.mark.parametrize("runtime", runtimes.MICRO)
+def test_a_board_says_what_a_computer_says(tmp_path, runtime, way):
+    """The image of a collector read in place, and its modules as files."""
+    (tmp_path / "romfs.img").write_bytes(board_image.build(runtime))
+    for path, data in image.unpacked((tmp_path / "romfs.img").read_bytes()).items():
+        (tmp_path / "lib" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "lib" / path).write_bytes(data)
+    begin = f"import sys, vfs\nsys.path[:] = [{str(tmp_path / 'lib')!r}]\n"
+    if way == "romfs":
+        begin += f"vfs.mount(vfs.VfsRom(open({str(tmp_path / 'romfs.img')!r}, 'rb').read()), '/rom')\n"
+        begin += "sys.path[:] = ['/rom']\n"
+    (tmp_path / "run.py").write_text(begin + SCRIPT)
+    (tmp_path / "here.py").write_text(SCRIPT)
+    try:
+        command, environment = runtimes.command(runtime, [])
+    except runtimes.Unavailable as reason:
+        pytest.skip(str(reason))
+    known, seen = runtimes.command("cpython"), []
+    for start, surroundings, name in ((*known, "here.py"), (command, environment, "run.py")):
+        done = subprocess.run([*start, tmp_path / name], env=surroundings, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        seen.append(done.stdout)
+    assert seen[0] == seen[1] and seen[0].count("\n") == 6
+    print(seen[0])
