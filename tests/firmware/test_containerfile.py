@@ -25,6 +25,7 @@ def instructions():
     return dict(line.split(None, 1) for line in lines)
 
 
+@pytest.mark.requirement("T-10.1b-3", part="what the container image holds and starts, run without a container")
 def test_what_it_copies_runs(tmp_path):
     found = instructions()
     source, target = found["COPY"].split()
