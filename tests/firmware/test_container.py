@@ -26,8 +26,8 @@ BASE = "docker.io/library/debian:trixie-slim"
 KEPT = ROOT / "build" / "trixie.tar"
 LONG_S = 900
 TOOLS = "buildah", "podman", "crun", "debootstrap", "unshare"
-MAY_MOUNT = "unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"  # in a container itself it may not
-HERE = not os.getuid() and all(map(shutil.which, TOOLS)) and not subprocess.run(MAY_MOUNT, capture_output=True).returncode
+MOUNTS = "unshare -m mount -t tmpfs none /mnt 2>&-"  # which fails in a container itself
+HERE = os.getuid() == 0 and all(map(shutil.which, TOOLS)) and os.system(MOUNTS) == 0
 # crun wants the one hierarchy of control groups, podman more descriptors than some machines allow
 UNIFIED = 'test "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs || mount -t cgroup2 none /sys/fs/cgroup; exec "$@"'
 LIMITS = "--cgroups=disabled", "--network=host", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000"
