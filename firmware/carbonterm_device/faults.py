@@ -89,14 +89,13 @@ ROUNDS = 3  # without an answer, with a broken one or a refusal, before it is a 
 _STORAGE = {28: "F301", 122: "F301", 27: "F301", 30: "F302"}
 
 
-def present(app, began, now):
-    """[(code, where, text)] of what is wrong now: `where` names the thing and stays the same, text says it at length.
-    began, now: ticks of the start and of this moment."""
+def present(app):
+    """[(code, where, text)] of what is wrong now: where names the thing and stays the same, text says it at length."""
     found = _storage(app.terminal, app.upkeep)
     for one in app.acquisitions:
         found += _bus(one)
     for one in app.inboxes:
-        found += _inbox(one, began, now)
+        found += _inbox(one)
     for one in app.deliveries:
         found += _centre(one)
     found += _clock(app.clock)
@@ -131,15 +130,14 @@ def _bus(one):
     return found
 
 
-def _inbox(one, began, now):
-    """Of an entrance; began, now: ticks of the start and of this moment."""
+def _inbox(one):
+    """Of an entrance."""
     found = []
     if one.reason and not one.connected:
         found.append(("F201", one.name, one.reason))
     for sender in one.senders.values():
-        since = began if sender.heard is None else sender.heard
         longest = max([point.interval_ms for _, point in sender.points] or [0])
-        if longest and one.port.ticks_diff(now, since) > 2 * longest:
+        if longest and one.silent_ms(sender) > 2 * longest:
             found.append(("F202", sender.row.name, "%s: nothing for two intervals" % one.name))
     return found
 

@@ -24,6 +24,7 @@ else:
     _watched_over = None
 
 KEPT = 64  # rows of the error log
+WHERE = 64  # characters of what a row is about
 AGAIN_MS = 3600000
 MOST_AN_HOUR = 60  # audit entries of faults, whatever happens
 SETTLES_MS = {"F1": 0, "F2": 5000, "F4": 0, "F5": 5000, "F8": 0}  # by the first letters of a code; others at once
@@ -67,7 +68,6 @@ class Monitor:
     def __init__(self, app, root=""):
         self._app = app
         self._health = Health(port, app.storage, app.clock, root)
-        self._began = port.ticks_ms()
         self._watched = []
         self._rows = []  # of the error log, oldest first
         self._seen = {}  # (code, where): ticks since when it is wrong
@@ -90,11 +90,11 @@ class Monitor:
         if size != self._size:
             self._size, self._recorded_ms = size, self._app.clock.now_ms()
         wrong = {}
-        for code, where, text in faults.present(self._app, self._began, now) + self._slow(now) + self._health.faults():
-            wrong[code, where] = text
+        for code, where, text in faults.present(self._app) + self._slow(now) + self._health.faults():
+            wrong[code, where[:WHERE]] = text
         for row in self._watched:
             if row.state == STOPPED:
-                wrong["F901", _name(row.one)] = _error(row.one) or "it has ended, or shows no sign of life"
+                wrong["F901", _name(row.one)[:WHERE]] = _error(row.one) or "it has ended, or shows no sign of life"
         for key in wrong:
             since = self._seen.setdefault(key, now)
             if port.ticks_diff(now, since) >= SETTLES_MS.get(key[0][:2], 0):
@@ -112,6 +112,7 @@ class Monitor:
 
     def event(self, code, where, text):
         """Something that went wrong once."""
+        where = where[:WHERE]
         self._wrong(code, where, text)
         self._over(self._row(code, where), False)
 
@@ -318,7 +319,7 @@ class Monitor:
 
 
 def _new(code, where, now):
-    return {"code": code, "where": where[:64], "text": "", "first_ms": now, "last_ms": now, "count": 0,
+    return {"code": code, "where": where, "text": "", "first_ms": now, "last_ms": now, "count": 0,
             "active": False, "over_ms": None}  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from carbonterm_device.wires import secret
 STORED, KNOWN, LOST = "stored", "known", "lost"  # what became of a message
 AHEAD_MS = 60000  # a sender's clock may be ahead by so much
 OLDEST_MS = 400 * 86400000  # values from before that are from a clock that is wrong
+OLD_MS = 3 * 86400000  # of silence; no point is asked for more seldom than once a day
 REMEMBERED = 512  # messages
 MOMENTS = 8192  # of all points together, each has its part, 32 to 512
 _SPAN = (1 << 31) - 1  # of an offset in an entry
@@ -88,6 +89,7 @@ class Inbox:
         self._moments = {at: {} for at in self._owners}  # point: {moment: (exponent, mantissa, good)} in the log
         self._newest = {}  # point: moment of its newest good value
         self._warned = []
+        self.begun = port.ticks_ms()
 
     # --- the task ---------------------------------------------------------------------------------------------------
 
@@ -124,11 +126,12 @@ class Inbox:
 
     async def _watch(self):
         """Rows for points of which nothing comes."""
-        port, begun = self.port, self.port.ticks_ms()
+        port = self.port
         intervals = sorted(set([self.site.points[at].interval_ms for at in self._owners]))
         due = {}
         while True:
             now = self.clock.now_ms()
+            self._age()
             for interval in intervals:
                 moment = now - now % interval
                 if due.get(interval) == moment:
@@ -138,13 +141,26 @@ class Inbox:
                     continue
                 rows = []
                 for at, sender in sorted(self._owners.items()):
-                    since = begun if sender.heard is None else sender.heard
-                    wanted = self.site.points[at].interval_ms == interval
-                    if wanted and port.ticks_diff(port.ticks_ms(), since) > 2 * interval:
+                    if self.site.points[at].interval_ms == interval and self.silent_ms(sender) > 2 * interval:
                         rows.append(missing(at, 0, SILENT))
                 if rows and self.clock.state != UNSET:
                     self.terminal.record(moment, rows, b"")
             await port.sleep_ms(500)
+
+    def silent_ms(self, sender):
+        """For how long nothing has come from a Sender; OLD_MS for longer."""
+        since = self.begun if sender.heard is None else sender.heard
+        return self.port.ticks_diff(self.port.ticks_ms(), since)
+
+    def _age(self):
+        """Nothing is older than OLD_MS: ticks begin anew after some days, and what is old would be new again."""
+        port, now = self.port, self.port.ticks_ms()
+        oldest = port.ticks_add(now, -OLD_MS)
+        if port.ticks_diff(now, self.begun) > OLD_MS:
+            self.begun = oldest
+        for sender in self.senders.values():
+            if sender.heard is not None and port.ticks_diff(now, sender.heard) > OLD_MS:
+                sender.heard = oldest
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
