@@ -187,6 +187,16 @@ def test_doctor_logs_backup_and_the_way_back_to_the_factory(tmp_path, built, ope
         with tarfile.open(tmp_path / "b.tar") as tar:
             names = tar.getnames()
         assert "site.bin" in names and "data/00000.reg" in names and not any(name.endswith(".key") for name in names)
+        with Remote(board.port) as remote:
+            provisioning.begin(remote)
+            (tmp_path / "log").mkdir()
+            for trick, what in (("_s.names = lambda: ['../x']", "no file of a log"),
+                                ("_s.names = lambda: ['x']\n_s.size = lambda name: 9\n_s.read = lambda *w: b''",
+                                 "the board gave 0")):  # fmt: skip
+                remote.run(trick)  # by a board that is not what it seems
+                with pytest.raises(Failure, match=what):
+                    provisioning.fetch(remote, tmp_path / "log")
+            assert not (tmp_path / "x").exists()
         code, _, err = carbonterm("board", "factory-reset", *at)
         assert code == 2 and "nothing was erased" in err
         private = key_of(board)

@@ -177,15 +177,18 @@ def fetch(remote, target, step=lambda name: None):
     for name in sorted(names):
         if name.endswith((".key", ".new")):
             continue
+        if not re.fullmatch(r"\w[\w.-]*", name):  # a board that is not what it seems may say anything
+            what = f"the board has {name!r}, which is no file of a log"
+            raise Failure(UNVERIFIED, what, "what runs on it is not ours")
         step(name)
         size, data = remote.value(f"_s.size({name!r})", doing=f"for {name}"), b""
         while len(data) < size:
             code = f"print(binascii.b2a_base64(_s.read({name!r}, {len(data)}, 4096)).decode())"
             part = base64.b64decode(remote.run(code, f"for {name}"))
             if not part:
-                break
+                raise Failure(FINDING, f"{name} has {size} bytes, the board gave {len(data)}", "run it again")
             data += part
-        (target / name).write_bytes(data)
+        (target / name).write_bytes(data[:size])
 
 
 def backup(remote, path):
@@ -193,6 +196,8 @@ def backup(remote, path):
     remote.files()
     remote.run(_TREE)
     names = [name for name in remote.run("_walk('')", "for its files").splitlines() if name and not secret(name)]
+    if [name for name in names if ".." in name.split("/")]:
+        raise Failure(UNVERIFIED, "the board names files outside of its file system", "what runs on it is not ours")
     draft = path.with_name(path.name + ".new")
     with tarfile.open(draft, "w") as tar:
         for name in names:

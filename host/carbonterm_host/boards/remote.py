@@ -189,7 +189,7 @@ class Remote:
         while len(data) < size:
             part = binascii.a2b_base64(self.run("print(b2a_base64(_f.read(3072)).decode())", f"to read {path}"))
             if not part:
-                break
+                raise Failure(FINDING, f"{path} has {size} bytes, the board gave {len(data)}", "run it again")
             data += part
         self.run("_f.close()")
         return data
