@@ -91,7 +91,7 @@ def test_readings_of_changing_decimals():
 
 
 @pytest.mark.requirement("T-8.2.2-1", part="a year's columns on the host")
-@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(n, marks=pytest.mark.slow) for n in range(3, 12))])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, *range(2, 12)))])
 def test_events_are_the_cores(seed):
     random = Random(seed)
     for trouble in (3, 40, 400):

@@ -145,6 +145,7 @@ def test_a_revocation_of_a_dropped_epoch(file):
         assert report["ok"] == fine, (seq, time_ms, report["reasons"])
 
 
+@pytest.mark.slow
 def test_frames_that_are_changed(file):
     frames = framed(file)
     first, second = [i for i, frame in enumerate(frames) if frame[0] == "ended"]
@@ -197,6 +198,7 @@ def test_no_bit_of_it_can_be_changed(file):
     print(8 * len(data))
 
 
+@pytest.mark.slow
 def test_what_a_bundle_takes(file):
     frames = framed(file)
     for value in (bytes(bundle.MAX_ENDED + 1), "text", None):
@@ -204,6 +206,7 @@ def test_what_a_bundle_takes(file):
             judged([frames[0], ["ended", value]])
 
 
+@pytest.mark.slow
 def test_an_end_that_is_broken(folder, tmp_path):
     """`pull` refuses a file that is no proof; with none, the bundle still holds but no operator is found."""
     storage = datafolder.DataFolder(folder)
