@@ -24,7 +24,7 @@ class Terminal(Recorder):
         """Goes on under another Site: every entry behind its `config` entry is of that one. Where memory ends, the
         terminal has `failed`, and `resume` under this Site is the way on."""
         before, self.site = self.site, site
-        self.above = {}  # its indices are those of the document before
+        self.above.clear()  # its indices are those of the document before; nothing here takes memory
         self._commit_bytes = site.settings.commit_bytes
         try:
             self._replay.know(site)
