@@ -9,10 +9,12 @@ from carbonterm_host.boards.named import binds
 
 def drop(tree, absent):
     """Changes a module's tree. absent: modules and packages that the image does not hold."""
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    asks = any(within(one, absent) for node in nodes for one in _imports(node))
+    for node in nodes:
         if isinstance(node, ast.ClassDef):
             node.body = [row for row in node.body if not _slots(row)] or [ast.Pass()]
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        elif asks and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             for block in [block for part in ast.walk(node) for block in _blocks(part)]:
                 _cut(node, block, absent)
 
