@@ -239,7 +239,7 @@ class Monitor:
             ended = state == STOPPED and not app.stopping and not app.terminal.stopped
             if ended and row.one not in _PARTS and not _finished(row.one):
                 self._begin_again(row, now)
-            elif row.again is not None and state in (RUNNING, IDLE):
+            elif state != STOPPED:
                 row.again = None
 
     def _begin_again(self, row, now):
@@ -362,7 +362,7 @@ def _error(one):
         return "" if one.connected else one.reason
     if hasattr(one, "backlog"):
         return one.now.outbox.error
-    return getattr(one, "failure", "")
+    return getattr(getattr(one, "driver", one), "failure", "")  # of a bus: its link's
 
 
 def _finished(one):

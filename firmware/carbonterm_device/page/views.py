@@ -110,7 +110,9 @@ def _links(app, said):
             state = _state(one["connected"], one["reason"])
             count = "%d 条 messages, %d 拒绝 refused, %d 丢失 lost" % (one["messages"], one["refused"], one["lost"])
         else:
-            state = _state(not one["silent"], ", ".join(["%s 无应答 silent" % m["meter"] for m in one["silent"]]))
+            why = [getattr(task.driver, "failure", "")] + ["%s 无应答 silent" % m["meter"] for m in one["silent"]]
+            why = ", ".join([text for text in why if text])
+            state = _state(not why, why)
             count = "%d 轮 rounds, %d 迟 late; %d 请求 requests, %d 超时 timeouts, %d 错误 errors" % (
                 one["rounds"], one["late"], one["requests"], one["timeouts"], one["errors"])  # fmt: skip
         rows.append((escape(row.name), escape(row.kind), escape(where), state, count, _share(app.site, row)))
