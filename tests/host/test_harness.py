@@ -107,6 +107,20 @@ def test_skips_there():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("other", [False, True])
+def test_only_an_image_supplied_by_hand_may_lack(house, other):
+    files = {"test_there.py": """
+def test_skips_there():
+    if sys.implementation.name != "cpython":
+        pytest.skip("image supplied by hand: none")
+""", "test_nothing.py": 'pytest.skip("another reason", allow_module_level=True)\n' if other else ""}  # fmt: skip
+    code, out, _ = run(house, files, CARBONTERM_NO_SKIP="1")
+    assert code == (1 if other else 0), out
+    assert len(re.findall(r"let pass: .*test_skips_there\[micropython(?:32)?\]: .*by hand: none", out)) == 2
+    assert ("every test must run here" in out) == other
+
+
+@pytest.mark.slow
 def test_a_missing_runtime_skips_with_the_way_out(house):
     files = {"test_one.py": "def test_one():\n    print(1)\n"}
     missing = {"CARBONTERM_MICROPYTHON": "/nonexistent/micropython", "CARBONTERM_MICROPYTHON32": "/bin/true"}

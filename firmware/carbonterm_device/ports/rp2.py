@@ -30,14 +30,17 @@ class _Whole:
 
 
 def block_device(name):
-    """The partition `name` of board.toml as a block device; OSError where it lies outside of the base firmware's file
-    system area, which then has to be built larger, or where the base firmware's file system has all of that area."""
+    """The partition `name` of board.toml as a block device; OSError where the base firmware's storage area is not what
+    board.toml says of log and vfs together, or its file system has more of it than vfs."""
     block = about.FLASH[0]
     rows = {row[0]: row for row in about.PARTITIONS}
     mounted = os.statvfs("/")
     if name != "vfs" and mounted[1] * mounted[2] > rows["vfs"][2]:
         raise OSError(19)
-    begin = min([row[1] for row in about.PARTITIONS if row[0] in ("log", "vfs")])
+    areas = [row for row in about.PARTITIONS if row[0] in ("log", "vfs")]
+    begin = min([row[1] for row in areas])
+    if rp2.Flash().ioctl(4, 0) * block != max([row[1] + row[2] for row in areas]) - begin:
+        raise OSError(19)  # its blocks are counted from elsewhere: the log would lie over the files
     for row in about.PARTITIONS:
         if row[0] == name and row[1] >= begin:
             return Region(_Whole(begin // block), row[1], row[2], block)
