@@ -163,6 +163,19 @@ def test_a_folder_by_another_name(built, tmp_path, monkeypatch):
     assert gateway.choose("opt") == gateway.choose("programs") == ("a", None)
 
 
+def test_a_start_that_makes_a_key_is_none_of_a_trial(built, tmp_path):
+    programs, words = tmp_path / "opt", ("--data", tmp_path / "data", "--init")
+    gateway.install(programs, built, MAKER.public)
+    gateway.install(programs, version(built, tmp_path / "2", "9.0.0"))
+    start = "board", "start", "--folder", programs, "--"
+    done = subprocess.run([PROGRAM, *start, *words], capture_output=True, text=True)
+    assert done.returncode == 0 and "public" in done.stdout, done.stderr
+    assert gateway.versions(programs)["starts_left"] == gateway.STARTS
+    done = subprocess.run([PROGRAM, *start, "--data", tmp_path / "data", "--site", "x"], capture_output=True, text=True)
+    assert done.returncode == 2 and "give it --status" in done.stdout + done.stderr
+    assert gateway.versions(programs)["starts_left"] == gateway.STARTS
+
+
 def test_what_does_not_run_has_nothing_to_go_back_to(built, tmp_path):
     """Its starts are over and the version before is broken: it is started again, rather than nothing."""
     programs = tmp_path / "opt"

@@ -247,10 +247,10 @@ def uninstall(folder):
 # --- starting ---------------------------------------------------------------------------------------------------------
 
 
-def choose(folder):
-    """The slot to start now, and what was done about it: (slot, text or None). Counts a start of a version on trial,
-    goes back where it has none left or is not whole, if there is one to go back to. Failure where neither slot is
-    whole."""
+def choose(folder, counts=True):
+    """The slot to start now, and what was done about it: (slot, text or None). A start that counts is one of those of a
+    version on trial. Goes back where it has none left or is not whole, if there is one to go back to. Failure where
+    neither slot is whole."""
     now, tried = current(folder), trial(folder)
     if now is None:
         raise Failure(USAGE, f"nothing is installed in {folder}", "carbonterm board install --image DIR --folder DIR")
@@ -271,7 +271,7 @@ def choose(folder):
         switch(folder, other)
         confirm(folder)
         return other, f"{why}: back to the other version"
-    if tried is not None:
+    if tried is not None and counts:
         tried.left -= 1
         durable.replace(Path(folder) / TRIAL, tried.bytes())
     return now, None

@@ -112,15 +112,18 @@ def start(
 
     A new version that has not run well in three starts gives way to the one before.
     """
-    slot, said = gateway.choose(folder)
+    status, makes_key = _after(arguments, "--status"), "--init" in arguments
+    if status is None and not makes_key:
+        raise Failure(USAGE, "nobody would see whether the firmware runs", "give it --status FILE, behind --")
+    slot, said = gateway.choose(folder, not makes_key)
     if said:
         print(said, file=sys.stderr, flush=True)
     words, environment = gateway.command(folder, slot, arguments)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # of a serial line that is pulled out, which would end a first process
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # the firmware looks whether it waits, and ends well
-    if gateway.trial(folder) is None:
+    if makes_key or gateway.trial(folder) is None:
         os.execve(words[0], words, environment)
-    return _watched(folder, words, environment, _after(arguments, "--status"))
+    return _watched(folder, words, environment, status)
 
 
 def _watched(folder, words, environment, status):
