@@ -67,13 +67,13 @@ def port(bus):
 
 
 class Plant:
-    """A terminal that runs SITE in `folder`; ports: of its two buses; more: further parts of the site."""
+    """A terminal that runs a site in `folder`; ports: of its two buses; more: further parts of the site."""
 
-    def __init__(self, folder, ports, binary=None, more="", heap="8M"):
+    def __init__(self, folder, ports, binary=None, more="", heap="8M", site=SITE):
         self.folder = folder
         self.page = free_port()
         words = (("LAN", ports[0]), ("GAS", ports[1]), ("WEB", self.page), ("MORE", more))
-        text = SITE
+        text = site
         for name, value in words:
             text = text.replace(name, str(value))
         entrance.certificates(folder)
