@@ -53,9 +53,9 @@ async def put_in_force(app, document, who, what):
             raise LedgerError("%s cannot be replaced: %s" % (app.site_file, says(error)[0]), says(error)[1])
         app.terminal.configure(site)
     except BaseException:  # whatever it was: who asked may have gone, memory may have ended
-        _rebuild(app, app.terminal.site, leaving)
+        _go_on(app, app.terminal.site, leaving)
         raise
-    _rebuild(app, site, leaving)
+    _go_on(app, site, leaving)
 
 
 def unchanged(old, new, index):
@@ -95,6 +95,15 @@ async def _finish(app, leaving):
 def _replace(path, document):
     folder, _, name = path.rpartition("/")
     Folder(folder or ("/" if path[:1] == "/" else ".")).replace(name, document)
+
+
+def _go_on(app, site, leaving):
+    """As _rebuild; where memory ends in it, only a start can begin what is half begun, and has the document."""
+    try:
+        _rebuild(app, site, leaving)
+    except MemoryError:
+        app.stop()
+        raise
 
 
 def _rebuild(app, site, leaving):

@@ -82,6 +82,27 @@ async def fewer_points(folder):
         task.cancel()
 
 
+async def memory_ends(folder):
+    app = App(Folder(str(folder / "data")), site_yaml.compile_text(SITE % (1, 9, "1s")).canonical(), Clock())
+    app.site_file = str(folder / "site.bin")
+    running = asyncio.create_task(app.run())
+    await until(lambda: app.terminal.site is not None)
+
+    def none_left(*_):
+        raise MemoryError
+
+    app.task_of = none_left
+    with pytest.raises(MemoryError):
+        await put_in_force(app, site_yaml.compile_text(SITE % (2, 9, "2s")).canonical(), "me", "x")
+    assert app.terminal.site.version == 2 and (folder / "site.bin").exists()
+    assert await asyncio.wait_for(running, 120) == 0  # it ends well, and whoever started it starts it again
+
+
+@pytest.mark.slow
+def test_tasks_that_could_not_be_begun_end_the_terminal(tmp_path):
+    asyncio.run(memory_ends(tmp_path))
+
+
 @pytest.mark.slow
 def test_whoever_asked_has_gone(tmp_path):
     asyncio.run(cancelled(tmp_path))
