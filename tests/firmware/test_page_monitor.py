@@ -145,3 +145,4 @@ def test_the_api_is_as_documented_and_only_for_who_has_a_token(tmp_path):
                 assert fields == (other[""] if other else told[path]), (name, path)
             assert set(told) - set(seen) <= {"buses.meters"}, name
         assert plant.client().ask("GET", "/api/nothing", Authorization="Bearer " + TOKEN)[0] == 404
+        plant.terminal.kill()  # its end would wait for the centre
