@@ -39,6 +39,7 @@ def checked(plant, board):
 @pytest.mark.requirement("T-10.1a-4")
 @pytest.mark.requirement("T-10.1a-5")
 @pytest.mark.requirement("T-10.1b-5")
+@pytest.mark.requirement("T-10.1b-6", part="without a screen it works, and the self-check does not blame it")
 def test_state_and_emissions_are_read_at_320x240(small, tmp_path):
     plant, person = small
     person.enter("li")
@@ -52,7 +53,9 @@ def test_state_and_emissions_are_read_at_320x240(small, tmp_path):
     for lines in (checked(plant, "linux-gateway"), checked(plant, sheet(tmp_path, 88))):
         assert lines["T-10.1a-4"].startswith("✓") and lines["T-10.1b-5"].startswith("✓")
         assert lines["T-10.1a-5"].startswith("✗") and "(declared)" in lines["T-10.1a-5"]
-    assert checked(plant, sheet(tmp_path, 89))["T-10.1a-5"].startswith("✓")
+        assert lines["T-10.1b-6"].startswith("–")
+    lines = checked(plant, sheet(tmp_path, 89))
+    assert lines["T-10.1a-5"].startswith("✓") and lines["T-10.1b-6"].startswith("✓")
 
 
 def sheet(folder, millimetres):
