@@ -12,16 +12,7 @@ import pytest
 from loopback import free_port
 
 LONG_S = 60
-# without a source of its own it knows the time only where `local` says that it does
-CONFIG = """
-port {port}
-bindaddress 127.0.0.1
-allow 127.0.0.1
-cmdport 0
-bindcmdaddress /
-pidfile {folder}/pid
-{more}
-"""
+DIRECTIVES = "bindaddress 127.0.0.1", "allow 127.0.0.1", "cmdport 0", "bindcmdaddress /"
 
 
 class Chrony:
@@ -37,11 +28,9 @@ class Chrony:
         self.place = f"127.0.0.1:{self._port}"
 
     def __enter__(self):
-        config = self._folder / "conf"
-        more = "local stratum 3" if self._knows else ""
-        config.write_text(CONFIG.format(port=self._port, folder=self._folder, more=more))
-        user = ["-U"] if os.getuid() else ["-u", "root"]
-        words = [self._binary, "-4", "-d", "-x", *user, "-f", str(config)]
+        words = [self._binary, "-4", "-d", "-x", *(["-U"] if os.getuid() else ["-u", "root"]), *DIRECTIVES]
+        # without a source of its own it knows the time only where it is told that it does
+        words += [f"port {self._port}", f"pidfile {self._folder}/pid", *(["local stratum 3"] if self._knows else [])]
         self._said = open(self._folder / "said", "wb")
         self._process = subprocess.Popen(words, stdout=self._said, stderr=self._said)
         try:
