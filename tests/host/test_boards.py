@@ -139,6 +139,13 @@ def test_an_image_that_was_changed_is_refused(built, tmp_path):
     with pytest.raises(Failure, match="not by the key"):
         image.load(built, OTHER.public)
     assert image.load(built, MAKER.public)["board"] == "esp32-s3-n16r8"
+    place = tmp_path / image.SIGNATURE  # which nobody signed: it may have any form
+    manifest = json.loads((built / image.MANIFEST).read_text())
+    for key, value in (("files", None), ("files", [[]]), ("files", [{"name": "../x", "size": 1, "sm3": ""}]),
+                       ("files", [{"name": 1}]), ("modules", {}), ("mpy", []), ("mpy", {}), ("board", 7)):  # fmt: skip
+        (place / image.MANIFEST).write_bytes(image.canonical({**manifest, key: value}))
+        with pytest.raises(Failure, match="not in the form"):
+            image.load(place)
 
 
 @pytest.mark.slow

@@ -320,6 +320,8 @@ def load(folder, public=None):
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or canonical(manifest) != raw:
         raise Failure(FINDING, f"{folder / MANIFEST} is not in the form of {FORMAT}", "build it again")
     signed_by(folder, raw, public)
+    if not _formed(manifest):
+        raise Failure(FINDING, f"{folder / MANIFEST} is not in the form of {FORMAT}", "build it again")
     for row in manifest["files"]:
         try:
             data = (folder / row["name"]).read_bytes()
@@ -334,6 +336,18 @@ def load(folder, public=None):
                 FINDING, f"{row['name']} is not the file its manifest names: its SM3 digest differs", "do not use it"
             )
     return manifest
+
+
+def _formed(manifest):
+    """Whether a manifest has what is read of it; files are of the image's folder."""
+    texts = all(isinstance(manifest.get(key), str) for key in ("carbonterm", "board", "family", "micropython"))
+    mpy, rows = manifest.get("mpy"), [manifest.get("files"), manifest.get("modules")]
+    if not texts or not isinstance(mpy, dict) or not all(isinstance(one, list) for one in rows):
+        return False
+    return {"version", "arch"} <= set(mpy) and all(
+        isinstance(row, dict) and isinstance(row.get("name"), str) and isinstance(row.get("sm3"), str)
+        and isinstance(row.get("size"), int) for row in [*rows[0], *rows[1]]
+    ) and all(row["name"] == Path(row["name"]).name for row in rows[0])  # fmt: skip
 
 
 def signed_by(folder, raw, public=None):
