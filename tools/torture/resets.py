@@ -103,9 +103,9 @@ class Victim:
         with tempfile.TemporaryDirectory() as folder, self._remote() as remote:
             provision.begin(remote)
             provision.fetch(remote, Path(folder))
-            pull.to_file(folder, self.folder / "x.bundle")
             del self.chip.said[:]
-            remote.restart()
+            remote.restart()  # before anything that takes long here: its watchdog runs
+            pull.to_file(folder, self.folder / "x.bundle")
         verifier = Verifier([], **tools(gm_backends.best()))
         with open(self.folder / "x.bundle", "rb") as file:
             verifier.read(file)
