@@ -25,8 +25,6 @@ def put(trees, seen):
                if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load)}  # fmt: skip
     puts = {module: _Put(module, seen.modules[module], _taken(seen.nodes[module], bound[module])) for module in trees}
     uses = Counter(one.key(node) for module, one in puts.items() for node in seen.nodes[module])
-    uses += Counter(one.key(node.value) for module, one in puts.items() for node in seen.nodes[module]
-                    if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load))  # fmt: skip
     known = {
         (module, name): value
         for module, tree in trees.items() for node in tree.body for name, value in _given(node)
@@ -89,8 +87,8 @@ def _constant(node):
         expression = ast.fix_missing_locations(ast.Expression(copy.deepcopy(node)))
         return ast.Constant(eval(compile(expression, "", "eval")))
     texts = [one.value for one in nodes if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-    tables = (ast.Tuple, ast.Dict) if any(map(is_prose, texts)) else (ast.Tuple,)  # others want to be made once
-    return node if all(isinstance(one, (*_PLAIN, *tables, ast.Load)) for one in nodes) else None
+    rows = all(isinstance(one, (*_PLAIN, ast.Tuple, ast.Load)) for one in nodes)
+    return node if rows and not any(map(is_prose, texts)) else None  # with prose it would be read at each use
 
 
 def _short(node):
