@@ -161,7 +161,7 @@ async def changes(app, document):
             found = sites.decode(file.read()).version
         told.append([app.site.version, app.terminal.site.version, found, left])
         enough = 0 if app.terminal.failed else enough + 1
-        left += 1024
+        left += 2048
     app.stopping = True
     print(json.dumps(told))
 
