@@ -45,25 +45,23 @@ def _language_of_its_own(monkeypatch):
     monkeypatch.setenv("CARBONTERM_LANG", "")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collect_file(file_path, parent):
-    found = yield
-    if file_path.suffix == ".py" and file_path.name.startswith("test_") and CORE in file_path.parents:
-        found = [*(found or []), RuntimeFile.from_parent(parent, path=file_path)]
-    return found
+@pytest.hookimpl
+def pytest_pycollect_makemodule(module_path, parent):
+    if CORE in module_path.parents:
+        return CoreModule.from_parent(parent, path=module_path)
 
 
-class RuntimeFile(pytest.File):
-    """The items of a core test file on the other runtimes; has the file's own node id, so that xdist keeps it whole."""
+class CoreModule(pytest.Module):
+    """A core test file: pytest's own items, and for each of its tests one item on each other runtime."""
 
     def collect(self):
-        # the names and marks come from the module that pytest collects on CPython
-        module = pytest.Module.from_parent(self.parent, path=self.path)
-        functions = {getattr(f, "originalname", f.name): f for f in reversed(list(module.collect()))}
+        found = super().collect()
+        yield from found
+        functions = {getattr(f, "originalname", f.name): f for f in reversed(found)}
         for test, function in reversed(functions.items()):
             for runtime in runtimes.MICRO:
                 item = RuntimeItem.from_parent(self, name=f"{test}[{runtime}]", test=test, runtime=runtime)
-                for mark in function.iter_markers():
+                for mark in function.own_markers:
                     if mark.name != "parametrize":
                         item.add_marker(getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs))
                 yield item
