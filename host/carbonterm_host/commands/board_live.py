@@ -273,16 +273,20 @@ def factory_reset(
     as_json: bool = JSON,
 ):
     """Erases a board's keys, site document and log; the firmware stays. 恢复出厂"""
-    with Remote(port) as remote:
+    with _guarded(port) as remote:
         provisioning.begin(remote)
         found = provisioning.state(remote)
-        who = found["terminal"] or say("without an identity", "无身份")
-        asked = say(
-            f"Erase {who} at {port}, its key and its log, for ever?", f"永久擦除 {port} 上的 {who}，含密钥与日志？"
-        )
-        if not yes and not (sys.stdin.isatty() and typer.confirm(asked)):
-            remote.restart()
-            raise Failure(USAGE, "nothing was erased", "--yes, where nobody can be asked")
+        remote.restart()  # it goes on while somebody thinks
+    who = found["terminal"] or say("without an identity", "无身份")
+    asked = say(
+        f"Erase {who} at {port}, its key and its log, for ever?", f"永久擦除 {port} 上的 {who}，含密钥与日志？"
+    )
+    if not yes and not (sys.stdin.isatty() and typer.confirm(asked)):
+        raise Failure(USAGE, "nothing was erased", "--yes, where nobody can be asked")
+    with _guarded(port) as remote:
+        provisioning.begin(remote)
+        if provisioning.state(remote)["id"] != found["id"]:
+            raise Failure(FINDING, f"another board is at {port} now; nothing was erased", "run it again")
         provisioning.erase(remote)
         remote.restart()
     row = {"port": port, "erased": found["terminal"], "id": found["id"]}
