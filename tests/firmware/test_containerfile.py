@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from carbonterm_host import runtime, site_yaml
-from carbonterm_host.boards import gateway, image
-from on_boards import MAKER
 from on_gateway import LONG_S, NAME, SITE
+from shell import carbonterm
 
 FILE = Path(__file__).parent.parent.parent / "boards/linux-gateway/Containerfile"
 pytestmark = pytest.mark.slow
@@ -30,8 +29,12 @@ def test_what_it_copies_runs(tmp_path):
     found = instructions()
     source, target = found["COPY"].split()
     assert (source, target) == (".", "/opt/carbonterm")
-    image.build(NAME, tmp_path / "image", MAKER)
-    gateway.install(tmp_path / target.lstrip("/"), tmp_path / "image", MAKER.public)
+    key, folder = tmp_path / "maker.key", tmp_path / "image"
+    public = json.loads(carbonterm("key", "operator", "maker", "-o", key, "--json")[1])["public_key"]
+    assert carbonterm("board", "build", NAME, "-o", folder, "--key", key)[0] == 0
+    words = "--image", folder, "--folder", tmp_path / target.lstrip("/"), "--trust", public
+    code, out, err = carbonterm("board", "install", *words)
+    assert code == 0, out + err
     (tmp_path / "bin").mkdir()
     os.symlink(runtime.find(), tmp_path / "bin" / "micropython")
     name, _, value = found["ENV"].partition("=")
