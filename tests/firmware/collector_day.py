@@ -23,6 +23,7 @@ BLOCK, BLOCKS = 4096, 2560
 AHEAD_MS = 100000000  # of the real ticks, which asyncio gives to tasks that can go on at once: those never wait
 ANSWER_MS = 20000  # real time that a centre has for an answer
 LINE_MS = 20
+NETWORK = 3  # of carbonterm.clock: an image has the number where it is used, and no name
 
 gc.collect()
 OWN = gc.mem_alloc()  # of this file, which a board has not
@@ -34,7 +35,6 @@ sys.path[:] = [".frozen", "/rom"]
 gc.collect()
 gc.threshold(4096)
 
-from carbonterm.clock import NETWORK  # noqa: E402
 from carbonterm.field import modbus  # noqa: E402 - what an image has of it: the meter's role is not there
 from carbonterm_device.ports import port  # noqa: E402
 from carbonterm_device.storage import Folder  # noqa: E402
