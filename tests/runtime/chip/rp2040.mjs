@@ -100,7 +100,7 @@ function run() {
     cause = "watchdog";
     boot();
   }
-  if (wait > 0) setTimeout(run, Math.min(wait, 20));
+  if (wait >= 1) setTimeout(run, Math.min(wait, 20));
   else setImmediate(run);
 }
 
