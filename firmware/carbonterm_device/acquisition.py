@@ -24,6 +24,7 @@ from carbonterm_device.recorder import REFUSED, SILENT, missing, reading
 
 SILENT_ROUNDS = 3
 LONGEST_PAUSE_MS = 600000
+OLD_MS = 3 * 86400000  # an answer is not said to be longer ago
 PAUSES_MS = 100, 500, 1000, 2000, 4000  # between attempts to record a round for which memory had no room
 PATIENCE_MS = 30000  # beyond its time-out that a request may wait for its turn
 
@@ -50,9 +51,11 @@ class _Meter:
         self.silent = self.wait_ms = 0
         self.seen = now
 
-    def kept_silent(self, now, interval_ms):
+    def kept_silent(self, now, interval_ms, port):
         self.silent += 1
         self.tried = now
+        if self.seen is not None and port.ticks_diff(now, self.seen) > OLD_MS:
+            self.seen = port.ticks_add(now, -OLD_MS)  # ticks begin anew after some days
         if self.silent >= SILENT_ROUNDS:
             self.wait_ms = min(2 * self.wait_ms or 2 * interval_ms, max(LONGEST_PAUSE_MS, interval_ms))
 
@@ -214,7 +217,7 @@ class Acquisition:
                     continue
                 one.gone.append(request.meter)
                 meter.broken = self.driver.counters.errors + self.driver.counters.dropped > came
-                meter.kept_silent(self.port.ticks_ms(), request.interval_ms)
+                meter.kept_silent(self.port.ticks_ms(), request.interval_ms, self.port)
                 return None, SILENT
             except LinkDown:
                 return None, SILENT

@@ -9,6 +9,7 @@ from carbonterm.clock import RTC
 from carbonterm.gm import sm2
 from carbonterm.ledger import entry as entries
 from carbonterm.ledger.segment import Log
+from carbonterm_device import acquisition
 from carbonterm_device.acquisition import Acquisition
 from carbonterm_device.bus import Counters
 from carbonterm_device.clockwork import Clock
@@ -117,3 +118,25 @@ def test_a_line_that_is_too_slow_says_so_and_goes_on():
 def test_intervals_that_cannot_be(interval):
     with pytest.raises(sites.SiteError):
         sites.Site(document([point("P", 0, interval_ms=interval)], sources=[]))
+
+
+class Ticks:
+    """The ticks of a 32-bit MicroPython: they begin anew after 12 days."""
+
+    @staticmethod
+    def ticks_add(ticks, ms):
+        return (ticks + ms) % (1 << 30)
+
+    @staticmethod
+    def ticks_diff(end, begin):
+        return (end - begin + (1 << 29)) % (1 << 30) - (1 << 29)
+
+
+def test_an_answer_of_long_ago_does_not_become_new_again():
+    meter, now = acquisition._Meter(None), 5
+    meter.answered(now)
+    for minutes in range(10, 30 * 24 * 60, 10):
+        now = Ticks.ticks_add(now, 600000)
+        meter.kept_silent(now, 1000, Ticks)
+        assert Ticks.ticks_diff(now, meter.seen) == min(minutes * 60000, acquisition.OLD_MS)
+    print(now, meter.seen, meter.silent, meter.wait_ms)
