@@ -220,3 +220,17 @@ def test_a_record_that_was_changed(tmp_path):
         assert path.read_bytes() == foreign
     with pytest.raises(Failure, match="No such file"):
         record.append(tmp_path / "none" / "record", {}, SIGNER)
+
+
+def test_a_board_that_is_exchanged_quickly_is_a_new_one(tmp_path):
+    port, device = tmp_path / "jig", tmp_path / "device"
+    device.touch()
+    stations = production.Stations([str(port), "/dev/none"])
+    assert stations.new() == []
+    for number in range(3):
+        port.symlink_to(device)
+        os.utime(port, (number, number), follow_symlinks=False)
+        assert stations.new([str(port)]) == [], "the one before is in the making still"
+        assert stations.new() == [str(port)] and stations.new() == []
+        port.unlink()
+    assert stations.new() == []

@@ -188,16 +188,18 @@ class Production:
 
 
 class Stations:
-    """Ports at which boards come and go: `new()` gives those at which one was connected since it was asked last."""
+    """Ports at which boards come and go: those named, or those with one of these USB ids."""
 
     def __init__(self, ports=(), usb=()):
         self._ports, self._usb = list(ports), set(usb)
-        self._there = set()
+        self._there = {}
 
-    def new(self):
-        found = {port for port in self._ports if os.path.exists(port)} if self._ports else self._boards()
-        come = sorted(found - self._there)
-        self._there = found
+    def new(self, busy=()):
+        """The ports at which a board was connected since it was asked last; those that are busy are left for later."""
+        found = {port: _mark(port) for port in self._ports or self._boards()}
+        there = {port: mark for port, mark in found.items() if mark is not None}
+        come = [port for port in sorted(there) if self._there.get(port) != there[port] and port not in busy]
+        self._there = {port: mark if port in come else self._there.get(port) for port, mark in there.items()}
         return come
 
     def _boards(self):
@@ -205,3 +207,12 @@ class Stations:
 
         return {one.device for one in list_ports.comports()
                 if one.vid is not None and f"{one.vid:04x}:{one.pid:04x}" in self._usb}  # fmt: skip
+
+
+def _mark(port):
+    """What changes where a device or a link to one is made anew, however quickly; None where there is none."""
+    try:
+        found = os.lstat(port)
+        return (found.st_ino, found.st_rdev or found.st_mtime_ns) if os.path.exists(port) else None
+    except OSError:
+        return None

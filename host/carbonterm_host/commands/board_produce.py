@@ -122,7 +122,7 @@ def _at_once(line, ports, printer):
 def _going_on(line, stations, printer, as_json):
     """Rows of all boards that were connected until Ctrl-C, or until nobody has an identifier left. A board in the
     making is waited for; one that failed is tried again when it is connected again."""
-    rows, running, lock = [], [], threading.Lock()
+    rows, running, lock = [], {}, threading.Lock()
 
     def one(port, bars):
         row = _one(line, port, printer, bars)
@@ -132,14 +132,17 @@ def _going_on(line, stations, printer, as_json):
     print(say("connect boards; Ctrl-C ends it", "请连接板卡；Ctrl-C 结束"), flush=True) if not as_json else None
     with _bars() as bars:
         try:
-            while line.left() or any(thread.is_alive() for thread in running):
-                for port in stations.new():
-                    running.append(threading.Thread(target=one, args=(port, bars)))
-                    running[-1].start()
+            while True:
+                busy = [port for port, thread in running.items() if thread.is_alive()]
+                if not busy and not line.left():
+                    break
+                for port in stations.new(busy):
+                    running[port] = threading.Thread(target=one, args=(port, bars))
+                    running[port].start()
                 time.sleep(LOOK_S)
         except KeyboardInterrupt:
             pass
-        for thread in running:
+        for thread in running.values():
             thread.join()
     return rows
 
