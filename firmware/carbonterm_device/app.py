@@ -106,17 +106,22 @@ class App:
                 self.begin(one)
             if self.monitor:
                 self._recall = asyncio.create_task(self.monitor.recall(self._latest(), self.found))
+        self._turned = port.ticks_ms()
+        ticking = asyncio.create_task(self._guarded("commits", self._tick))
         port.tend_heap(2)
-        beat, installed = None, release.mark(self.release_file or "")
+        beat, installed, pause = None, release.mark(self.release_file or ""), 0
         while not self.stopping:
             try:
-                await port.wait_ms(self._full, self.site.settings.commit_ms)
+                await port.sleep_ms(pause)
+                pause = 0
+                await self._full.wait()
+                self._turned = port.ticks_ms()
                 self._full.clear()
                 self._turn()
                 self._roomy()
             except MemoryError as error:
                 self._cramped(error, "commit")
-                await port.sleep_ms(SHORT_PAUSE_MS)
+                pause = SHORT_PAUSE_MS
             now = port.ticks_ms()
             if beat is None or port.ticks_diff(now, beat) >= 1000:
                 beat = now
@@ -124,6 +129,7 @@ class App:
                 if installed and release.ousted(self.release_file, installed):
                     print("another version was installed: the next start runs it · 已安装其他版本，重启后生效")
                     self.stopping = True
+        ticking.cancel()
         for acquisition in self.acquisitions:
             acquisition.stopping = True
         for _, task in self.readers:
@@ -139,6 +145,17 @@ class App:
             await self.desk_task  # which takes its socket away
         self._heartbeat(status_file)
         return 0
+
+    async def _tick(self):
+        """Asks for a commit where none was for commit_ms. A task of its own, as waiting for a limited time takes memory
+        each time, and leaves half of itself where there is none."""
+        while True:
+            longest = self.site.settings.commit_ms
+            left = longest - port.ticks_diff(port.ticks_ms(), self._turned)
+            if left <= 0:
+                self._full.set()
+                left = longest
+            await port.sleep_ms(left)
 
     def task_of(self, index, row, driver=None):
         """What reads or hears bus number `index`; driver: of its line, where it is open already."""
@@ -371,19 +388,30 @@ class App:
     async def _guarded(self, name, run):
         """A task whose errors end only its own round: they are counted, said, and it begins again after a second.
         A failed write is not its own: the log says so at the next commit, and the terminal restarts."""
+        pause = 0
         while True:
             try:
+                await port.sleep_ms(pause)
+                pause = 1000
                 await run()
                 return
             except asyncio.CancelledError:
-                return
+                if self._meant(asyncio.current_task()):
+                    return
             except MemoryError as error:
                 self._cramped(error, name)
-                await port.sleep_ms(1000)
             except Exception as error:
                 self.err("F902", name, str(error) or type(error).__name__)
                 port.print_exception(error)
-                await port.sleep_ms(1000)
+
+    def _meant(self, task):
+        """Whether a task that was cancelled is to end. Those of buses and centres are let go of first; others are
+        cancelled by what memory that ended has left of MicroPython's wait_for, and go on."""
+        for rows in (self.readers, self.senders):
+            for pair in rows:
+                if pair[1] is task:
+                    return self.stopping or not port.CANCELS_LATE
+        return True
 
     def err(self, code, where, text):
         """Keeps what went wrong once, among the last errors of the status and by its code (docs/faults.md)."""
@@ -516,12 +544,14 @@ def main(argv):
     [--site FILE]: questions of maintenance on stdin, or --data FOLDER --init [--entropy HEX | -] [--terminal ID
     --operator NAME [--epoch N --previous SIZE:ROOTHEX]], which makes the key and prints epoch, public half and the
     request for its registration as JSON, and ends."""
+    from carbonterm_device.options import parsed, read  # a board has no command line
+
     port.tend_heap(16)
-    options = _options(argv)
+    options = parsed(argv)
     if "desk" in options:
         from carbonterm_device.maintenance import stdio
 
-        return asyncio.run(stdio(_read(options["site"]) if "site" in options else None, _driver))
+        return asyncio.run(stdio(read(options["site"]) if "site" in options else None, _driver))
     if "data" not in options or not ("site" in options or "init" in options):
         print(
             "usage: carbonterm_device --data FOLDER"
@@ -535,14 +565,9 @@ def main(argv):
 
         print(json.dumps(provision.init(Folder(options["data"]), options, port)))
         return 0
-    document = _read(options["site"])
+    document = read(options["site"])
     clock = Clock(int(options.get("clock-offset", "0")), options.get("clock-source"))
     return asyncio.run(_live(options, document, clock))
-
-
-def _read(path):
-    with open(path, "rb") as file:
-        return file.read()
 
 
 async def _live(options, document, clock):
@@ -572,16 +597,3 @@ async def _live(options, document, clock):
                 return await app.run(status_file, "console" in options, options.get("maintenance"))
             finally:
                 heed.cancel()
-
-
-def _options(argv):
-    options, i = {}, 0
-    while i < len(argv):
-        name = argv[i].lstrip("-")
-        if name in ("console", "init", "desk"):
-            options[name] = ""
-        elif i + 1 < len(argv):
-            i += 1
-            options[name] = argv[i]
-        i += 1
-    return options

@@ -3,6 +3,7 @@
 usage: micropython -X heapsize=… memory_ends.py log FOLDER         appends and commits where memory ends ever later
        micropython -X heapsize=… memory_ends.py app FOLDER SITE    a collector beside a task that takes all memory
        micropython -X heapsize=… memory_ends.py change FOLDER SITE a terminal where it ends in a new site document
+       micropython -X heapsize=… memory_ends.py late               a task where it ends as a step's time is over
 
 All print JSON. The memory is real: `Hog` fills the heap, but for one piece.
 """
@@ -43,6 +44,14 @@ class Hog:
                 pass
         del piece
         gc.collect()
+
+    def fill(self):
+        """Leaves not one piece behind `take`."""
+        try:
+            while True:
+                self._held = (self._held,)
+        except MemoryError:
+            pass
 
     def drop(self):
         self._held = None
@@ -181,6 +190,52 @@ def ends_in_a_change(folder, site):
     asyncio.run(change(app, document))
 
 
+class Bare(App):
+    """An App without a terminal, whose tasks are guarded."""
+
+    def __init__(self):
+        self._short = self._starved = self.monitor = None
+        self.senders, self.deliveries, self.errors = [], [], []
+        self.readers, self.stopping = [], False
+
+
+async def late(app, told):
+    hog = Hog()
+
+    async def crowd():
+        await asyncio.sleep_ms(100)
+        hog.take(0)
+        hog.fill()
+        await asyncio.sleep_ms(100000)
+
+    async def run():
+        told["runs"] += 1
+        if told["runs"] > 1:
+            return
+        crowding = asyncio.create_task(crowd())
+        try:
+            await asyncio.wait_for_ms(asyncio.Event().wait(), 300)
+        except MemoryError:
+            hog.drop()
+            told["ended"] += 1
+        try:
+            await asyncio.sleep_ms(2000)
+        except asyncio.CancelledError:
+            told["late"] += 1
+            raise
+        crowding.cancel()
+
+    task = asyncio.create_task(app._guarded("late", run))
+    app.readers.append((None, task))
+    await task
+
+
+def ends_as_time_is_over():
+    told = {"runs": 0, "ended": 0, "late": 0}
+    asyncio.run(late(Bare(), told))
+    print(json.dumps(told))
+
+
 def ends_in_the_app(folder, site):
     app, _, meter = begin(folder, site)
     asyncio.run(live(app, meter))
@@ -200,4 +255,5 @@ def begin(folder, site):
     return App(Folder(folder), document, Clock(), 65536), document, meter
 
 
-{"log": ends_in_the_log, "app": ends_in_the_app, "change": ends_in_a_change}[sys.argv[1]](*sys.argv[2:])
+WAYS = {"log": ends_in_the_log, "app": ends_in_the_app, "change": ends_in_a_change, "late": ends_as_time_is_over}
+WAYS[sys.argv[1]](*sys.argv[2:])

@@ -84,3 +84,9 @@ def test_a_collector_beside_who_takes_all_memory(tmp_path, runtime):
     assert len(values) == told["readings"] and told["missed"] == 0
     assert values == sorted(set(values)) and values[-1] <= told["answers"]
     print(told)
+
+
+@pytest.mark.parametrize("runtime", ["micropython", "micropython32"])
+def test_a_task_goes_on_where_memory_ends_as_a_steps_time_is_over(runtime):
+    """What was left of the step cancels the task once, later: nobody asked for that, and the task begins again."""
+    assert run(runtime, "1M", "late") == {"runs": 2, "ended": 1, "late": 1}

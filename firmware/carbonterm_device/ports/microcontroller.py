@@ -19,6 +19,7 @@ import tls
 from carbonterm.clock import HOLDOVER, UNSET, from_port
 from carbonterm_device.ports import ds3231
 from carbonterm_device.ports.streams import (  # noqa: F401 - a port's interface
+    CANCELS_LATE,
     console_lines,
     open_tcp,
     open_tls,

@@ -27,6 +27,10 @@ async def wait_ms(event, ms):
         pass
 
 
+# whether what memory that ended has left of a wait_for cancels who waited for it, later
+CANCELS_LATE = True
+
+
 def uncancel(task):
     """After a task has caught a cancellation that was meant for one of its steps only."""
 

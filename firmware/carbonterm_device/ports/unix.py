@@ -191,6 +191,7 @@ if MICROPYTHON:
     import select
 
     from carbonterm_device.ports.streams import (
+        CANCELS_LATE,
         console_lines,
         open_tcp,
         open_tls,
@@ -303,6 +304,8 @@ else:
             await asyncio.wait_for(event.wait(), ms / 1000)
         except asyncio.TimeoutError:
             pass
+
+    CANCELS_LATE = False
 
     def uncancel(task):
         task.uncancel()
