@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -52,10 +53,10 @@ def base(folder):
 
 
 class Store:
-    """Images and containers in a folder of the test's own."""
+    """Images in a folder of the test's own, running containers in `run`, whose name podman wants short."""
 
-    def __init__(self, folder):
-        self._words = ["--root", folder / "store", "--runroot", folder / "run", "--storage-driver", "vfs"]
+    def __init__(self, folder, run):
+        self._words = ["--root", folder / "store", "--runroot", run, "--storage-driver", "vfs"]
 
     def buildah(self, *words):
         return ran("buildah", *self._words, *words)
@@ -113,7 +114,10 @@ if HERE:
 
     @pytest.mark.requirement("T-10.1b-3")
     def test_an_image_that_runs(tmp_path):
-        store = Store(tmp_path)
+        with tempfile.TemporaryDirectory(prefix="ct") as run:
+            recorded(Store(tmp_path, run), tmp_path)
+
+    def recorded(store, tmp_path):
         (found,) = built(store, tmp_path)["manifests"]
         assert found["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
         name = terminal(store, tmp_path)
