@@ -2,7 +2,8 @@
 
 A port is a module with RUNTIME, BAUDS, now_ms, clock_state, ticks_ms, ticks_add, ticks_diff, sleep_ms, wait_ms,
 fine_ticks, random, open_tcp, open_tls, load_chain, open_serial, uncancel, CANCELS_LATE; unix.py says what each does.
-Those of microcontrollers (microcontroller.py) have block_device, network_up, reset_cause, unique_id and watchdog besides.
+Those of microcontrollers (microcontroller.py) have block_device, network_up, reset_cause, unique_id and watchdog
+besides.
 
 An image has a module carbonterm_board that names its port; without one this is a Linux gateway.
 """
