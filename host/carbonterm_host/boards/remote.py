@@ -130,7 +130,7 @@ class Remote:
         except TransportExecError as error:
             lines = error.error_output.strip().splitlines() or ["no reason"]
             raise Failure(FINDING, f"the board refused {doing}: {lines[-1]}", self._way_out(lines[-1])) from error
-        except (TransportError, OSError, serial.SerialException, struct.error) as error:
+        except (TransportError, OSError, serial.SerialException, struct.error, UnicodeDecodeError) as error:
             raise Failure(
                 UNREACHABLE, f"{self.port} stopped answering while it was asked {doing}",
                 "check cable and supply and run the command again: it goes on where it was",

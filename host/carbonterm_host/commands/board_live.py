@@ -276,17 +276,16 @@ def factory_reset(
     with _guarded(port) as remote:
         provisioning.begin(remote)
         found = provisioning.state(remote)
-        remote.restart()  # it goes on while somebody thinks
-    who = found["terminal"] or say("without an identity", "无身份")
-    asked = say(
-        f"Erase {who} at {port}, its key and its log, for ever?", f"永久擦除 {port} 上的 {who}，含密钥与日志？"
-    )
-    if not yes and not (sys.stdin.isatty() and typer.confirm(asked)):
-        raise Failure(USAGE, "nothing was erased", "--yes, where nobody can be asked")
-    with _guarded(port) as remote:
-        provisioning.begin(remote)
-        if provisioning.state(remote)["id"] != found["id"]:
-            raise Failure(FINDING, f"another board is at {port} now; nothing was erased", "run it again")
+        who = found["terminal"] or say("without an identity", "无身份")
+        asked = say(
+            f"Erase {who} at {port}, its key and its log, for ever?", f"永久擦除 {port} 上的 {who}，含密钥与日志？"
+        )
+        if not yes:
+            if not (sys.stdin.isatty() and typer.confirm(asked)):
+                remote.restart()
+                raise Failure(USAGE, "nothing was erased", "--yes, where nobody can be asked")
+            remote.fresh()  # its watchdog may have bitten while somebody thought
+            provisioning.begin(remote)
         provisioning.erase(remote)
         remote.restart()
     row = {"port": port, "erased": found["terminal"], "id": found["id"]}
