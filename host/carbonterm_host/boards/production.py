@@ -15,6 +15,7 @@ from pathlib import Path
 
 from carbonterm import site as sites
 from carbonterm.errors import CarbonError
+from carbonterm_host import durable
 from carbonterm_host.boards import deploy as deploying
 from carbonterm_host.boards import doctor, flash, record
 from carbonterm_host.boards import image as images
@@ -23,7 +24,7 @@ from carbonterm_host.boards.remote import Remote
 from carbonterm_host.screen import FINDING, UNREACHABLE, USAGE, Failure
 
 MOST = 100000  # identifiers of one production
-BACK_S = 20  # until a port is there again behind a reset
+BACK_S = 20  # until USB has brought a port back behind a reset
 _RANGE = re.compile(r"(.*?)([0-9]+)\.\.(.*?)([0-9]+)")
 
 
@@ -102,8 +103,7 @@ class Production:
         with Remote(port, self.board.watchdog["seconds"]) as remote:
             deploying.deploy(remote, self.board, self.image, self._trust,
                              step=lambda done, total: step("firmware", done, total))  # fmt: skip
-            remote.restart()
-        with self._back(port) as remote:
+            remote.fresh()
             provisioning.begin(remote)
             step("clock")
             provisioning.set_time(remote)
@@ -123,13 +123,6 @@ class Production:
             remote.restart()
         return {**row, "again": again, "seconds": time.monotonic() - begun}
 
-    def _back(self, port):
-        """A Remote behind a reset; USB may bring the port back only after a while."""
-        end = time.monotonic() + BACK_S
-        while not os.path.exists(port) and time.monotonic() < end:
-            time.sleep(0.2)
-        return Remote(port, self.board.watchdog["seconds"])
-
     def _flash(self, port, step):
         """The base firmware, onto a board on which no MicroPython answers: one that has it may have a key, too."""
         try:
@@ -140,6 +133,9 @@ class Production:
                 raise
         what = flash.pieces(self.board, self._base, self.image, True)
         flash.espressif(self.board, port, what, True, step=lambda done, total: step("flash", done, total))
+        end = time.monotonic() + BACK_S
+        while not os.path.exists(port) and time.monotonic() < end:
+            time.sleep(0.2)
 
     def _healthy(self, found):
         bad = [row for row in doctor.hardware(found) if not row["ok"]]
@@ -164,12 +160,8 @@ class Production:
                               "factory-reset this one: it gets an identifier of its own")  # fmt: skip
             if self._given.get(chip) != name:
                 self._given[chip] = name
-                draft = self.folder / "given.json.new"
-                with open(draft, "w") as file:
-                    json.dump(self._given, file, indent=0, sort_keys=True)
-                    file.flush()
-                    os.fsync(file.fileno())
-                draft.replace(self.folder / "given.json")
+                text = json.dumps(self._given, indent=0, sort_keys=True) + "\n"
+                durable.replace(self.folder / "given.json", text.encode())
         return name
 
     def _label(self, registration):

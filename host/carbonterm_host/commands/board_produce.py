@@ -14,6 +14,7 @@ from carbonterm.errors import CarbonError
 from carbonterm_host.boards import board as boards
 from carbonterm_host.boards import flash as flashing
 from carbonterm_host.boards import production, record
+from carbonterm_host.commands.board_live import KEY, NAME
 from carbonterm_host.screen import FINDING, JSON, OK, USAGE, Failure, console, put, say
 
 LOOK_S = 0.3  # between looks at the ports
@@ -23,12 +24,10 @@ STEPS = {"flash": ("flash", "烧录"), "firmware": ("firmware", "固件"), "cloc
 
 
 def produce(
-    name: str = typer.Argument(..., metavar="NAME", help="a board's name or folder · 板卡名称或目录"),
+    name: str = NAME,
     image: Path = typer.Option(..., "--image", metavar="DIR", help="folder of carbonterm board build · 镜像目录"),
     ids: str = typer.Option(..., "--ids", help="CT-0001..CT-0500, or a file with one on a line · 编号范围或文件"),
-    operator_key: Path = typer.Option(
-        ..., "--operator-key", exists=True, help="file of carbonterm key operator · 运营方私钥"
-    ),
+    operator_key: Path = KEY,
     output: Path = typer.Option(..., "-o", "--output", metavar="DIR", help="record and labels · 生产记录与标签目录"),
     port: list[str] | None = typer.Option(
         None, "--port", help="serial port, several boards at once; default: those of this kind · 串口，可多个"
@@ -161,7 +160,8 @@ def _one(line, port, printer, bars):
     except Failure as failure:
         return {"port": port, "error": failure.what, "hint": failure.hint, "code": failure.code}
     except (CarbonError, OSError) as error:  # of this board or this disk: the others go on
-        return {"port": port, "error": str(error), "hint": say("mend that, then again", "排除后重试"), "code": FINDING}
+        hint = say("mend that, then connect it again", "排除后重新连接")
+        return {"port": port, "error": str(error), "hint": hint, "code": FINDING}
     finally:
         bars.remove_task(bar)
 
